@@ -1,0 +1,1 @@
+"""An event-driven GitOps reconciler for hosts that run Docker Compose stacks."""
