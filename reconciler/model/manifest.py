@@ -1,0 +1,105 @@
+"""What users declare: this host's settings (``host.yaml``) and a stack's (``stack.yaml``), with their defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Strategy(StrEnum):
+    """How a service's container is replaced (DESIGN, decision 3)."""
+
+    START_FIRST = "start-first"
+    STOP_FIRST = "stop-first"
+    RECREATE = "recreate"  # by Compose itself, where a swap cannot serve
+
+
+class DriftMode(StrEnum):
+    ENABLED = "enabled"
+    WARN = "warn"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRollout:
+    """One service's exceptions from the stack's rollout. None: as the stack has it, or by rule."""
+
+    strategy: Strategy | None = None
+    timeout_s: float | None = None
+    soak_s: float | None = None
+    job: bool | None = None  # True: runs to its end, and exit status 0 is its health
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """``timeout_s``: healthy within; ``soak_s``: healthy for; ``drain_s``: requests under way may finish within."""
+
+    timeout_s: float = 120.0
+    soak_s: float = 5.0
+    drain_s: float = 10.0
+    services: Mapping[str, ServiceRollout] = field(default_factory=lambda: MappingProxyType({}))
+
+    def of(self, service: str) -> ServiceRollout:
+        own = self.services.get(service, ServiceRollout())
+        return ServiceRollout(
+            strategy=own.strategy,
+            timeout_s=self.timeout_s if own.timeout_s is None else own.timeout_s,
+            soak_s=self.soak_s if own.soak_s is None else own.soak_s,
+            job=own.job,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Removed services and networks are taken away last, unless more than ``max_remove_percent`` would go."""
+
+    enabled: bool = True
+    max_remove_percent: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A stack as its folder declares it.
+
+    ``folder``: path of the stack's folder relative to the repository's root ("" for the root).
+    ``compose_files``, ``env_files``, ``data_paths``: relative to ``folder``, in the order of their force.
+    """
+
+    name: str
+    folder: str
+    compose_files: tuple[str, ...]
+    depends_on: tuple[str, ...] = ()
+    env_files: tuple[str, ...] = ()
+    data_paths: tuple[str, ...] = ()
+    rollout: Rollout = field(default_factory=Rollout)
+    drift: DriftMode = DriftMode.ENABLED
+    prune: Prune = field(default_factory=Prune)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """``url``: ssh, https, file URL or a path. ``path``: the folder in the repository that holds the stacks ("" = root).
+
+    ``ssh_key``, ``known_hosts``, ``ca_file``: absolute paths on the host; ``username``/``password_file`` for https.
+    """
+
+    url: str
+    branch: str = "main"
+    path: str = ""
+    interval_s: float = 60.0
+    timeout_s: float = 60.0
+    ssh_key: str | None = None
+    known_hosts: str | None = None
+    ca_file: str | None = None
+    username: str | None = None
+    password_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """``stacks``: shell patterns of the stack names that run on this host."""
+
+    source: SourceSettings
+    stacks: tuple[str, ...] = ("*",)
+    concurrency: int = 4
