@@ -1,0 +1,125 @@
+"""What is: one snapshot of the engine a pass, restricted to what concerns a stack. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class State(StrEnum):
+    """The engine's own words for a container's state."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+    REMOVING = "removing"
+    EXITED = "exited"
+    DEAD = "dead"
+
+
+class Probe(StrEnum):
+    """The engine's verdict of the healthcheck; NONE where there is no healthcheck."""
+
+    NONE = "none"
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Endpoint:
+    """A container's place on a network: the network's name, the aliases asked for, and fixed addresses if any."""
+
+    network: str
+    aliases: tuple[str, ...] = ()
+    ipv4: str = ""
+    ipv6: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSettings:
+    """What ``docker rename``, ``update`` and ``network connect`` can change on a living container: the rest is fixed.
+
+    ``resources``: ``HostConfig`` keys that ``docker update`` can set (``Memory`` in bytes, ``NanoCpus``, ``PidsLimit``,
+    ``RestartPolicy.Name``, ...) as sorted pairs.
+    """
+
+    name: str
+    resources: tuple[tuple[str, str | int], ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """``definition``: its ``LABEL_DEFINITION`` ("" where it has none). ``owned``: carries this root's labels.
+
+    ``started_at``: seconds since the epoch by the engine's clock, 0 if never started. ``number``: Compose's counter.
+    ``joins``: ids of the containers whose namespaces or volumes it uses. ``slug``: hash-prefixed names Compose leaves
+    behind when it is killed keep their number, so they need no case of their own.
+    """
+
+    id: str
+    name: str
+    stack: str
+    service: str
+    number: int
+    definition: str
+    image_id: str
+    state: State
+    image: str = ""
+    probe: Probe = Probe.NONE
+    exit_code: int = 0
+    started_at: float = 0.0
+    restart_count: int = 0
+    owned: bool = True
+    oneoff: bool = False
+    settings: LiveSettings = field(default_factory=lambda: LiveSettings(""))
+    has_anonymous_volumes: bool = False
+    joins: tuple[str, ...] = ()
+
+    @property
+    def running(self) -> bool:
+        """A process of it is alive: running, paused, or between two starts of a crash loop."""
+        return self.state in (State.RUNNING, State.PAUSED, State.RESTARTING)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    id: str
+    labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    repo_digests: tuple[str, ...] = ()
+    healthcheck: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    id: str
+    name: str
+    definition: str
+    stack: str
+    owned: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One stack's part of the snapshot.
+
+    ``containers``: ours, of this stack, whatever their state. ``foreign``: of a Compose project of the same name, but
+    not ours: never touched, only reported. ``images``: by reference, None where the engine holds none.
+    ``baselines``: each container's live settings as they were when we made it, by container id.
+    ``touched``: paths of objects whose content is no longer what Git holds.
+    """
+
+    stack: str
+    containers: tuple[Container, ...] = ()
+    foreign: tuple[Container, ...] = ()
+    images: Mapping[str, Image | None] = field(default_factory=lambda: MappingProxyType({}))
+    networks: tuple[Network, ...] = ()
+    baselines: Mapping[str, LiveSettings] = field(default_factory=lambda: MappingProxyType({}))
+    touched: tuple[str, ...] = ()
+
+    def of(self, service: str) -> tuple[Container, ...]:
+        return tuple(c for c in self.containers if c.service == service and not c.oneoff)

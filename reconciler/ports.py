@@ -1,0 +1,273 @@
+"""Every side effect the product has, as Protocols. Adapters implement them; tests have small behaving fakes.
+
+All raise only ``ReconcilerError`` on purpose: ``WaitingError`` (``EngineUnavailableError``) where time mends it,
+``StalledError`` where a person or a commit must.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from reconciler.model.desired import Injection, LifecycleHook
+from reconciler.model.event import Event
+from reconciler.model.observed import Container, Endpoint, Image, LiveSettings, Network
+from reconciler.model.record import (
+    EventRecord,
+    Outcome,
+    PassGoal,
+    PassRecord,
+    ReleaseRecord,
+    Request,
+    RequestKind,
+    StackRecord,
+    StepRecord,
+)
+from reconciler.model.source import Revision, TreeEntry
+
+Progress = Callable[[str], None]  # a line for people: "pulling 3f4a... 12 MB of 40 MB"
+
+
+class Clock(Protocol):
+    def monotonic(self) -> float:
+        """Seconds, for delays."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, for records, cron and windows only."""
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class Source(Protocol):
+    """The repository, through a bare mirror of our own."""
+
+    def fetch(self) -> Revision:
+        """Bring the mirror up to date; the branch's tip. Raises SourceError, StalledError."""
+
+    def tip(self) -> Revision | None:
+        """The last tip that was fetched; no network. None before the first fetch."""
+
+    def revision(self, name: str) -> Revision:
+        """The commit that ``name`` (a commit id, tag or branch) means in the mirror. Raises StalledError."""
+
+    def keep(self, commit: str) -> None:
+        """Let ``commit`` survive force-pushes and garbage collection until it is released."""
+
+    def release(self, commit: str) -> None: ...
+
+
+class Tree(Protocol):
+    """Reading a revision's files."""
+
+    def entries(self, revision: Revision) -> Mapping[str, TreeEntry]:
+        """Every path of the revision's tree, folders included."""
+
+    def read(self, object_id: str) -> bytes: ...
+
+    def export(self, tree_id: str, destination: Path) -> None:
+        """Write the whole tree to ``destination``, atomically. Does nothing if it is there."""
+
+
+class Objects(Protocol):
+    """Immutable copies of what Git tracks and containers mount, by Git object id."""
+
+    def path(self, entry: TreeEntry) -> Path:
+        """Where ``entry`` lies or will lie; no I/O."""
+
+    def ensure(self, entry: TreeEntry) -> Path: ...
+
+    def verify(self, entries: Sequence[TreeEntry]) -> tuple[TreeEntry, ...]:
+        """Those whose content is no longer what Git holds."""
+
+    def restore(self, entry: TreeEntry) -> None: ...
+
+    def collect(self, keep: frozenset[str]) -> None:
+        """Remove every object whose Git object id is not in ``keep``."""
+
+
+class Engine(Protocol):
+    """The Docker engine. Containers and networks are named by id."""
+
+    def containers(self) -> tuple[Container, ...]:
+        """Every container of any Compose project, ours (``owned``) and foreign. One list call; details are cached by
+        id and dropped when the engine reports a change of the container."""
+
+    def inspect(self, container_id: str) -> Container | None:
+        """One container, read anew; None if it is gone."""
+
+    def networks(self) -> tuple[Network, ...]:
+        """Every network of a Compose project."""
+
+    def image(self, reference: str) -> Image | None: ...
+
+    def pull(self, reference: str, progress: Progress) -> Image:
+        """Raises WaitingError when the registry does not give it (also for a tag that does not exist: it may be pushed
+        later)."""
+
+    def tag(self, image_id: str, reference: str) -> None: ...
+
+    def start(self, container_id: str) -> None:
+        """Raises WaitingError(reason="PortTaken"), and StalledError where the container cannot ever run."""
+
+    def stop(self, container_id: str, grace_s: float | None) -> None:
+        """SIGTERM (or its stop signal), then SIGKILL after ``grace_s`` (None: the container's own). Fine if stopped."""
+
+    def restart(self, container_id: str, grace_s: float | None) -> None: ...
+
+    def unpause(self, container_id: str) -> None: ...
+
+    def remove(self, container_id: str) -> None:
+        """Fine if it is gone. Never takes volumes along, anonymous ones included."""
+
+    def rename(self, container_id: str, name: str) -> None: ...
+
+    def update(self, container_id: str, resources: Mapping[str, str | int]) -> None: ...
+
+    def connect(self, container_id: str, endpoint: Endpoint) -> None: ...
+
+    def disconnect(self, container_id: str, network: str) -> None: ...
+
+    def remove_network(self, network_id: str) -> None: ...
+
+    def inject(self, container_id: str, files: Sequence[Injection]) -> None:
+        """Copy the files into the container's file system."""
+
+    def execute(self, container_id: str, hook: LifecycleHook) -> int:
+        """Run a command inside; its exit status."""
+
+    def logs(self, container_id: str, lines: int) -> str:
+        """The last lines of its output, standard error included; "" if there is none."""
+
+    def events(self) -> Iterator[Event]:
+        """Blocks; ends by raising EngineUnavailableError when the connection is lost."""
+
+
+class Compose(Protocol):
+    """Docker Compose as a program: it renders, creates and builds; it decides nothing for us."""
+
+    def version(self) -> str: ...
+
+    def render(
+        self,
+        project: str,
+        folder: Path,
+        files: Sequence[str],
+        env_files: Sequence[Path],
+        environment: Mapping[str, str],
+    ) -> Mapping[str, Any]:
+        """``config --format json``: the resolved model. ``files`` are relative to ``folder``; later ``env_files`` win;
+        ``environment`` is all of the process environment that interpolation sees. Raises InvalidInputError for what
+        Compose refuses and for variables that are unset and have no default (all of them at once)."""
+
+    def create(
+        self,
+        project: str,
+        model: Path,
+        services: Sequence[str],
+        totals: Mapping[str, int],
+        environment: Mapping[str, str],
+    ) -> None:
+        """``create --no-recreate --pull never --no-build`` with ``--scale`` for every service of ``totals``."""
+
+    def recreate(self, project: str, model: Path, services: Sequence[str], environment: Mapping[str, str]) -> None:
+        """``up -d --no-deps --pull never --no-build`` for ``services``."""
+
+    def build(
+        self, project: str, model: Path, service: str, environment: Mapping[str, str], progress: Progress
+    ) -> None: ...
+
+
+class Ports(Protocol):
+    def taken(self, ports: Sequence[str]) -> tuple[str, ...]:
+        """Of ``address:port/protocol``, those that cannot be bound now."""
+
+
+class Journal(Protocol):
+    """state.db: one SQLite file. Every write is durable when the call returns."""
+
+    def root_id(self) -> str:
+        """This root's identity, made once: the value of LABEL_ROOT."""
+
+    def stacks(self) -> tuple[StackRecord, ...]: ...
+
+    def stack(self, name: str) -> StackRecord | None: ...
+
+    def save_stack(self, record: StackRecord) -> None: ...
+
+    def forget_stack(self, name: str) -> None: ...
+
+    def add_release(
+        self, stack: str, digest: str, revision: str, subject: str, asked_by: str, now: float
+    ) -> ReleaseRecord:
+        """A new PENDING release with the stack's next number; the one of this digest, if there is one already."""
+
+    def releases(self, stack: str) -> tuple[ReleaseRecord, ...]:
+        """Oldest first."""
+
+    def pin_images(self, stack: str, number: int, images: Mapping[str, str]) -> None: ...
+
+    def end_release(self, stack: str, number: int, outcome: Outcome, now: float) -> None: ...
+
+    def reopen_release(self, stack: str, number: int, revision: str, now: float) -> None:
+        """PENDING again, out of quarantine."""
+
+    def quarantine(self, stack: str, number: int, why: str) -> None: ...
+
+    def begin_pass(self, stack: str, release: int | None, goal: PassGoal, now: float) -> int:
+        """The pass's id."""
+
+    def end_pass(self, pass_id: int, outcome: str, now: float) -> None: ...
+
+    def open_pass(self, stack: str) -> PassRecord | None:
+        """The newest pass that never ended: the process was killed while it ran."""
+
+    def passes(self, stack: str, limit: int) -> tuple[PassRecord, ...]:
+        """Newest first."""
+
+    def intend(self, pass_id: int, index: int, service: str, text: str, now: float) -> None: ...
+
+    def done(self, pass_id: int, index: int, now: float) -> None: ...
+
+    def failed(self, pass_id: int, index: int, error: str, now: float) -> None: ...
+
+    def steps(self, pass_id: int) -> tuple[StepRecord, ...]: ...
+
+    def baselines(self) -> Mapping[str, LiveSettings]:
+        """By container id."""
+
+    def save_baseline(self, container_id: str, stack: str, settings: LiveSettings) -> None: ...
+
+    def forget_baselines(self, keep: frozenset[str]) -> None:
+        """Drop those of containers that are not in ``keep``."""
+
+    def tell(self, stack: str, severity: str, reason: str, message: str, revision: str, now: float) -> EventRecord: ...
+
+    def events(self, after: int = 0, stack: str | None = None, limit: int = 1000) -> tuple[EventRecord, ...]:
+        """Oldest first, of those with an id above ``after``; the newest ``limit`` of them."""
+
+    def ask(self, kind: RequestKind, stack: str, who: str, now: float, **details: Any) -> int:
+        """Write a request row; its id. ``details`` are Request's own fields."""
+
+    def requests(self) -> tuple[Request, ...]:
+        """Those that are not handled yet, oldest first."""
+
+    def request(self, request_id: int) -> Request | None: ...
+
+    def answer(self, request_id: int, answer: str, now: float) -> None: ...
+
+    def version(self) -> int:
+        """Changes whenever anybody, another process included, wrote: a cheap way to wait for news."""
+
+
+class Releases(Protocol):
+    """The resolved models of kept releases, as files that Compose can be handed (0600: they hold secrets)."""
+
+    def save(self, stack: str, number: int, content: Mapping[str, Any]) -> Path:
+        """Where the model lies; ``content`` holds ``model`` and what else makes the release up again."""
+
+    def load(self, stack: str, number: int) -> Mapping[str, Any]: ...
+
+    def model_path(self, stack: str, number: int) -> Path: ...
+
+    def remove(self, stack: str, number: int) -> None: ...
