@@ -73,6 +73,7 @@ class ServiceSpec:
     job: bool = False  # runs to its end; exit status 0 is its health
     healthcheck: bool = False  # the model declares one; the image may, too
     build_digest: str | None = None  # set where the image is built from the stack's own context
+    pull_always: bool = False
     stop_grace_s: float | None = None
     injections: tuple[Injection, ...] = ()
     post_start: tuple[LifecycleHook, ...] = ()
@@ -87,6 +88,14 @@ class NetworkSpec:
     name: str
     digest: str
     external: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """Host data that starts as a copy of what Git tracks: ``entry`` is copied to ``path`` once, if nothing is there."""
+
+    path: str
+    entry: TreeEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +115,7 @@ class Release:
     model: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     images: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     objects: tuple[TreeEntry, ...] = ()
-    data_paths: tuple[str, ...] = ()  # absolute host folders that must exist before a container mounts them
+    seeds: tuple[Seed, ...] = ()
     warnings: tuple[str, ...] = ()
     number: int | None = None
 

@@ -57,8 +57,8 @@ class Container:
     """``definition``: its ``LABEL_DEFINITION`` ("" where it has none). ``owned``: carries this root's labels.
 
     ``started_at``: seconds since the epoch by the engine's clock, 0 if never started. ``number``: Compose's counter.
-    ``joins``: ids of the containers whose namespaces or volumes it uses. ``slug``: hash-prefixed names Compose leaves
-    behind when it is killed keep their number, so they need no case of their own.
+    ``joins``: ids of the containers whose namespaces or volumes it uses. ``ports``: host ports it holds while it runs,
+    as ``address:port/protocol``.
     """
 
     id: str
@@ -79,6 +79,7 @@ class Container:
     settings: LiveSettings = field(default_factory=lambda: LiveSettings(""))
     has_anonymous_volumes: bool = False
     joins: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
 
     @property
     def running(self) -> bool:

@@ -1,0 +1,56 @@
+"""What is a secret, and how a text is cleaned of it. Rather one value too many is hidden than one too few."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+HIDDEN = "(secret)"
+
+_SECRET_NAME = re.compile(
+    r"PASS|SECRET|TOKEN|CREDENTIAL|PRIVATE|SALT|COOKIE|DSN|(^|[_\-.])(KEY|PWD|AUTH|CERT|PIN)($|[_\-.\d])|APIKEY", re.I
+)
+# Names whose values an operator wants to read in a plan, and that give nothing away.
+_PUBLIC_NAME = re.compile(
+    r"(^|_)(DOMAINS?|HOST|HOSTNAME|PORT|IPS?|CIDRS?|PREFIX|IMAGE|TAG|VERSION|EMAIL|USER|TZ|TIMEZONE|LANG|LEVEL|"
+    r"FREQUENCY|SCHEDULE|INTERVAL|TIMEOUT|REPLICAS|PATH|DIR|MODE|ENV|COUNT|SIZE|LIMIT|ENABLED)$|^(MAX|MIN|ALLOW)_"
+    r"|ALLOWED_IPS|ALLOW_INVALID",
+    re.I,
+)
+_SHORTEST_SEARCHED = 4  # a value of "1" or "yes" would blacken every text; such a secret is known by its name alone
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a variable of this name holds a secret wherever it stands."""
+    return bool(_SECRET_NAME.search(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """``values``: the secret values of a stack, longest first, each also as Compose escapes it (``$`` as ``$$``)."""
+
+    values: tuple[str, ...] = field(default=(), repr=False)
+
+    def hides(self, key: str, value: str | None) -> bool:
+        """Whether ``value`` must not be shown beside ``key`` (a dotted path such as ``environment.DB_PASSWORD``)."""
+        if is_secret_name(key.rsplit(".", 1)[-1]):
+            return True
+        return value is not None and any(secret in value for secret in self.values)
+
+    def clean(self, text: str) -> str:
+        """``text`` with every secret value replaced."""
+        for secret in self.values:
+            text = text.replace(secret, HIDDEN)
+        return text
+
+
+def mask_of(environment: Mapping[str, str]) -> Mask:
+    """The mask for a stack's host-local variables (``env/<stack>.env``): all but those with a plainly public name."""
+    found: set[str] = set()
+    for name, value in environment.items():
+        if _PUBLIC_NAME.search(name) and not is_secret_name(name):
+            continue
+        if len(value) >= _SHORTEST_SEARCHED:
+            found.update((value, value.replace("$", "$$")))
+    return Mask(tuple(sorted(found, key=lambda value: (-len(value), value))))
