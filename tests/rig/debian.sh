@@ -24,13 +24,18 @@ unpacked_deb() {
   printf '%s\n' "$folder"
 }
 
-# installed COMMAND PACKAGE: installs the package unless the command is there.
-installed() {
-  command -v "$1" >/dev/null && return
-  is_debian || die "'$1' is missing and this machine is not Debian: install it, then try again"
-  is_root || die "'$1' is missing and you are not root: run 'apt-get install $2' as root, then try again"
-  know_packages "$2"
-  say "installing $2 from Debian"
-  DEBIAN_FRONTEND=noninteractive quietly "apt-get install $2" \
-    apt-get -q install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$2"
+# install_package NAME, from the machine's own sources.
+install_package() {
+  is_debian || die "the Debian package '$1' is needed and this machine is not Debian"
+  is_root || die "the Debian package '$1' is missing and you are not root: run 'apt-get install $1' as root, then try again"
+  know_packages "$1"
+  say "installing $1 from Debian"
+  apt_install "$1"
+}
+
+# apt_install [OPTION…] PACKAGE…; what was installed on the rig's behalf is noted for 'make clean' to name.
+apt_install() {
+  DEBIAN_FRONTEND=noninteractive quietly "apt-get install" \
+    apt-get -q install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
+  printf '%s\n' "$@" | grep -oE '^[a-z][a-z0-9.+-]*(/|$)' | tr -d / >>"$CACHE/installed"
 }

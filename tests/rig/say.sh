@@ -7,8 +7,7 @@ RIG="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 REPO="$(cd "$RIG/../.." && pwd)"
 # Outside the checkout, so that the next clone on this machine finds everything ready.
 CACHE="${RIG_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/reconciler-rig}"
-BIN="$CACHE/bin"
-mkdir -p "$CACHE" "$BIN"
+mkdir -p "$CACHE"
 
 say() { printf 'rig: %s\n' "$*"; }
 
@@ -29,13 +28,17 @@ take_turn() {
   export RIG_LOCKED=1
 }
 
-# quietly LABEL COMMAND…: runs it with its output in the rig's log; a failure shows one line of it.
+# quietly LABEL COMMAND…: shows nothing of what the command says, unless it fails; then its last line and where the rest is.
 quietly() {
-  local label="$1" log="$CACHE/log"
+  local label="$1" log
+  log="$(mktemp "$CACHE/log.XXXXXX")"
   shift
-  : >"$log"
-  "$@" >"$log" 2>&1 && return
-  die "$label failed: $(last_line "$log") (all of it: $log)"
+  if "$@" >"$log" 2>&1; then
+    rm -f "$log"
+    return
+  fi
+  mv "$log" "$CACHE/failure.log"
+  die "$label failed: $(last_line "$CACHE/failure.log") (all of it: $CACHE/failure.log)"
 }
 
 last_line() {
@@ -47,3 +50,10 @@ is_debian() { command -v apt-get >/dev/null && command -v dpkg >/dev/null; }
 is_root() { [[ "$(id -u)" == 0 ]]; }
 
 engine_answers() { command -v docker >/dev/null && timeout 20 docker version >/dev/null 2>&1; }
+
+# Compose v2 in any of the places the product looks for it.
+compose_answers() {
+  local version
+  version="$("$REPO/.venv/bin/docker-compose" version --short 2>/dev/null || docker compose version --short 2>/dev/null)" || return 1
+  [[ "$(printf '%s\n' 2.20 "${version#v}" | sort -V | head -n 1)" == 2.20 ]]
+}

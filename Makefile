@@ -1,0 +1,42 @@
+# Each target does all of its own set-up; the second run finds everything ready. `make clean` takes it all away.
+.PHONY: help check test demo bench clean venv rig format
+
+VENV := .venv/bin
+PYTEST_ARGS ?=
+
+help:
+	@echo "make check   format, lint, types, import floors, unit tests: no engine needed, under a minute"
+	@echo "make test    check, then everything on a real Docker engine"
+	@echo "make demo    the main job: a commit, and the running stack follows"
+	@echo "make bench   ratios against git pull and docker compose up"
+	@echo "make format  let ruff mend what it can"
+	@echo "make clean   take away all that the targets above made"
+
+check: venv
+	$(VENV)/ruff format --check .
+	$(VENV)/ruff check .
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+	$(VENV)/pytest tests/unit $(PYTEST_ARGS)
+
+test: check rig
+	$(VENV)/pytest tests/contract tests/e2e $(PYTEST_ARGS)
+
+demo: rig
+	@tests/rig/demo
+
+bench: rig
+	$(VENV)/python -m tests.bench
+
+format: venv
+	$(VENV)/ruff check --fix .
+	$(VENV)/ruff format .
+
+venv:
+	@tests/rig/venv ensure
+
+rig: venv
+	@tests/rig/ensure
+
+clean:
+	@tests/rig/clean
