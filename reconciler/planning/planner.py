@@ -1,0 +1,243 @@
+"""desired + observed -> plan. No I/O, no clock, no log: what it wants said is a cause or a note of the plan.
+
+The planner takes the host as it is, half-done swaps included: ending one, undoing one, mending drift and rolling a
+whole stack back are the same function with another release to go to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from reconciler.model.desired import Release
+from reconciler.model.errors import StalledError
+from reconciler.model.manifest import Manifest
+from reconciler.model.observed import Container, Observed
+from reconciler.model.plan import (
+    BuildImage,
+    Cause,
+    CauseKind,
+    CheckPorts,
+    CreateContainers,
+    Plan,
+    PullImage,
+    RemoveContainer,
+    RemoveNetwork,
+    RestoreObject,
+    ServicePlan,
+    Step,
+    StopContainer,
+    TagImage,
+)
+from reconciler.planning.drift import drift_steps
+from reconciler.planning.prune import prune_steps, removed_containers
+from reconciler.planning.rollout import commit_steps, existing, rollout_steps
+from reconciler.planning.secrets import Mask
+from reconciler.planning.strategy import fixed_ports
+from reconciler.planning.turnover import Situation, Turnover, turnovers
+
+
+def plan(
+    release: Release,
+    observed: Observed,
+    manifest: Manifest,
+    previous: Release | None = None,
+    mask: Mask | None = None,
+) -> Plan:
+    """Every step from ``observed`` to ``release``, in order; empty if there is nothing to do.
+
+    ``previous`` is what ran before, for the causes. Raises StalledError if containers that are not
+    ours stand in the way.
+    """
+    _refuse_foreign(release, observed)
+    changed_networks = tuple(_changed_networks(release, observed))
+    downs = _downs(changed_networks, observed)
+    standing = _without(observed, downs)
+    situation = Situation(release, standing, manifest.rollout, previous, mask or Mask())
+    found = tuple(_explained(turnover, downs, changed_networks) for turnover in turnovers(situation))
+    pruned, declined = prune_steps(release, standing, manifest.prune)
+    steps = (
+        *_restore_steps(observed),
+        *_image_steps(found, situation),
+        *_port_steps(found, observed),
+        *_down_steps(downs, changed_networks),
+        *_create_steps(found, standing),
+        *_drift_steps(found, observed),
+        *rollout_steps(found, manifest.rollout),
+        *commit_steps(found, release.stack),
+        *pruned,
+    )
+    return Plan(
+        stack=release.stack,
+        release=release.digest,
+        steps=steps,
+        services=(*(_told(turnover, steps) for turnover in found), *_told_removed(release, observed, bool(declined))),
+        notes=(*declined, *release.warnings),
+    )
+
+
+def needs_images(found: Plan) -> bool:
+    """Whether the plan fetches or builds images: what follows is planned anew once they are known."""
+    return any(isinstance(step.action, PullImage | BuildImage) for step in found.steps)
+
+
+def _refuse_foreign(release: Release, observed: Observed) -> None:
+    if not observed.foreign:
+        return
+    names = ", ".join(sorted(container.name for container in observed.foreign))
+    raise StalledError(
+        f"a Compose project named {release.stack} is there already and is not ours: {names}. "
+        f"Take it down (docker compose -p {release.stack} down, without -v) or give the stack another name",
+        reason="NotOurs",
+    )
+
+
+def _changed_networks(release: Release, observed: Observed) -> Iterator[tuple[str, str]]:
+    """Id and name of each network that must be made anew: a network cannot be changed."""
+    wanted = {network.name: network for network in release.networks if not network.external}
+    for network in observed.networks:
+        if network.owned and network.name in wanted and network.definition != wanted[network.name].digest:
+            yield network.id, network.name
+
+
+def _downs(changed_networks: tuple[tuple[str, str], ...], observed: Observed) -> tuple[Container, ...]:
+    """Our containers on such a network: they go before it does."""
+    names = {name for _, name in changed_networks}
+    return tuple(
+        container
+        for container in observed.containers
+        if any(endpoint.network in names for endpoint in container.settings.endpoints)
+    )
+
+
+def _without(observed: Observed, downs: tuple[Container, ...]) -> Observed:
+    return replace(observed, containers=tuple(found for found in observed.containers if found not in downs))
+
+
+def _explained(
+    turnover: Turnover, downs: tuple[Container, ...], changed_networks: tuple[tuple[str, str], ...]
+) -> Turnover:
+    if not any(container.service == turnover.spec.name for container in downs):
+        return turnover
+    names = ", ".join(name for _, name in changed_networks)
+    return replace(turnover, cause=Cause(CauseKind.CHANGED, f"network {names} changed and is made anew"))
+
+
+def _restore_steps(observed: Observed) -> Iterator[Step]:
+    for path in observed.touched:
+        yield Step(RestoreObject(path), Cause(CauseKind.DRIFT, "its content is not what Git holds"))
+
+
+def _image_steps(found: tuple[Turnover, ...], situation: Situation) -> Iterator[Step]:
+    """Every image is here and inspected before anything stops."""
+    told: set[str] = set()
+    for turnover in found:
+        spec = turnover.spec
+        if spec.image in told:
+            continue
+        step = _image_step(turnover, situation)
+        if step:
+            told.add(spec.image)
+            yield step
+
+
+def _image_step(turnover: Turnover, situation: Situation) -> Step | None:
+    spec = turnover.spec
+    image = situation.observed.images.get(spec.image)
+    pinned = situation.release.images.get(spec.image)
+    if pinned and image is not None and image.id != pinned and situation.observed.images.get(pinned):
+        cause = Cause(CauseKind.DRIFT, f"{spec.image} names {image.id[7:19]} now, the release runs {pinned[7:19]}")
+        return Step(TagImage(spec.image, pinned), cause, spec.name)
+    if pinned and image is None and situation.observed.images.get(pinned):
+        return Step(TagImage(spec.image, pinned), Cause(CauseKind.DRIFT, f"{spec.image} was untagged"), spec.name)
+    if not turnover.new and not (spec.pull_always and not pinned):
+        return None
+    if spec.build_digest is not None:
+        if image is not None and image.labels.get("io.reconciler.build") == spec.build_digest:
+            return None
+        return Step(BuildImage(spec.name, spec.image), turnover.cause, spec.name)
+    if image is None:
+        return Step(PullImage(spec.image), Cause(turnover.cause.kind, "the engine does not hold it"), spec.name)
+    if spec.pull_always and not pinned:
+        return Step(PullImage(spec.image), Cause(CauseKind.IMAGE, "pull_policy: always"), spec.name)
+    return None
+
+
+def _port_steps(found: tuple[Turnover, ...], observed: Observed) -> Iterator[Step]:
+    """Ports that are new to the stack are tried before anything stops."""
+    ours = {_port_key(port) for container in observed.containers for port in container.ports}
+    wanted = [
+        port
+        for turnover in found
+        if turnover.new
+        for port in fixed_ports(turnover.spec.definition)
+        if "-" not in port and _port_key(port) not in ours
+    ]
+    if wanted:
+        cause = Cause(CauseKind.CREATED, "nobody else may hold them when they are needed")
+        yield Step(CheckPorts(tuple(sorted(set(wanted)))), cause)
+
+
+def _port_key(port: str) -> str:
+    return port.rpartition(":")[2]
+
+
+def _down_steps(downs: tuple[Container, ...], changed_networks: tuple[tuple[str, str], ...]) -> Iterator[Step]:
+    for identity, name in changed_networks:
+        cause = Cause(CauseKind.CHANGED, f"network {name} changed, and a network can only be made anew")
+        attached = [found for found in downs if any(end.network == name for end in found.settings.endpoints)]
+        for container in attached:
+            if container.running:
+                yield Step(StopContainer(existing(container)), cause, container.service)
+        for container in attached:
+            yield Step(RemoveContainer(existing(container)), cause, container.service)
+        yield Step(RemoveNetwork(identity, name), cause)
+
+
+def _create_steps(found: tuple[Turnover, ...], standing: Observed) -> Iterator[Step]:
+    """One ``compose create`` for everything that is made beside what is there."""
+    made = tuple(turnover for turnover in found if turnover.new and not turnover.by_compose)
+    if not made:
+        return
+    totals = tuple(
+        (turnover.spec.name, len(standing.of(turnover.spec.name)) + (turnover.new if turnover in made else 0))
+        for turnover in found
+    )
+    names = tuple(turnover.spec.name for turnover in made)
+    yield Step(CreateContainers(names, totals), made[0].cause, names[0] if len(names) == 1 else "")
+
+
+def _drift_steps(found: tuple[Turnover, ...], observed: Observed) -> Iterator[Step]:
+    for turnover in found:
+        for container in turnover.kept:
+            yield from drift_steps(container, observed.baselines.get(container.id))
+
+
+def _told(turnover: Turnover, steps: tuple[Step, ...]) -> ServicePlan:
+    name = turnover.spec.name
+    mine = [step for step in steps if step.service == name or _makes(step, name)]
+    if not mine:
+        return ServicePlan(name, "none", Cause(CauseKind.UNFINISHED, ""))
+    if turnover.new and (turnover.stale or "made anew" in turnover.cause.text):
+        verb = "replace"
+    elif turnover.new:
+        verb = "create"
+    elif turnover.stale:
+        verb = "scale" if turnover.cause.kind is CauseKind.SCALE else "finish"
+    else:
+        verb = "repair"
+    if verb == "repair" and turnover.cause.kind is CauseKind.UNFINISHED:
+        return ServicePlan(name, verb, mine[0].cause)
+    if turnover.chosen is None or verb in ("create", "repair"):
+        return ServicePlan(name, verb, turnover.cause)
+    return ServicePlan(name, verb, turnover.cause, turnover.chosen.strategy, turnover.chosen.reason)
+
+
+def _makes(step: Step, service: str) -> bool:
+    return isinstance(step.action, CreateContainers) and service in step.action.services
+
+
+def _told_removed(release: Release, observed: Observed, declined: bool) -> Iterator[ServicePlan]:
+    cause = Cause(CauseKind.REMOVED, "it is no longer in the release")
+    for service in () if declined else removed_containers(release, observed):
+        yield ServicePlan(service, "remove", cause)

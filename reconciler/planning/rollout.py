@@ -1,0 +1,209 @@
+"""The order of a rollout: start, prove, stop, service by service, in the order that ``depends_on`` asks for.
+
+The old container is stopped only after the new one is proven (start-first), or started again if it is not (stop-first);
+either way it is removed only when the whole release is proven, so that a stack can be rolled back without making
+anything anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from reconciler.model.desired import Condition, Dependency
+from reconciler.model.manifest import Rollout, Strategy
+from reconciler.model.observed import Container
+from reconciler.model.plan import (
+    Action,
+    AwaitCompleted,
+    AwaitHealthy,
+    Cause,
+    CauseKind,
+    Existing,
+    New,
+    RecreateServices,
+    Ref,
+    RemoveContainer,
+    RenameContainer,
+    RestartContainer,
+    StartContainer,
+    Step,
+    StopContainer,
+)
+from reconciler.planning.order import levels
+from reconciler.planning.turnover import Turnover
+
+
+def existing(container: Container) -> Existing:
+    return Existing(container.id, container.name)
+
+
+@dataclass
+class _Rollout:
+    """The walk over the levels, with what was already started and proven."""
+
+    turnovers: dict[str, Turnover]
+    policy: Rollout
+    steps: list[Step] = field(default_factory=list)
+    unproven: dict[str, bool] = field(default_factory=dict)  # service: whether it has a soak before it
+    moved: set[str] = field(default_factory=set)  # started or replaced in this plan
+
+    def add(self, turnover: Turnover, action: Action, cause: Cause | None = None) -> None:
+        self.steps.append(Step(action, cause or turnover.cause, turnover.spec.name))
+
+
+def rollout_steps(turnovers: tuple[Turnover, ...], policy: Rollout) -> tuple[Step, ...]:
+    """From the first start to the last stop. Images are here and new containers are made already."""
+    walk = _Rollout({turnover.spec.name: turnover for turnover in turnovers}, policy)
+    for level in levels(tuple(turnover.spec for turnover in turnovers)):
+        members = [walk.turnovers[spec.name] for spec in level]
+        for turnover in members:
+            _prove_what_it_waits_for(walk, turnover)
+            _begin(walk, turnover)
+        for turnover in members:
+            _hand_over(walk, turnover)
+    for name in list(walk.unproven):
+        _prove(walk, walk.turnovers[name], soak=True)
+    return tuple(walk.steps)
+
+
+def _prove_what_it_waits_for(walk: _Rollout, turnover: Turnover) -> None:
+    if not (turnover.new or turnover.idle or turnover.by_compose):
+        return
+    for dependency in turnover.spec.depends_on:
+        if dependency.condition is not Condition.STARTED and dependency.service in walk.unproven:
+            _prove(walk, walk.turnovers[dependency.service], soak=False)
+
+
+def _begin(walk: _Rollout, turnover: Turnover) -> None:
+    """Everything of a service up to its last start; all rounds but the last are proven at once, one by one."""
+    if turnover.by_compose:
+        walk.add(turnover, RecreateServices((turnover.spec.name,)))
+        _moved(walk, turnover)
+        return
+    starts = _starts(turnover)
+    stops = _running(turnover.stale)
+    if not starts:
+        _restart_with_what_it_stands_on(walk, turnover)
+        if turnover.stale and turnover.kept:
+            walk.unproven[turnover.spec.name] = True
+        return
+    while len(stops) > 1 and len(starts) > 1:
+        _round(walk, turnover, starts.pop(0), stops.pop(0))
+    if _stops_first(turnover):
+        for container in stops:
+            walk.add(turnover, StopContainer(existing(container)))
+    for ref in starts:
+        walk.add(turnover, StartContainer(ref))
+    _moved(walk, turnover)
+
+
+def _round(walk: _Rollout, turnover: Turnover, ref: Ref, old: Container) -> None:
+    """One container of several is succeeded, whole."""
+    stop = StopContainer(existing(old))
+    if _stops_first(turnover):
+        walk.add(turnover, stop)
+    walk.add(turnover, StartContainer(ref))
+    _prove(walk, turnover, soak=True, refs=(ref,))
+    if not _stops_first(turnover):
+        walk.add(turnover, stop, _proven(turnover))
+
+
+def _moved(walk: _Rollout, turnover: Turnover) -> None:
+    walk.unproven[turnover.spec.name] = True
+    walk.moved.add(turnover.spec.name)
+
+
+def _hand_over(walk: _Rollout, turnover: Turnover) -> None:
+    """Where an old container still runs, the new one is proven before the walk goes on, and the old one stopped."""
+    stopped = {step.action.ref for step in walk.steps if isinstance(step.action, StopContainer)}
+    stops = [container for container in _running(turnover.stale) if existing(container) not in stopped]
+    if turnover.by_compose or not stops:
+        return
+    if turnover.spec.name in walk.unproven:
+        _prove(walk, turnover, soak=True)
+    for container in stops:
+        walk.add(turnover, StopContainer(existing(container)), _proven(turnover))
+
+
+def _prove(walk: _Rollout, turnover: Turnover, *, soak: bool, refs: tuple[Ref, ...] | None = None) -> None:
+    name = turnover.spec.name
+    patience = walk.policy.of(name)
+    within_s, soak_s = patience.timeout_s or 0.0, patience.soak_s or 0.0
+    refs = refs if refs is not None else _proven_refs(turnover)
+    if turnover.spec.job:
+        for ref in refs:
+            walk.add(turnover, AwaitCompleted(name, ref, within_s))
+        walk.unproven.pop(name, None)
+        return
+    walk.add(turnover, AwaitHealthy(name, refs, within_s, soak_s if soak else 0.0))
+    if soak or not soak_s:
+        walk.unproven.pop(name, None)
+
+
+def _restart_with_what_it_stands_on(walk: _Rollout, turnover: Turnover) -> None:
+    """``depends_on: {x: {restart: true}}``, which Compose also implies for shared namespaces."""
+    for dependency in turnover.spec.depends_on:
+        if dependency.restart and dependency.service in walk.moved and turnover.kept:
+            _restart(walk, turnover, dependency)
+            return
+
+
+def _restart(walk: _Rollout, turnover: Turnover, dependency: Dependency) -> None:
+    if dependency.service in walk.unproven:
+        _prove(walk, walk.turnovers[dependency.service], soak=False)
+    text = f"depends_on: it restarts when {dependency.service} is replaced"
+    for container in turnover.kept:
+        walk.add(turnover, RestartContainer(existing(container)), Cause(CauseKind.DEPENDENCY, text))
+    _moved(walk, turnover)
+
+
+def _starts(turnover: Turnover) -> list[Ref]:
+    idle: list[Ref] = [existing(container) for container in turnover.idle]
+    return idle + [New(turnover.spec.name, index) for index in range(turnover.new)]
+
+
+def _proven_refs(turnover: Turnover) -> tuple[Ref, ...]:
+    kept: tuple[Ref, ...] = tuple(existing(container) for container in turnover.kept)
+    return kept + tuple(New(turnover.spec.name, index) for index in range(turnover.new))
+
+
+def _running(containers: tuple[Container, ...]) -> list[Container]:
+    return sorted((container for container in containers if container.running), key=lambda found: found.number)
+
+
+def _stops_first(turnover: Turnover) -> bool:
+    return turnover.chosen is not None and turnover.chosen.strategy is Strategy.STOP_FIRST
+
+
+def _proven(turnover: Turnover) -> Cause:
+    return Cause(CauseKind.PROVEN, f"{turnover.spec.name} is served by its successor")
+
+
+def commit_steps(turnovers: tuple[Turnover, ...], stack: str) -> Iterator[Step]:
+    """The release is proven: the old containers go, and the new ones take their names."""
+    for turnover in turnovers:
+        if turnover.by_compose:
+            continue
+        for container in turnover.stale:
+            cause = Cause(CauseKind.PROVEN, _why_removed(turnover))
+            yield Step(RemoveContainer(existing(container)), cause, turnover.spec.name)
+    for turnover in turnovers:
+        yield from _renames(turnover, stack)
+
+
+def _why_removed(turnover: Turnover) -> str:
+    return "the release is proven" if turnover.kept or turnover.new else turnover.cause.text
+
+
+def _renames(turnover: Turnover, stack: str) -> Iterator[Step]:
+    spec = turnover.spec
+    for container in turnover.kept:
+        name = spec.container_name or f"{stack}-{spec.name}-{container.number}"
+        if container.name != name:
+            cause = Cause(CauseKind.DRIFT, f"its name is {container.name}")
+            yield Step(RenameContainer(existing(container), name), cause, spec.name)
+    if spec.container_name:
+        for index in range(turnover.new):
+            cause = Cause(CauseKind.PROVEN, "container_name asks for it")
+            yield Step(RenameContainer(New(spec.name, index), spec.container_name), cause, spec.name)

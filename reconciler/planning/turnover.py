@@ -1,0 +1,193 @@
+"""What has to happen to one service's containers: which stay, which go, how many are made, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from reconciler.model.desired import Release, ServiceSpec
+from reconciler.model.manifest import Rollout, Strategy
+from reconciler.model.observed import Container, Observed, Probe, State
+from reconciler.model.plan import Cause, CauseKind
+from reconciler.planning.changes import changes
+from reconciler.planning.secrets import Mask
+from reconciler.planning.strategy import Chosen, choose, joined_services
+
+_GONE = (State.DEAD, State.REMOVING)
+
+
+@dataclass(frozen=True, slots=True)
+class Turnover:
+    """``kept``: containers that are what the release wants, at most ``scale``. ``stale``: those that go. ``new``: how
+    many are made. ``chosen``: how they are replaced, None where nothing is.
+    """
+
+    spec: ServiceSpec
+    kept: tuple[Container, ...]
+    stale: tuple[Container, ...]
+    new: int
+    cause: Cause
+    chosen: Chosen | None = None
+
+    @property
+    def idle(self) -> tuple[Container, ...]:
+        """Kept containers that must be started."""
+        return tuple(container for container in self.kept if _must_start(container, self.spec.job))
+
+    @property
+    def replaces(self) -> bool:
+        """A container that served is succeeded by another one."""
+        return bool(self.stale) and bool(self.new or self.kept)
+
+    @property
+    def by_compose(self) -> bool:
+        """Compose's own recreate does it."""
+        recreates = self.chosen is not None and self.chosen.strategy is Strategy.RECREATE
+        return recreates and self.new > 0 and bool(self.stale)
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a turnover is decided from. ``previous``: the release that ran before, where it is known."""
+
+    release: Release
+    observed: Observed
+    rollout: Rollout
+    previous: Release | None
+    mask: Mask
+
+
+def turnovers(situation: Situation) -> tuple[Turnover, ...]:
+    """One for every service of the release, in the release's order."""
+    found = {spec.name: _turnover(spec, situation) for spec in situation.release.services}
+    for name in _carried_along(found):
+        found[name] = _recreated_with(found[name], situation)
+    return tuple(found.values())
+
+
+def _turnover(spec: ServiceSpec, situation: Situation) -> Turnover:
+    existing = situation.observed.of(spec.name)
+    known = {container.id for container in situation.observed.containers}
+    right = [container for container in existing if _is_right(container, spec, situation, known)]
+    kept = tuple(sorted(right, key=_worth_keeping)[: spec.scale])
+    stale = tuple(container for container in existing if container not in kept)
+    new = spec.scale - len(kept)
+    cause = _cause(spec, kept, stale, situation)
+    chosen = choose(spec, stale, situation.rollout.of(spec.name).strategy) if stale and spec.scale else None
+    return Turnover(spec=spec, kept=kept, stale=stale, new=new, cause=cause, chosen=chosen)
+
+
+def _is_right(container: Container, spec: ServiceSpec, situation: Situation, known: set[str]) -> bool:
+    if container.definition != spec.digest or container.state in _GONE:
+        return False
+    if any(joined not in known for joined in container.joins):
+        return False
+    return container.image_id == wanted_image(spec, situation) or not wanted_image(spec, situation)
+
+
+def wanted_image(spec: ServiceSpec, situation: Situation) -> str:
+    """The id of the image its containers run; "" while it is not known (not pulled or built yet)."""
+    pinned = situation.release.images.get(spec.image)
+    if pinned:
+        return pinned
+    image = situation.observed.images.get(spec.image)
+    return image.id if image else ""
+
+
+def _worth_keeping(container: Container) -> tuple[bool, bool, int]:
+    serves = container.state is State.RUNNING and container.probe in (Probe.HEALTHY, Probe.NONE)
+    return (not serves, not container.running, container.number)
+
+
+def _must_start(container: Container, job: bool) -> bool:
+    if job and container.state is State.EXITED:
+        return container.exit_code != 0
+    return container.state in (State.CREATED, State.EXITED)
+
+
+def _carried_along(found: dict[str, Turnover]) -> set[str]:
+    """Services that Compose must recreate because what they live in, or what lives in them, is replaced."""
+    lives_in = {name: set(joined_services(turnover.spec.definition)) for name, turnover in found.items()}
+    replaced = {name for name, turnover in found.items() if turnover.stale and turnover.new}
+    hosts = {host for hosts in lives_in.values() for host in hosts}
+    carried: set[str] = replaced & hosts
+    while True:
+        more = {name for name, into in lives_in.items() if into & carried} - carried
+        if not more:
+            return carried
+        carried |= more
+
+
+def _recreated_with(turnover: Turnover, situation: Situation) -> Turnover:
+    """The same turnover, done by Compose's own recreate: nothing is kept beside the new one."""
+    existing = turnover.kept + turnover.stale
+    if not existing:
+        return turnover
+    host = ", ".join(joined_services(turnover.spec.definition))
+    reason = f"it lives in the namespaces or volumes of {host}" if host else "other services live in its namespaces"
+    cause = turnover.cause
+    if not turnover.stale:
+        cause = Cause(CauseKind.DEPENDENCY, f"{host} is replaced, and {turnover.spec.name} lives in its namespaces")
+    return replace(
+        turnover,
+        kept=(),
+        stale=existing,
+        new=turnover.spec.scale,
+        cause=cause,
+        chosen=Chosen(Strategy.RECREATE, reason),
+    )
+
+
+def _cause(spec: ServiceSpec, kept: tuple[Container, ...], stale: tuple[Container, ...], situation: Situation) -> Cause:
+    before = situation.previous.service(spec.name) if situation.previous else None
+    outdated = [container for container in stale if container.definition != spec.digest]
+    if not kept and not stale:
+        if before is not None and before.digest == spec.digest:
+            return Cause(CauseKind.DRIFT, "its container is gone")
+        return Cause(CauseKind.CREATED, "it is new")
+    if outdated:
+        return _outdated(spec, before, kept, situation)
+    reimaged = [container for container in stale if container.image_id != wanted_image(spec, situation)]
+    if reimaged:
+        return Cause(
+            CauseKind.IMAGE,
+            f"{spec.image} is {_short(wanted_image(spec, situation))}, "
+            f"{reimaged[0].name} runs {_short(reimaged[0].image_id)}",
+        )
+    if len(kept) < spec.scale and stale:
+        return Cause(CauseKind.DRIFT, f"{stale[0].name} cannot run again")
+    return _about_scale_or_drift(spec, kept, stale, before)
+
+
+def _outdated(
+    spec: ServiceSpec, before: ServiceSpec | None, kept: tuple[Container, ...], situation: Situation
+) -> Cause:
+    if before is not None and before.digest != spec.digest:
+        return Cause(CauseKind.CHANGED, "its definition changed", changes(before, spec, situation.mask))
+    if len(kept) == spec.scale:
+        return Cause(CauseKind.UNFINISHED, "a container of another release was left over")
+    return Cause(CauseKind.CHANGED, "its containers are of another release")
+
+
+def _about_scale_or_drift(
+    spec: ServiceSpec, kept: tuple[Container, ...], stale: tuple[Container, ...], before: ServiceSpec | None
+) -> Cause:
+    if stale:
+        return Cause(CauseKind.SCALE, f"{len(kept) + len(stale)} containers, {spec.scale} wanted")
+    if len(kept) < spec.scale:
+        if before is not None and before.scale == spec.scale:
+            return Cause(CauseKind.DRIFT, f"{len(kept)} of {spec.scale} containers are there")
+        return Cause(CauseKind.SCALE, f"{len(kept)} containers, {spec.scale} wanted")
+    idle = [container for container in kept if _must_start(container, spec.job)]
+    if idle:
+        return Cause(CauseKind.DRIFT, _stopped(idle[0]))
+    return Cause(CauseKind.UNFINISHED, "")
+
+
+def _stopped(container: Container) -> str:
+    if container.state is State.CREATED:
+        return f"{container.name} was made but not started"
+    return f"{container.name} was stopped (exit status {container.exit_code})"
+
+
+def _short(image_id: str) -> str:
+    return image_id.removeprefix("sha256:")[:12] or "not here yet"
