@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced after say.sh: Debian packages, installed or merely unpacked into the rig's cache.
 
 # A fresh machine knows no packages until its lists were read once.

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by every script of the rig: where it keeps things, how it speaks, how it waits for its turn.
 # Never does anything by itself.
 
@@ -28,7 +29,7 @@ take_turn() {
   export RIG_LOCKED=1
 }
 
-# quietly LABEL COMMAND…: shows nothing of what the command says, unless it fails; then its last line and where the rest is.
+# quietly LABEL COMMAND…: shows nothing of what the command says, unless it fails; then one line of it and where the rest is.
 quietly() {
   local label="$1" log
   log="$(mktemp "$CACHE/log.XXXXXX")"
@@ -38,11 +39,12 @@ quietly() {
     return
   fi
   mv "$log" "$CACHE/failure.log"
-  die "$label failed: $(last_line "$CACHE/failure.log") (all of it: $CACHE/failure.log)"
+  die "$label failed: $(telling_line "$CACHE/failure.log") (all of it: $CACHE/failure.log)"
 }
 
-last_line() {
-  { grep -v '^[[:space:]]*$' "$1" || echo "nothing was said"; } | tail -n 1 | cut -c 1-300
+# The first line that calls itself an error, as apt's and pip's do; else the last that says anything.
+telling_line() {
+  { grep -m 1 -E '^ *(E|ERROR|error): ' "$1" || grep -v '^[[:space:]]*$' "$1" || echo "nothing was said"; } | tail -n 1 | cut -c 1-300
 }
 
 is_debian() { command -v apt-get >/dev/null && command -v dpkg >/dev/null; }

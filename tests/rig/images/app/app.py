@@ -5,6 +5,7 @@ requests under way finish. `healthcheck` exits 0 when /healthz answers 200. Thre
 `crash` (exits 1 at once), `unhealthy` (never healthy), `fails-late` (healthy for FAIL_AFTER_S seconds, then 500).
 """
 
+import contextlib
 import os
 import sys
 import time
@@ -43,27 +44,32 @@ def health():
     return 200, "ok"
 
 
+class NoDatabaseError(Exception):
+    """The database cannot be asked just now."""
+
+
 def query(*statements):
     """Runs the statements in one transaction and gives the first value of the last one."""
     import psycopg2
 
-    connection = psycopg2.connect(
-        host=os.environ["DB_HOST"],
-        port=os.environ.get("DB_PORT", "5432"),
-        dbname=os.environ.get("DB_NAME", "pro"),
-        user=os.environ["DB_USER"],
-        password=os.environ["DB_PASS"],
-        connect_timeout=3,
-    )
     try:
-        with connection, connection.cursor() as cursor:
+        connection = psycopg2.connect(
+            host=os.environ["DB_HOST"],
+            port=os.environ.get("DB_PORT", "5432"),
+            dbname=os.environ.get("DB_NAME", "pro"),
+            user=os.environ["DB_USER"],
+            password=os.environ["DB_PASS"],
+            connect_timeout=3,
+        )
+        with contextlib.closing(connection), connection, connection.cursor() as cursor:
             # Two apps share the table and may both find it missing.
-            cursor.execute("select pg_advisory_xact_lock(1); create table if not exists visits (at timestamptz default now())")
+            cursor.execute("select pg_advisory_xact_lock(1)")
+            cursor.execute("create table if not exists visits (at timestamptz default now())")
             for statement in statements:
                 cursor.execute(statement)
             return cursor.fetchone()[0]
-    finally:
-        connection.close()
+    except psycopg2.Error as error:
+        raise NoDatabaseError(type(error).__name__) from error
 
 
 def serve():
@@ -122,8 +128,8 @@ def serve():
                 return
             try:
                 self.answer(200, f"version {VERSION}, {query(*statements)} rows")
-            except Exception as error:
-                self.answer(503, f"version {VERSION}, no database: {type(error).__name__}")
+            except NoDatabaseError as error:
+                self.answer(503, f"version {VERSION}, no database: {error}")
 
         def answer(self, status, text):
             body = (text + "\n").encode()
