@@ -1,4 +1,4 @@
-"""A plan as an operator reads it at 3 a.m.: what, in which order, and why. Text only; colour is the terminal's affair."""
+"""A plan as an operator reads it at 3 a.m.: what, in which order, and why. Text only; colour is added elsewhere."""
 
 from __future__ import annotations
 

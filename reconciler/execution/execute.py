@@ -1,0 +1,282 @@
+"""Walk a plan through the ports, step by step, each written down before and after. Decides nothing.
+
+What goes wrong is a ``StepFailedError``; what to do about it is the loop's question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import assert_never
+
+from reconciler.execution.prove import Prover
+from reconciler.model.desired import Release, ServiceSpec
+from reconciler.model.errors import (
+    EngineUnavailableError,
+    ReconcilerError,
+    StalledError,
+    WaitingError,
+)
+from reconciler.model.observed import Container
+from reconciler.model.plan import (
+    Action,
+    AwaitCompleted,
+    AwaitHealthy,
+    BuildImage,
+    CheckPorts,
+    ConnectNetwork,
+    CreateContainers,
+    DisconnectNetwork,
+    Existing,
+    New,
+    Plan,
+    PullImage,
+    RecreateServices,
+    Ref,
+    RemoveContainer,
+    RemoveNetwork,
+    RenameContainer,
+    RestartContainer,
+    RestoreObject,
+    StartContainer,
+    Step,
+    StopContainer,
+    TagImage,
+    UnpauseContainer,
+    UpdateResources,
+)
+from reconciler.planning.story import describe
+from reconciler.ports import Clock, Compose, Engine, Journal, Objects, Ports, Progress
+
+LOG_LINES = 20
+
+
+class StepFailedError(ReconcilerError):
+    """A step of a plan went wrong. ``cause`` is what the port raised; ``log_tail`` the failing container's last words."""
+
+    def __init__(self, number: int, step: Step, cause: ReconcilerError, log_tail: str) -> None:
+        tail = f"\nIts last lines:\n{log_tail}" if log_tail else ""
+        super().__init__(f"step {number}, {describe(step.action)}: {cause}{tail}", reason=cause.reason)
+        self.number = number
+        self.step = step
+        self.cause = cause
+
+    @property
+    def time_mends_it(self) -> bool:
+        return isinstance(self.cause, WaitingError)
+
+    @property
+    def engine_is_gone(self) -> bool:
+        return isinstance(self.cause, EngineUnavailableError)
+
+
+class StoppedError(ReconcilerError):
+    """The daemon leaves, or something newer came: the plan ends between two steps and is made anew later."""
+
+    reason = "Interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What a walk needs besides the plan. ``environment``: for Compose; ``stop``: a reason to end between two steps."""
+
+    pass_id: int
+    release: Release
+    model: Path
+    environment: Mapping[str, str] = field(repr=False)
+    progress: Progress
+    stop: Callable[[], str]
+
+
+@dataclass
+class Hands:
+    """The ports that steps are taken through."""
+
+    engine: Engine
+    compose: Compose
+    journal: Journal
+    objects: Objects
+    ports: Ports
+    clock: Clock
+
+
+class Executor:
+    def __init__(self, hands: Hands) -> None:
+        self._hands = hands
+
+    def walk(self, plan: Plan, walk: Walk, steps: tuple[Step, ...] | None = None, first: int = 1) -> None:
+        """Take ``steps`` (all of the plan's, if None), numbered from ``first``. Raises StepFailedError, StoppedError."""
+        taken = _Walker(self._hands, plan, walk)
+        for number, step in enumerate(plan.steps if steps is None else steps, first):
+            _end_if_asked(walk)
+            self._take(taken, number, step, walk)
+
+    def _take(self, taken: _Walker, number: int, step: Step, walk: Walk) -> None:
+        journal, clock, text = self._hands.journal, self._hands.clock, describe(step.action)
+        walk.progress(f"{walk.release.stack}: {text}")
+        journal.intend(walk.pass_id, number, step.service, text, clock.now())
+        try:
+            taken.act(step.action)
+        except StoppedError:
+            raise
+        except ReconcilerError as error:
+            journal.failed(walk.pass_id, number, str(error), clock.now())
+            raise StepFailedError(number, step, error, taken.last_words(step.action)) from error
+        journal.done(walk.pass_id, number, clock.now())
+
+
+def _end_if_asked(walk: Walk) -> None:
+    reason = walk.stop()
+    if reason:
+        raise StoppedError(reason)
+
+
+class _Walker:
+    """One walk's memory: which containers the new ones turned out to be."""
+
+    def __init__(self, hands: Hands, plan: Plan, walk: Walk) -> None:
+        self._hands = hands
+        self._walk = walk
+        self._stack = plan.stack
+        self._prover = Prover(hands.engine, hands.clock, lambda: _end_if_asked(walk))
+        self._new: dict[New, Container] = {}
+
+    def act(self, action: Action) -> None:
+        engine = self._hands.engine
+        match action:
+            case CheckPorts(ports):
+                self._check_ports(ports)
+            case BuildImage(service, _):
+                self._build(service)
+            case PullImage(image):
+                engine.pull(image, self._walk.progress)
+            case TagImage(image, image_id):
+                engine.tag(image_id, image)
+            case RestoreObject(path):
+                self._restore(path)
+            case CreateContainers(services, totals):
+                self._create(services, dict(totals))
+            case RecreateServices(services):
+                self._recreate(services)
+            case StartContainer(ref):
+                self._start(ref)
+            case UnpauseContainer(ref):
+                engine.unpause(self._id(ref))
+            case StopContainer(ref):
+                self._stop(ref)
+            case RestartContainer(ref):
+                engine.restart(self._id(ref), None)
+            case RemoveContainer(ref):
+                engine.remove(self._id(ref))
+            case RenameContainer(ref, name):
+                engine.rename(self._id(ref), name)
+            case UpdateResources(ref, resources):
+                engine.update(self._id(ref), dict(resources))
+            case ConnectNetwork(ref, endpoint):
+                engine.connect(self._id(ref), endpoint)
+            case DisconnectNetwork(ref, network):
+                engine.disconnect(self._id(ref), network)
+            case RemoveNetwork(identity, _):
+                engine.remove_network(identity)
+            case AwaitHealthy(_, refs, within_s, soak_s):
+                self._prover.await_healthy([self._id(ref) for ref in refs], within_s, soak_s)
+            case AwaitCompleted(_, ref, within_s):
+                self._prover.await_completed(self._id(ref), within_s)
+            case _:
+                assert_never(action)
+
+    def last_words(self, action: Action) -> str:
+        """The log of the container that an action failed on, the unhealthy one where there are several."""
+        ref = getattr(action, "ref", None)
+        identity = self._prover.failing or (self._known_id(ref) if ref is not None else None)
+        if identity is None or isinstance(action, StopContainer | RemoveContainer):
+            return ""
+        try:
+            return self._hands.engine.logs(identity, LOG_LINES).strip()
+        except ReconcilerError:
+            return ""
+
+    def _id(self, ref: Ref) -> str:
+        identity = self._known_id(ref)
+        if identity is None:
+            raise WaitingError(f"Compose did not make {ref}", reason="CreateFailed")
+        return identity
+
+    def _known_id(self, ref: Ref) -> str | None:
+        if isinstance(ref, Existing):
+            return ref.id
+        found = self._new.get(ref)
+        return found.id if found else None
+
+    def _check_ports(self, ports: tuple[str, ...]) -> None:
+        taken = self._hands.ports.taken(ports)
+        if taken:
+            raise WaitingError(
+                f"{', '.join(taken)} is held by another program; end it (ss -ltnp shows which) or publish another port. "
+                "It is tried again by itself",
+                reason="PortTaken",
+            )
+
+    def _build(self, service: str) -> None:
+        walk = self._walk
+        self._hands.compose.build(self._stack, walk.model, service, walk.environment, walk.progress)
+
+    def _restore(self, path: str) -> None:
+        for entry in self._walk.release.objects:
+            if str(self._hands.objects.path(entry)) == path:
+                self._hands.objects.restore(entry)
+
+    def _create(self, services: tuple[str, ...], totals: dict[str, int]) -> None:
+        walk, before = self._walk, self._ids()
+        self._hands.compose.create(self._stack, walk.model, services, totals, walk.environment)
+        self._learn(services, before)
+
+    def _recreate(self, services: tuple[str, ...]) -> None:
+        walk, before = self._walk, self._ids()
+        self._hands.compose.recreate(self._stack, walk.model, services, walk.environment)
+        self._learn(services, before)
+
+    def _ids(self) -> set[str]:
+        return {found.id for found in self._hands.engine.containers() if found.stack == self._stack}
+
+    def _learn(self, services: tuple[str, ...], before: set[str]) -> None:
+        """Bind the plan's new containers to those that appeared, and remember how they were made."""
+        appeared = [
+            found
+            for found in self._hands.engine.containers()
+            if found.stack == self._stack and found.owned and found.id not in before
+        ]
+        for container in appeared:
+            self._hands.journal.save_baseline(container.id, self._stack, container.settings)
+        for service in services:
+            mine = sorted((found for found in appeared if found.service == service), key=lambda found: found.number)
+            for index, container in enumerate(mine):
+                self._new[New(service, index)] = container
+
+    def _start(self, ref: Ref) -> None:
+        identity = self._id(ref)
+        spec = self._spec_of(ref, identity)
+        engine = self._hands.engine
+        if spec is not None and spec.injections:
+            engine.inject(identity, spec.injections)
+        engine.start(identity)
+        for hook in spec.post_start if spec is not None else ():
+            status = engine.execute(identity, hook)
+            if status:
+                raise StalledError(f"post_start {' '.join(hook.command)} ended with exit status {status}")
+
+    def _stop(self, ref: Ref) -> None:
+        identity = self._id(ref)
+        spec = self._spec_of(ref, identity)
+        for hook in spec.pre_stop if spec is not None else ():
+            self._hands.engine.execute(identity, hook)
+        self._hands.engine.stop(identity, spec.stop_grace_s if spec is not None else None)
+
+    def _spec_of(self, ref: Ref, identity: str) -> ServiceSpec | None:
+        """What the container was made from, if that is this release's: another release's hooks are not ours to run."""
+        if isinstance(ref, New):
+            return self._walk.release.service(ref.service)
+        container = self._hands.engine.inspect(identity)
+        spec = self._walk.release.service(container.service) if container else None
+        return spec if spec and container and container.definition == spec.digest else None

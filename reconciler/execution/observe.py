@@ -1,0 +1,66 @@
+"""One look at the host a pass. Reads through the ports; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reconciler.model.desired import Release
+from reconciler.model.observed import Container, Image, LiveSettings, Network, Observed
+from reconciler.ports import Engine, Journal, Objects
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything of every stack, from one list call each."""
+
+    containers: tuple[Container, ...]
+    networks: tuple[Network, ...]
+
+
+class Observer:
+    def __init__(self, engine: Engine, journal: Journal, objects: Objects) -> None:
+        self._engine = engine
+        self._journal = journal
+        self._objects = objects
+
+    def look(self) -> Snapshot:
+        """Raises EngineUnavailableError."""
+        return Snapshot(self._engine.containers(), self._engine.networks())
+
+    def of(self, stack: str, releases: Iterable[Release], snapshot: Snapshot | None = None) -> Observed:
+        """The stack's part of ``snapshot`` (of a new one, if None), with the images and objects ``releases`` speak of."""
+        snapshot = snapshot or self.look()
+        releases = tuple(releases)
+        mine = tuple(found for found in snapshot.containers if found.stack == stack)
+        owned = tuple(found for found in mine if found.owned)
+        return Observed(
+            stack=stack,
+            containers=owned,
+            foreign=tuple(found for found in mine if not found.owned),
+            images=self._images(releases),
+            networks=tuple(found for found in snapshot.networks if found.stack == stack),
+            baselines=self._baselines(owned),
+            touched=self._touched(releases),
+        )
+
+    def _images(self, releases: tuple[Release, ...]) -> dict[str, Image | None]:
+        references = {spec.image for release in releases for spec in release.services if spec.image}
+        references |= {image_id for release in releases for image_id in release.images.values()}
+        return {reference: self._engine.image(reference) for reference in sorted(references)}
+
+    def _baselines(self, owned: tuple[Container, ...]) -> dict[str, LiveSettings]:
+        """A container that has none yet was made a moment ago, or its record was lost: as it is, it is taken for right."""
+        known = self._journal.baselines()
+        found = {}
+        for container in owned:
+            if container.id not in known:
+                self._journal.save_baseline(container.id, container.stack, container.settings)
+            found[container.id] = known.get(container.id, container.settings)
+        return found
+
+    def _touched(self, releases: tuple[Release, ...]) -> tuple[str, ...]:
+        entries = {entry.object_id + entry.path: entry for release in releases for entry in release.objects}
+        if not entries:
+            return ()
+        return tuple(str(self._objects.path(entry)) for entry in self._objects.verify(tuple(entries.values())))

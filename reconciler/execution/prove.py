@@ -1,0 +1,118 @@
+"""Wait until containers are proven: healthy, and then healthy for a while without a restart. Bounded always."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from reconciler.model.errors import StalledError
+from reconciler.model.observed import Container, Probe, State
+from reconciler.ports import Clock, Engine
+
+_LOOK_EVERY_S = 0.05
+_LOOK_LATER_S = 0.25  # once the quick ones had their chance
+_QUICK_S = 3.0
+_MOST_RESTARTS = 5  # an application may fall over while its database starts; this often, it does not stand up
+
+
+class Prover:
+    """``still_wanted`` is called at every look and raises when nobody wants to know any more.
+
+    Every container it was ever asked about is watched at every look, so that soaks of several services overlap.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, still_wanted: Callable[[], None]) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._still_wanted = still_wanted
+        self._healthy_since: dict[str, float] = {}
+        self._started_at: dict[str, float] = {}
+        self.failing: str | None = None
+
+    def await_healthy(self, ids: Sequence[str], within_s: float, soak_s: float) -> None:
+        """Raises StalledError(HealthCheckFailed) naming the container, and how it failed."""
+        began = self._clock.monotonic()
+        for identity in ids:
+            self._healthy_since.setdefault(identity, began)
+            self._started_at.setdefault(identity, 0.0)
+        while True:
+            now = self._clock.monotonic()
+            waiting = [identity for identity in ids if not self._is_proven(identity, now, soak_s)]
+            self._watch_the_others(ids, now)
+            if not waiting:
+                self.failing = None
+                return
+            self._give_up_after(began + within_s + soak_s, now, waiting, within_s)
+            self._pause(now - began)
+
+    def await_completed(self, identity: str, within_s: float) -> None:
+        """Raises StalledError(JobFailed) when it ends with another status than 0, or not in time."""
+        began = self._clock.monotonic()
+        self.failing = identity
+        while True:
+            container = self._look(identity)
+            if container.state is State.EXITED:
+                if container.exit_code == 0:
+                    self.failing = None
+                    return
+                raise StalledError(f"{container.name} ended with exit status {container.exit_code}", reason="JobFailed")
+            now = self._clock.monotonic()
+            if now >= began + within_s:
+                raise StalledError(f"{container.name} has not ended within {within_s:g}s", reason="JobFailed")
+            self._pause(now - began)
+
+    def _is_proven(self, identity: str, now: float, soak_s: float) -> bool:
+        container = self._look(identity)
+        self._fail_if_hopeless(container)
+        restarted = container.started_at != self._started_at[identity]
+        if not _is_healthy(container) or restarted:
+            self._started_at[identity] = container.started_at
+            self._healthy_since[identity] = now
+            if not _is_healthy(container):
+                return False
+        return now - self._healthy_since[identity] >= soak_s
+
+    def _watch_the_others(self, ids: Sequence[str], now: float) -> None:
+        for identity in self._healthy_since.keys() - set(ids):
+            container = self._engine.inspect(identity)
+            if container is not None and not _is_healthy(container):
+                self._healthy_since[identity] = now
+
+    def _fail_if_hopeless(self, container: Container) -> None:
+        """What no waiting mends: it has ended, the engine starts it again and again, or its healthcheck says no."""
+        self.failing = container.id
+        if container.state in (State.EXITED, State.DEAD):
+            raise StalledError(
+                f"{container.name} ended with exit status {container.exit_code}", reason="HealthCheckFailed"
+            )
+        if container.restart_count >= _MOST_RESTARTS and not _is_healthy(container):
+            raise StalledError(
+                f"{container.name} ended with exit status {container.exit_code} {container.restart_count} times",
+                reason="HealthCheckFailed",
+            )
+        if container.probe is Probe.UNHEALTHY:
+            raise StalledError(f"{container.name} is unhealthy", reason="HealthCheckFailed")
+
+    def _give_up_after(self, deadline: float, now: float, waiting: list[str], within_s: float) -> None:
+        if now < deadline:
+            return
+        container = self._look(waiting[0])
+        self.failing = container.id
+        raise StalledError(
+            f"{container.name} was not healthy within {within_s:g}s (its state: {container.state}, its healthcheck: "
+            f"{container.probe})",
+            reason="HealthCheckFailed",
+        )
+
+    def _look(self, identity: str) -> Container:
+        container = self._engine.inspect(identity)
+        if container is None:
+            raise StalledError("somebody removed the container that was waited for", reason="HealthCheckFailed")
+        return container
+
+    def _pause(self, waited_s: float) -> None:
+        self._still_wanted()
+        self._clock.sleep(_LOOK_EVERY_S if waited_s < _QUICK_S else _LOOK_LATER_S)
+
+
+def _is_healthy(container: Container) -> bool:
+    return container.state is State.RUNNING and container.probe in (Probe.HEALTHY, Probe.NONE)
