@@ -1,0 +1,151 @@
+"""Rows of state.db to records and back. Knows no connection; raises ValueError or KeyError for a row it cannot read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from reconciler.model.observed import Endpoint, LiveSettings
+from reconciler.model.record import (
+    EventRecord,
+    Health,
+    Outcome,
+    PassGoal,
+    PassRecord,
+    Ready,
+    ReleaseRecord,
+    Request,
+    RequestKind,
+    StackRecord,
+    StepRecord,
+    StepState,
+    Suspension,
+    Sync,
+    Truth,
+)
+
+Row = tuple[Any, ...]
+
+# The order of these is the order of the fields of the records below them.
+STACK = (
+    "name, sync, health, ready_status, ready_reason, ready_message, attempted_revision, applied_revision, "
+    "attempted_release, applied_release, suspension, updated_at"
+)
+RELEASE = "stack, number, digest, revision, outcome, created_at, ended_at, subject, asked_by, quarantined, images"
+PASS = "id, stack, release, goal, began_at, ended_at, outcome"
+STEP = "pass_id, number, service, text, state, began_at, ended_at, error"
+BASELINE = "container_id, stack, settings"
+EVENT = "id, at, stack, severity, reason, message, revision"
+REQUEST = "id, kind, stack, who, created_at, force, release, reason, until, handled_at, answer"
+
+
+def stack_of(row: Row) -> StackRecord:
+    name, sync, health, status, reason, message, attempted, applied, attempting, applying, held, updated = row
+    return StackRecord(
+        name=name,
+        sync=Sync(sync),
+        health=Health(health),
+        ready=Ready(Truth(status), reason, message),
+        attempted_revision=attempted,
+        applied_revision=applied,
+        attempted_release=attempting,
+        applied_release=applying,
+        suspension=None if held is None else Suspension(**json.loads(held)),
+        updated_at=updated,
+    )
+
+
+def stack_row(record: StackRecord) -> Row:
+    return (
+        record.name,
+        record.sync.value,
+        record.health.value,
+        record.ready.status.value,
+        record.ready.reason,
+        record.ready.message,
+        record.attempted_revision,
+        record.applied_revision,
+        record.attempted_release,
+        record.applied_release,
+        None if record.suspension is None else _suspension_text(record.suspension),
+        record.updated_at,
+    )
+
+
+def _suspension_text(held: Suspension) -> str:
+    return json.dumps({"reason": held.reason, "who": held.who, "since": held.since, "until": held.until})
+
+
+def release_of(row: Row) -> ReleaseRecord:
+    stack, number, digest, revision, outcome, created, ended, subject, asked_by, quarantined, images = row
+    return ReleaseRecord(
+        stack=stack,
+        number=number,
+        digest=digest,
+        revision=revision,
+        outcome=Outcome(outcome),
+        created_at=created,
+        ended_at=ended,
+        subject=subject,
+        asked_by=asked_by,
+        quarantined=quarantined,
+        images=MappingProxyType(json.loads(images)),
+    )
+
+
+def images_text(images: Mapping[str, str]) -> str:
+    return json.dumps(dict(images))
+
+
+def pass_of(row: Row) -> PassRecord:
+    id_, stack, release, goal, began, ended, outcome = row
+    return PassRecord(id_, stack, release, PassGoal(goal), began, ended, outcome)
+
+
+def step_of(row: Row) -> StepRecord:
+    pass_id, number, service, text, state, began, ended, error = row
+    return StepRecord(pass_id, number, service, text, StepState(state), began, ended, error)
+
+
+def settings_of(text: str) -> LiveSettings:
+    written = json.loads(text)
+    return LiveSettings(
+        name=written["name"],
+        resources=tuple((key, value) for key, value in written["resources"]),
+        endpoints=tuple(
+            Endpoint(network, tuple(aliases), ipv4, ipv6) for network, aliases, ipv4, ipv6 in written["endpoints"]
+        ),
+    )
+
+
+def settings_text(settings: LiveSettings) -> str:
+    return json.dumps(
+        {
+            "name": settings.name,
+            "resources": settings.resources,
+            "endpoints": [(e.network, e.aliases, e.ipv4, e.ipv6) for e in settings.endpoints],
+        }
+    )
+
+
+def event_of(row: Row) -> EventRecord:
+    return EventRecord(*row)
+
+
+def request_of(row: Row) -> Request:
+    id_, kind, stack, who, created, force, release, reason, until, handled, answer = row
+    return Request(
+        id=id_,
+        kind=RequestKind(kind),
+        stack=stack,
+        who=who,
+        created_at=created,
+        force=bool(force),
+        release=release,
+        reason=reason,
+        until=until,
+        handled_at=handled,
+        answer=answer,
+    )

@@ -1,0 +1,88 @@
+"""The tables of state.db, and how a file of an older version becomes one of this version.
+
+Only ever add to ``MIGRATIONS``: hosts out there have run the ones that are here. The number of migrations that a file
+has seen is its ``PRAGMA user_version``. Nothing here needs a newer SQLite than 3.24 (no RETURNING, no STRICT), because
+the enterprise distributions that have Python 3.11 link it with an SQLite that old.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from reconciler.model.errors import StalledError
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        """CREATE TABLE stacks (
+            name TEXT PRIMARY KEY, sync TEXT NOT NULL, health TEXT NOT NULL,
+            ready_status TEXT NOT NULL, ready_reason TEXT NOT NULL, ready_message TEXT NOT NULL,
+            attempted_revision TEXT NOT NULL, applied_revision TEXT NOT NULL,
+            attempted_release INTEGER, applied_release INTEGER,
+            suspension TEXT, updated_at REAL NOT NULL
+        ) WITHOUT ROWID""",
+        """CREATE TABLE releases (
+            stack TEXT NOT NULL, number INTEGER NOT NULL, digest TEXT NOT NULL, revision TEXT NOT NULL,
+            outcome TEXT NOT NULL, created_at REAL NOT NULL, ended_at REAL, subject TEXT NOT NULL,
+            asked_by TEXT NOT NULL, quarantined TEXT NOT NULL, images TEXT NOT NULL,
+            PRIMARY KEY (stack, number), UNIQUE (stack, digest)
+        ) WITHOUT ROWID""",
+        # AUTOINCREMENT: an id is never given out twice, although the oldest rows are dropped.
+        """CREATE TABLE passes (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, stack TEXT NOT NULL, release INTEGER, goal TEXT NOT NULL,
+            began_at REAL NOT NULL, ended_at REAL, outcome TEXT NOT NULL
+        )""",
+        "CREATE INDEX passes_of_stack ON passes (stack, id)",
+        "CREATE INDEX passes_open ON passes (stack, id) WHERE ended_at IS NULL",
+        """CREATE TABLE steps (
+            pass_id INTEGER NOT NULL REFERENCES passes (id) ON DELETE CASCADE, number INTEGER NOT NULL,
+            service TEXT NOT NULL, text TEXT NOT NULL, state TEXT NOT NULL,
+            began_at REAL NOT NULL, ended_at REAL, error TEXT NOT NULL,
+            PRIMARY KEY (pass_id, number)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE baselines (
+            container_id TEXT PRIMARY KEY, stack TEXT NOT NULL, settings TEXT NOT NULL
+        ) WITHOUT ROWID""",
+        """CREATE TABLE events (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, stack TEXT NOT NULL, severity TEXT NOT NULL,
+            reason TEXT NOT NULL, message TEXT NOT NULL, revision TEXT NOT NULL
+        )""",
+        "CREATE INDEX events_of_stack ON events (stack, id)",
+        """CREATE TABLE requests (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, stack TEXT NOT NULL, who TEXT NOT NULL,
+            created_at REAL NOT NULL, force INTEGER NOT NULL, release INTEGER, reason TEXT NOT NULL, until REAL,
+            handled_at REAL, answer TEXT NOT NULL
+        )""",
+        "CREATE INDEX requests_open ON requests (id) WHERE handled_at IS NULL",
+    ),
+)
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the file to this version, all of it or nothing. Raises StalledError where a newer version wrote it."""
+    if _version(connection, path) == len(MIGRATIONS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Read again inside the transaction: another process may have migrated while this one waited for the lock.
+        for number in range(_version(connection, path), len(MIGRATIONS)):
+            for statement in MIGRATIONS[number]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number + 1}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(MIGRATIONS):
+        raise StalledError(
+            f"{path} was written by a newer reconciler (schema {version}; this one knows {len(MIGRATIONS)}). "
+            f"Install that version again, or move the file away to start without history.",
+            reason="JournalTooNew",
+        )
+    return version
