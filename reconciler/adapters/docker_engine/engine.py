@@ -1,0 +1,362 @@
+"""The Engine port: what is there, and one method per thing done to it. Decides nothing."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from docker.utils import parse_repository_tag
+
+from reconciler.adapters.docker_engine import failures, messages, read
+from reconciler.adapters.docker_engine.archive import archive
+from reconciler.adapters.docker_engine.connection import Client, Connection, is_gone
+from reconciler.adapters.docker_engine.details import Details
+from reconciler.adapters.docker_engine.pull import PullProgress
+from reconciler.adapters.docker_engine.resources import Capacity, update_body
+from reconciler.model.desired import Injection, LifecycleHook
+from reconciler.model.errors import (
+    EngineUnavailableError,
+    ReconcilerError,
+    StalledError,
+    WaitingError,
+)
+from reconciler.model.event import Event
+from reconciler.model.observed import Container, Endpoint, Image, Network
+
+PULL_SILENCE_S = 180.0  # unpacking a big layer on a slow disk says nothing for a while
+HOOK_S = 120.0
+_LOG_BYTES = 4096
+_DEFAULT_GRACE_S = 10  # the engine's own, for containers that name none
+_OF_COMPOSE = {"label": [read.LABEL_PROJECT]}
+
+
+class DockerEngine:
+    """Implements ``Engine``. ``root_id``: the value of LABEL_ROOT by which we know our own. May be used by many threads
+    at once, which each get a client of their own; ``events`` by one at a time."""
+
+    def __init__(
+        self,
+        root_id: str,
+        *,
+        environment: Mapping[str, str] | None = None,
+        pull_silence_s: float = PULL_SILENCE_S,
+        hook_s: float = HOOK_S,
+    ) -> None:
+        self._connection = Connection(os.environ if environment is None else environment)
+        self._root_id = root_id
+        self._pull_silence_s = pull_silence_s
+        self._hook_s = hook_s
+        self._details = Details()
+        self._reader_now: read.Reader | None = None
+        self._stacks_of_networks: dict[str, str] = {}
+
+    # --- What is there
+
+    def containers(self) -> tuple[Container, ...]:
+        reader = self._reader()
+        begun = self._details.begin()
+        with self._speaking("list containers") as client:
+            entries = client.containers(all=True, filters=_OF_COMPOSE)
+        self._details.keep({entry["Id"] for entry in entries}, begun)
+        found = (self._container(reader, entry["Id"], read.signature(entry)) for entry in entries)
+        return tuple(container for container in found if container is not None)
+
+    def inspect(self, container_id: str) -> Container | None:
+        details = self._inspect(container_id)
+        return None if details is None else self._reader().container(details)
+
+    def networks(self) -> tuple[Network, ...]:
+        with self._speaking("list networks") as client:
+            entries = client.networks(filters=_OF_COMPOSE)
+        found = tuple(self._reader().network(entry) for entry in entries)
+        self._stacks_of_networks = {network.id: network.stack for network in found}
+        return found
+
+    def image(self, reference: str) -> Image | None:
+        try:
+            with self._speaking(f"look at image {reference}") as client:
+                return read.image(client.inspect_image(reference))  # type: ignore[no-untyped-call]
+        except WaitingError as error:
+            if is_gone(error.__cause__):
+                return None
+            raise
+
+    def logs(self, container_id: str, lines: int) -> str:
+        """At most the last 4 KiB of them, since they go into messages for people."""
+        kept: deque[bytes] = deque(maxlen=max(lines, 1))
+        try:
+            with self._speaking("read the log") as client:
+                for chunk in client.logs(container_id, stream=True, follow=False, tail=lines):
+                    kept.append(chunk[-_LOG_BYTES:])
+        except EngineUnavailableError:
+            raise
+        except ReconcilerError:
+            return ""  # Gone, or its log driver lets nobody read.
+        return _printable(b"".join(kept)[-_LOG_BYTES:])
+
+    def events(self) -> Iterator[Event]:
+        """First one that says "connected", a reason for a full look: what happened before it was not heard. While it
+        is iterated, details are cached, so take events as they come. Ends when ``close`` is called."""
+        try:
+            for message in self._connection.messages():
+                if message is None:
+                    self._reader_now = None
+                    self._details.trust()
+                    yield messages.CONNECTED
+                    continue
+                stale = messages.stale_container(message)
+                if stale:
+                    self._details.drop(stale)
+                event = messages.event(message, self._stack_of)
+                if event:
+                    yield event
+        finally:
+            self._details.distrust()
+
+    def close(self) -> None:
+        """Ends ``events``, also from another thread, for good."""
+        self._connection.close()
+
+    # --- Images
+
+    def pull(self, reference: str, progress: Callable[[str], None]) -> Image:
+        lines = PullProgress(reference, progress)
+        client = self._connection.fresh_client(self._pull_silence_s)
+        try:
+            with client, self._connection.translated(lambda _, words: failures.pull_refused(reference, words)):
+                for message in client.pull(reference, stream=True, decode=True):
+                    if "error" in message:
+                        raise failures.pull_refused(reference, str(message["error"]))
+                    lines.take(message)
+        except EngineUnavailableError as error:
+            raise self._silent_or_gone(reference, error) from error
+        image = self.image(reference)
+        if image is None:
+            raise failures.pull_refused(reference, "it was removed as soon as it was there")
+        return image
+
+    def tag(self, image_id: str, reference: str) -> None:
+        repository, tag = parse_repository_tag(reference)
+        if "@" in reference:
+            raise StalledError(f"{reference} names an image by its digest, which no tag can change")
+        with self._speaking(f"tag {reference}") as client:
+            client.tag(image_id, repository, tag or "latest")
+
+    # --- Containers
+
+    def start(self, container_id: str) -> None:
+        with self._changing(container_id, self._start_refused(container_id)) as client:
+            client.start(container_id)
+
+    def stop(self, container_id: str, grace_s: float | None) -> None:
+        grace = self._grace(container_id, grace_s)
+        with self._unless_gone(), self._doing("stop", container_id) as client:
+            client.stop(container_id, timeout=grace)
+
+    def restart(self, container_id: str, grace_s: float | None) -> None:
+        grace = self._grace(container_id, grace_s)
+        with self._changing(container_id, self._start_refused(container_id)) as client:
+            client.restart(container_id, timeout=grace)
+
+    def unpause(self, container_id: str) -> None:
+        with self._unless("not paused"), self._doing("unpause", container_id) as client:
+            client.unpause(container_id)
+
+    def remove(self, container_id: str) -> None:
+        with (
+            self._unless_gone(),
+            self._unless("removal of container", "is already in progress"),
+            self._doing("remove", container_id) as client,
+        ):
+            client.remove_container(container_id, v=False, force=False)
+
+    def rename(self, container_id: str, name: str) -> None:
+        with (
+            self._unless("same name as its current name"),
+            self._doing(f"give the name {name} to", container_id) as client,
+        ):
+            client.rename(container_id, name)
+
+    def update(self, container_id: str, resources: Mapping[str, str | int]) -> None:
+        """``resources``: keys as in LiveSettings; those left out stay as they are."""
+        details = self._inspect(container_id)
+        if details is None:
+            raise WaitingError(f"cannot update container {container_id[:12]}: it is gone", reason="NotFound")
+        body = update_body(resources, details["HostConfig"], self._reader().capacity)
+        if not body:
+            return
+        with self._doing("update", container_id) as client:
+            client.update_limits(container_id, body)
+
+    def connect(self, container_id: str, endpoint: Endpoint) -> None:
+        with (
+            self._unless("already exists in network", "is already attached to network"),
+            self._doing(f"connect to network {endpoint.network}", container_id) as client,
+        ):
+            client.connect_container_to_network(
+                container_id,
+                endpoint.network,
+                aliases=list(endpoint.aliases) or None,
+                ipv4_address=endpoint.ipv4 or None,
+                ipv6_address=endpoint.ipv6 or None,
+            )
+
+    def disconnect(self, container_id: str, network: str) -> None:
+        with (
+            self._unless("is not connected to"),
+            self._doing(f"disconnect from network {network}", container_id) as client,
+        ):
+            client.disconnect_container_from_network(container_id, network)
+
+    def inject(self, container_id: str, files: Sequence[Injection]) -> None:
+        if not files:
+            return
+        with self._doing("copy configs and secrets into", container_id) as client:
+            client.put_archive(container_id, "/", archive(files, time.time()))
+
+    def execute(self, container_id: str, hook: LifecycleHook) -> int:
+        """Raises WaitingError(reason="HookTimedOut") when it has not ended within the time limit."""
+        with self._doing("run a hook in", container_id) as client:
+            made = client.exec_create(
+                container_id,
+                list(hook.command),
+                stdout=False,
+                stderr=False,
+                privileged=hook.privileged,
+                user=hook.user,
+                workdir=hook.working_dir or None,
+                environment=dict(hook.environment) or None,
+            )
+            client.exec_start(made["Id"], detach=True)
+            return self._exit_status(client, made["Id"], hook)
+
+    # --- Networks
+
+    def remove_network(self, network_id: str) -> None:
+        with self._unless_gone(), self._speaking(f"remove network {network_id[:12]}") as client:
+            client.remove_network(network_id)
+
+    # --- Helpers, in the order of the calls
+
+    def _reader(self) -> read.Reader:
+        reader = self._reader_now
+        if reader is None:
+            with self._speaking("ask for the host's size") as client:
+                info = client.info()
+            reader = read.Reader(self._root_id, Capacity(int(info["NCPU"]), int(info["MemTotal"])))
+            self._reader_now = reader
+        return reader
+
+    def _container(self, reader: read.Reader, container_id: str, signature: tuple[object, ...]) -> Container | None:
+        known = self._details.get(container_id, signature)
+        if known is not None:
+            return known
+        begun = self._details.begin()
+        details = self._inspect(container_id)
+        if details is None:
+            return None
+        container = reader.container(details)
+        self._details.put(container, signature, begun)
+        return container
+
+    def _inspect(self, container_id: str) -> Mapping[str, Any] | None:
+        try:
+            with self._speaking(f"look at container {container_id[:12]}") as client:
+                details: Mapping[str, Any] = client.inspect_container(container_id)
+                return details
+        except WaitingError as error:
+            if is_gone(error.__cause__):
+                return None
+            raise
+
+    def _name(self, container_id: str) -> str:
+        """For messages about a failure, which must not fail themselves."""
+        try:
+            details = self._inspect(container_id)
+        except ReconcilerError:
+            details = None
+        return container_id[:12] if details is None else str(details["Name"]).removeprefix("/")
+
+    def _stack_of(self, some_id: str) -> str | None:
+        """Of a container or network."""
+        known = self._details.stack(some_id) or self._stacks_of_networks.get(some_id)
+        if known is not None or not some_id:
+            return known
+        details = self._inspect(some_id)
+        return None if details is None else read.stack_of(details["Config"].get("Labels") or {})
+
+    def _grace(self, container_id: str, grace_s: float | None) -> int:
+        """Whole seconds. The engine answers once the container has stopped, so it must be known how long to wait."""
+        if grace_s is not None:
+            return math.ceil(grace_s)
+        details = self._inspect(container_id)
+        own = None if details is None else details["Config"].get("StopTimeout")
+        return _DEFAULT_GRACE_S if own is None or own < 0 else int(own)
+
+    def _silent_or_gone(self, reference: str, error: EngineUnavailableError) -> ReconcilerError:
+        if "timed out" not in str(error).lower():
+            return error
+        return failures.pull_refused(reference, f"nothing came for {self._pull_silence_s:.0f} s")
+
+    def _exit_status(self, client: Client, exec_id: str, hook: LifecycleHook) -> int:
+        deadline = time.monotonic() + self._hook_s
+        pause_s = 0.01
+        while time.monotonic() < deadline:
+            state = client.exec_inspect(exec_id)
+            if not state["Running"] and state["ExitCode"] is not None:
+                return int(state["ExitCode"])
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 2, 0.5)
+        raise WaitingError(f"{hook.command[0]} has not ended within {self._hook_s:.0f} s", reason="HookTimedOut")
+
+    @contextmanager
+    def _doing(self, verb: str, container_id: str) -> Iterator[Client]:
+        def refusal(status: int | None, words: str) -> ReconcilerError:
+            return failures.refused(f"{verb} {self._name(container_id)}", status, words)
+
+        with self._changing(container_id, refusal) as client:
+            yield client
+
+    def _start_refused(self, container_id: str) -> Callable[[int | None, str], ReconcilerError]:
+        return lambda *said: failures.start_refused(self._name(container_id), *said)
+
+    @contextmanager
+    def _changing(self, container_id: str, refusal: Callable[[int | None, str], ReconcilerError]) -> Iterator[Client]:
+        """Its details are dropped here as well, because the event may come after the next look."""
+        try:
+            with self._connection.speaking(refusal) as client:
+                yield client
+        finally:
+            self._details.drop(container_id)
+
+    @contextmanager
+    def _speaking(self, doing: str) -> Iterator[Client]:
+        with self._connection.speaking(lambda *said: failures.refused(doing, *said)) as client:
+            yield client
+
+    @contextmanager
+    def _unless_gone(self) -> Iterator[None]:
+        try:
+            yield
+        except WaitingError as error:
+            if not is_gone(error.__cause__):
+                raise
+
+    @contextmanager
+    def _unless(self, *words: str) -> Iterator[None]:
+        """Passes over a refusal that says that it is so already."""
+        try:
+            yield
+        except ReconcilerError as error:
+            if not any(word in str(error) for word in words):
+                raise
+
+
+def _printable(raw: bytes) -> str:
+    text = raw.decode(errors="replace")
+    return "".join(sign for sign in text if sign in "\n\t" or sign.isprintable()).strip("\n")
