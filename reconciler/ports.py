@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from reconciler.model.desired import Injection, LifecycleHook
+from reconciler.model.errors import Problem
 from reconciler.model.event import Event
 from reconciler.model.observed import Container, Endpoint, Image, LiveSettings, Network
 from reconciler.model.record import (
@@ -65,6 +66,12 @@ class Tree(Protocol):
 
     def read(self, object_id: str) -> bytes: ...
 
+    def target(self, entry: TreeEntry) -> str:
+        """The text of a symbolic link."""
+
+    def problems(self, entries: Mapping[str, TreeEntry], folder: str) -> tuple[Problem, ...]:
+        """What lies under ``folder`` and cannot be served: submodules, links that lead out of the repository."""
+
     def export(self, tree_id: str, destination: Path) -> None:
         """Write the whole tree to ``destination``, atomically. Does nothing if it is there."""
 
@@ -84,6 +91,15 @@ class Objects(Protocol):
 
     def collect(self, keep: frozenset[str]) -> None:
         """Remove every object whose Git object id is not in ``keep``."""
+
+
+class EnvironmentFiles(Protocol):
+    """``env/<stack>.env``: this host's variables and secrets of a stack."""
+
+    def path(self, stack: str) -> Path | None:
+        """None if there is no such file."""
+
+    def read(self, stack: str) -> bytes | None: ...
 
 
 class Engine(Protocol):

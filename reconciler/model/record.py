@@ -62,6 +62,7 @@ class StackRecord:
     applied_revision: str = ""
     attempted_release: int | None = None
     applied_release: int | None = None
+    wanted_release: int | None = None  # a rollback by hand asked for it; until something new comes from Git
     suspension: Suspension | None = None
     updated_at: float = 0.0
 

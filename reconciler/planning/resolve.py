@@ -11,7 +11,6 @@ import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from types import MappingProxyType
 from typing import Any
 
 from reconciler.model.desired import (
@@ -33,6 +32,7 @@ from reconciler.model.manifest import Manifest
 from reconciler.model.source import EntryKind, TreeEntry
 from reconciler.planning.digest import digest_of
 from reconciler.planning.durations import compose_seconds
+from reconciler.planning.links import follow
 
 # A container is made without looking at these, so they are not part of what it was made from.
 _NOT_OF_THE_CONTAINER = frozenset(
@@ -40,7 +40,6 @@ _NOT_OF_THE_CONTAINER = frozenset(
 )
 # Rendered into other keys already; their paths would point into a checkout that does not last.
 _SPENT_KEYS = ("profiles", "env_file", "label_file", "develop")
-_MOST_LINKS = 40  # as Linux has it
 _OPEN_FOLDERS = ("state/traefik", "data", "certs", "backups")
 
 
@@ -57,7 +56,7 @@ class Place:
     revision: str
     entries: Mapping[str, TreeEntry]
     object_path: Callable[[TreeEntry], str]
-    links: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # symbolic links: path to target
+    target_of: Callable[[TreeEntry], str]  # the text of a symbolic link
     source_path: str = ""  # the folder of the repository that holds the stacks
 
 
@@ -129,13 +128,11 @@ class _Paths:
         if inside is None:
             self._refuse_escape(path, key)
             return path
-        real = self._follow(inside)
-        if real is None:
-            self._problem(
-                key, f"{inside} is a symbolic link that leads out of the repository; mount its target instead"
-            )
+        trail = follow(self._place.entries, self._place.target_of, inside)
+        if trail.fault:
+            self._problem(key, f"{trail.path} {trail.fault}; mount what it should point to instead")
             return path
-        entry = self._place.entries.get(real)
+        entry = self._place.entries.get(trail.path)
         if entry is None:
             return self._data_path(inside)
         if entry.kind is EntryKind.SUBMODULE:
@@ -171,18 +168,6 @@ class _Paths:
             return
         self._problem(key, "leads out of the repository; keep it inside, or write an absolute path of the host")
 
-    def _follow(self, inside: str) -> str | None:
-        """``inside`` with every symbolic link on the way resolved; None if they lead out, or in a circle."""
-        for _ in range(_MOST_LINKS):
-            link = next((prefix for prefix in _prefixes(inside) if prefix in self._place.links), None)
-            if link is None:
-                return inside
-            target = posixpath.join(posixpath.dirname(link), self._place.links[link])
-            inside = posixpath.normpath(target + inside[len(link) :])
-            if inside.startswith(("/", "../")) or inside == "..":
-                return None
-        return None
-
     def _is_declared_data(self, inside: str) -> bool:
         folder = self._manifest.folder
         for declared in self._manifest.data_paths:
@@ -203,11 +188,6 @@ class _Paths:
     def _problem(self, key: str, message: str) -> None:
         file = posixpath.join(self._manifest.folder, self._manifest.compose_files[0])
         self._gathered.problems.append(Problem(file=file, line=0, key=key, message=message))
-
-
-def _prefixes(path: str) -> tuple[str, ...]:
-    parts = path.split("/")
-    return tuple("/".join(parts[: count + 1]) for count in range(len(parts)))
 
 
 def _networks(model: Mapping[str, Any], stack: str, root_id: str) -> dict[str, Any]:

@@ -1,0 +1,165 @@
+"""From a revision to what each stack should be: discovery, rendering by Compose, resolving, each cached by content.
+
+A commit that touches nothing a stack reads renders nothing anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from reconciler.layout import Layout
+from reconciler.manifest import Discovery, discover
+from reconciler.model.desired import Release
+from reconciler.model.errors import InvalidInputError
+from reconciler.model.manifest import HostSettings, Manifest
+from reconciler.model.source import EntryKind, Revision, TreeEntry
+from reconciler.planning.dotenv import read_dotenv
+from reconciler.planning.resolve import Place, mark_jobs, resolve
+from reconciler.planning.secrets import Mask, mask_of
+from reconciler.ports import Compose, EnvironmentFiles, Objects, Tree
+
+_RENDERS_KEPT = 256
+_READ_BY_COMPOSE = (".yaml", ".yml", ".env", ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The ports that what is desired is read through."""
+
+    tree: Tree
+    objects: Objects
+    compose: Compose
+    environment: EnvironmentFiles
+
+
+class Desire:
+    """Safe to use from several threads."""
+
+    def __init__(self, layout: Layout, settings: HostSettings, root_id: str, reading: Reading) -> None:
+        self._layout = layout
+        self._settings = settings
+        self._root_id = root_id
+        self._reading = reading
+        self._lock = threading.Lock()
+        self._discovered: tuple[str, Discovery] | None = None
+        self._rendered: OrderedDict[str, Release | InvalidInputError] = OrderedDict()
+        self._inputs: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    def stacks(self, revision: Revision) -> Discovery:
+        """The stacks of ``revision`` that run on this host, and what is wrong with those that cannot be read."""
+        with self._lock:
+            if self._discovered is None or self._discovered[0] != revision.tree:
+                entries = self._reading.tree.entries(revision)
+                found = discover(entries, self._settings.source.path, self._reading.tree.read, self._settings.stacks)
+                self._discovered = (revision.tree, found)
+            return self._discovered[1]
+
+    def release(self, manifest: Manifest, revision: Revision) -> Release:
+        """What ``manifest``'s stack should be at ``revision``. Raises InvalidInputError with every problem at once."""
+        key = self._key(manifest, revision)
+        with self._lock:
+            known = self._rendered.get(key)
+        if known is None:
+            known = self._render_or_refuse(manifest, revision)
+            with self._lock:
+                self._rendered[key] = known
+                while len(self._rendered) > _RENDERS_KEPT:
+                    self._rendered.popitem(last=False)
+        if isinstance(known, InvalidInputError):
+            raise known
+        return replace(known, revision=revision.commit)
+
+    def environment(self, stack: str) -> dict[str, str]:
+        """What interpolation sees besides the environment files."""
+        return {"RECONCILER_TRAEFIK_DIR": str(self._layout.traefik), "RECONCILER_STACK": stack}
+
+    def mask(self, stack: str) -> Mask:
+        """What must not be shown of the stack: values of its host-local variables."""
+        content = self._reading.environment.read(stack)
+        return mask_of(read_dotenv(content, f"env/{stack}.env").values if content else {})
+
+    def _render_or_refuse(self, manifest: Manifest, revision: Revision) -> Release | InvalidInputError:
+        """Wrong input is remembered like a good render: it stays wrong until it changes."""
+        try:
+            return self._render(manifest, revision)
+        except InvalidInputError as error:
+            return error
+
+    def _render(self, manifest: Manifest, revision: Revision) -> Release:
+        reading = self._reading
+        entries = reading.tree.entries(revision)
+        problems = reading.tree.problems(entries, manifest.folder)
+        if problems:
+            raise InvalidInputError(problems)
+        checkout = self._layout.checkouts / revision.tree
+        reading.tree.export(revision.tree, checkout)
+        folder = checkout / manifest.folder
+        env_files = self._env_files(manifest, folder)
+        environment = self.environment(manifest.name)
+        model = reading.compose.render(manifest.name, folder, manifest.compose_files, env_files, environment)
+        place = Place(
+            root=str(self._layout.root),
+            root_id=self._root_id,
+            checkout=str(checkout),
+            revision=revision.commit,
+            entries=entries,
+            object_path=lambda entry: str(reading.objects.path(entry)),
+            target_of=reading.tree.target,
+            source_path=self._settings.source.path,
+        )
+        release = resolve(model, manifest, place, {**self._values(env_files), **environment})
+        return mark_jobs(release, manifest)
+
+    def _env_files(self, manifest: Manifest, folder: Path) -> list[Path]:
+        """Tracked files first: what the host says wins over what Git says."""
+        found = [folder / name for name in manifest.env_files]
+        own = self._reading.environment.path(manifest.name)
+        return [*found, own] if own is not None else found
+
+    def _values(self, env_files: list[Path]) -> Mapping[str, str]:
+        values: dict[str, str] = {}
+        for path in env_files:
+            values.update(read_dotenv(path.read_bytes(), path.name).values)
+        return values
+
+    def _key(self, manifest: Manifest, revision: Revision) -> str:
+        own = self._reading.environment.read(manifest.name) or b""
+        parts = (repr(manifest), self._inputs_id(manifest, revision), self._reading.compose.version())
+        return hashlib.sha256("\0".join(parts).encode() + own).hexdigest()
+
+    def _inputs_id(self, manifest: Manifest, revision: Revision) -> str:
+        """The Git object id of all that a render can read: the stack's folder, or the whole tree if it looks beyond."""
+        entries = self._reading.tree.entries(revision)
+        folder = entries.get(manifest.folder)
+        if not manifest.folder or folder is None:
+            return revision.tree
+        key = (manifest.folder, folder.object_id)
+        with self._lock:
+            known = self._inputs.get(key)
+        if known is None:
+            known = "" if self._looks_beyond(manifest.folder, entries) else folder.object_id
+            with self._lock:
+                self._inputs[key] = known
+                while len(self._inputs) > _RENDERS_KEPT:
+                    self._inputs.popitem(last=False)
+        return known or revision.tree
+
+    def _looks_beyond(self, folder: str, entries: Mapping[str, TreeEntry]) -> bool:
+        """Whether a file of the folder that Compose may read names a parent folder, or a link leads there."""
+        for path, entry in entries.items():
+            if not path.startswith(folder + "/"):
+                continue
+            if entry.kind is EntryKind.SYMLINK:
+                target = posixpath.normpath(posixpath.join(posixpath.dirname(path), self._reading.tree.target(entry)))
+                if not target.startswith(folder + "/"):
+                    return True
+            elif entry.kind is EntryKind.FILE and path.endswith(_READ_BY_COMPOSE):
+                if b".." in self._reading.tree.read(entry.object_id):
+                    return True
+        return False

@@ -1,0 +1,65 @@
+"""Where things lie under the root folder. Paths only; nothing here touches the disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """``root``: absolute, as the administrator named it."""
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        return self.root / "host.yaml"
+
+    @property
+    def certs(self) -> Path:
+        return self.root / "certs"
+
+    @property
+    def env(self) -> Path:
+        return self.root / "env"
+
+    def env_file(self, stack: str) -> Path:
+        return self.env / f"{stack}.env"
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    @property
+    def mirror(self) -> Path:
+        return self.state / "mirror.git"
+
+    @property
+    def checkouts(self) -> Path:
+        return self.state / "checkouts"
+
+    @property
+    def objects(self) -> Path:
+        return self.state / "objects"
+
+    @property
+    def releases(self) -> Path:
+        return self.state / "releases"
+
+    @property
+    def traefik(self) -> Path:
+        """What Traefik's file provider reads; Compose files get it as ``${RECONCILER_TRAEFIK_DIR}``."""
+        return self.state / "traefik"
+
+    @property
+    def journal(self) -> Path:
+        return self.state / "state.db"
+
+    @property
+    def lock(self) -> Path:
+        return self.state / "lock"

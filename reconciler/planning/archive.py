@@ -1,0 +1,88 @@
+"""A release as JSON and back: what ``state/releases`` keeps, so that a rollback needs neither Git nor Compose's renderer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from reconciler.model.desired import (
+    Condition,
+    Dependency,
+    Injection,
+    LifecycleHook,
+    NetworkSpec,
+    Release,
+    Seed,
+    ServiceSpec,
+)
+from reconciler.model.errors import StalledError
+from reconciler.model.source import EntryKind, TreeEntry
+
+
+def pack(release: Release) -> dict[str, Any]:
+    """JSON-able. ``model`` stands alone, because Compose reads it; the definitions in it are not written twice."""
+    content = {field.name: getattr(release, field.name) for field in fields(release)}
+    content["services"] = [_pack_service(spec) for spec in release.services]
+    for key in ("networks", "objects", "seeds"):
+        content[key] = [asdict(value) for value in content[key]]
+    content["images"] = dict(release.images)
+    content["model"] = dict(release.model)
+    return content
+
+
+def _pack_service(spec: ServiceSpec) -> dict[str, Any]:
+    content = {field.name: getattr(spec, field.name) for field in fields(spec) if field.name != "definition"}
+    for key in ("depends_on", "injections"):
+        content[key] = [asdict(value) for value in content[key]]
+    for key in ("post_start", "pre_stop"):
+        content[key] = [{**_fields_of(hook), "environment": dict(hook.environment)} for hook in content[key]]
+    return content
+
+
+def _fields_of(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def unpack(content: Mapping[str, Any]) -> Release:
+    """Raises StalledError if it is not what ``pack`` made."""
+    try:
+        model = content["model"]
+        return Release(
+            stack=content["stack"],
+            revision=content["revision"],
+            digest=content["digest"],
+            services=tuple(_service(entry, model["services"][entry["name"]]) for entry in content["services"]),
+            networks=tuple(NetworkSpec(**entry) for entry in content["networks"]),
+            model=model,
+            images=content["images"],
+            objects=tuple(_entry(entry) for entry in content["objects"]),
+            seeds=tuple(Seed(entry["path"], _entry(entry["entry"])) for entry in content["seeds"]),
+            warnings=tuple(content["warnings"]),
+            number=content["number"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise StalledError(f"a kept release cannot be read: {error!r}", reason="ReleaseLost") from error
+
+
+def _service(entry: Mapping[str, Any], definition: Mapping[str, Any]) -> ServiceSpec:
+    return ServiceSpec(
+        **{
+            **entry,
+            "definition": definition,
+            "depends_on": tuple(
+                Dependency(**{**found, "condition": Condition(found["condition"])}) for found in entry["depends_on"]
+            ),
+            "injections": tuple(Injection(**found) for found in entry["injections"]),
+            "post_start": _hooks(entry["post_start"]),
+            "pre_stop": _hooks(entry["pre_stop"]),
+        }
+    )
+
+
+def _hooks(entries: list[Mapping[str, Any]]) -> tuple[LifecycleHook, ...]:
+    return tuple(LifecycleHook(**{**entry, "command": tuple(entry["command"])}) for entry in entries)
+
+
+def _entry(entry: Mapping[str, Any]) -> TreeEntry:
+    return TreeEntry(entry["path"], EntryKind(entry["kind"]), entry["object_id"])
