@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 
 from reconciler.adapters.journal import SqliteJournal
+from reconciler.adapters.journal.database import Database
+from reconciler.adapters.journal.identity import claim
 from reconciler.model.errors import StalledError, WaitingError
 from reconciler.model.observed import Endpoint, LiveSettings
 from reconciler.model.record import (
@@ -74,6 +76,7 @@ def start(code: str, *arguments: object) -> subprocess.Popen[str]:
     program = "import sys\nfrom pathlib import Path\nfrom reconciler.adapters.journal import SqliteJournal\n"
     return subprocess.Popen(
         [sys.executable, "-c", program + textwrap.dedent(code), *map(str, arguments)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -135,6 +138,7 @@ def test_a_forgotten_stack_leaves_only_its_events(journal: SqliteJournal) -> Non
     journal.save_baseline("c1", "shop", SETTINGS)
     event = journal.tell("shop", "info", "Removed", "", "", 2.0)
     journal.forget_stack("shop")
+    assert journal.begin_pass("blog", 1, PassGoal.APPLY, 2.0) > pass_id  # an id never means another pass
     journal.done(pass_id, 0, 3.0)
     journal.end_pass(pass_id, "done", 3.0)
     assert journal.stack("shop") is None
@@ -177,6 +181,13 @@ def test_a_release_goes_into_quarantine_and_out_again(journal: SqliteJournal) ->
 def test_changing_a_release_that_is_not_there_is_a_mistake(journal: SqliteJournal) -> None:
     with pytest.raises(LookupError, match="shop has no release 7"):
         journal.quarantine("shop", 7, "why")
+
+
+def test_a_write_that_raised_changes_nothing_and_the_next_one_works(journal: SqliteJournal) -> None:
+    with pytest.raises(LookupError):
+        journal.end_release("shop", 7, Outcome.APPLIED, 1.0)
+    journal.save_stack(SHOP)
+    assert journal.stacks() == (SHOP,)
 
 
 # Passes and steps
@@ -325,22 +336,45 @@ def test_what_another_process_wrote_is_seen_at_once(path: Path, journal: SqliteJ
 
 def test_processes_that_write_at_once_lose_nothing(path: Path) -> None:
     path.parent.mkdir()
-    writer = """
-        from reconciler.model.record import RequestKind
-        with SqliteJournal(Path(sys.argv[1]), synchronous="OFF") as journal:
-            for number in range(60):
-                journal.ask(RequestKind.RECONCILE, sys.argv[2], "ada", number)
-                journal.add_release("shop", f"sha256:{sys.argv[2]}-{number}", "a", "", "git", number)
-            print(journal.root_id())
-        """
+    names = ("ada", "bob", "eve")
+    writers = [
+        start(
+            """
+            from reconciler.model.record import RequestKind
+            print("ready", flush=True)
+            sys.stdin.readline()
+            with SqliteJournal(Path(sys.argv[1]), synchronous="OFF") as journal:
+                for number in range(300):
+                    journal.ask(RequestKind.RECONCILE, sys.argv[2], "ada", number)
+                    journal.add_release("shop", f"sha256:{sys.argv[2]}-{number}", "a", "", "git", number)
+                print(journal.root_id())
+            """,
+            path,
+            name,
+        )
+        for name in names
+    ]
     # All of them find no file: making it, at once, is part of the law.
-    identities = {finish(process) for process in [start(writer, path, name) for name in ("ada", "bob", "eve")]}
-    assert len(identities) == 1
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    assert len({finish(writer) for writer in writers}) == 1
     with journal_at(path, mend=True) as journal:
         assert journal.recovered_from is None
         asked = [(r.stack, r.created_at) for r in journal.requests()]
-        assert sorted(asked) == [(name, float(n)) for name in ("ada", "bob", "eve") for n in range(60)]
-        assert [r.number for r in journal.releases("shop")] == list(range(1, 181))
+        assert sorted(asked) == [(name, float(n)) for name in names for n in range(300)]
+        assert [r.number for r in journal.releases("shop")] == list(range(1, 901))
+
+
+def test_of_two_processes_that_name_the_root_at_once_the_first_wins(path: Path) -> None:
+    first, second = (Database(path, synchronous="OFF", mend=False) for _ in range(2))
+    assert claim(first, "one") == claim(second, "two") == "one"
+    first.close()
+    second.close()
 
 
 def test_threads_that_write_at_once_lose_nothing(journal: SqliteJournal) -> None:

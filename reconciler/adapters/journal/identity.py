@@ -21,7 +21,7 @@ def root_id(database: Database) -> str:
     beside = database.path.with_name("root-id")
     with told(beside):
         written = _read(beside)
-        kept = _kept(database) or _keep(database, written or secrets.token_hex(8))
+        kept = _kept(database) or claim(database, written or secrets.token_hex(8))
         if kept != written:
             _write(beside, kept)
     return kept
@@ -32,8 +32,9 @@ def _kept(database: Database) -> str:
     return str(found[0][0]) if found else ""
 
 
-def _keep(database: Database, identity: str) -> str:
-    with database.write() as connection:  # another process may have been quicker: the first one wins
+def claim(database: Database, identity: str) -> str:
+    """The first process that claims an identity gives it to all; what it is."""
+    with database.write() as connection:
         connection.execute("INSERT OR IGNORE INTO meta (key, value) VALUES (?, ?)", (_KEY, identity))
     return _kept(database)
 
