@@ -18,7 +18,7 @@ from docker.errors import APIError, DockerException, NotFound, create_api_error_
 from docker.types.daemon import CancellableStream
 from docker.utils import kwargs_from_env, version_lt
 
-from reconciler.adapters.docker_engine import failures
+from reconciler import refusals
 from reconciler.model.errors import ReconcilerError
 
 CONNECT_S = 5.0
@@ -99,7 +99,7 @@ class Connection:
         except APIError as error:
             raise refusal(error.status_code, str(error.explanation or error)) from error
         except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise failures.unreachable(self.address, error) from error
+            raise refusals.unreachable(self.address, error) from error
 
     def messages(self) -> Iterator[Mapping[str, Any] | None]:
         """The engine's events, after a None that says that the stream is open. Ends when ``close`` was called; raises
@@ -121,7 +121,7 @@ class Connection:
             self._let_go(stream)
             client.close()
         if not self._closed:
-            raise failures.unreachable(self.address, "its event stream ended")
+            raise refusals.unreachable(self.address, "its event stream ended")
 
     def hang_up(self) -> None:
         """End the event stream that is open, if any: what it feeds can no longer be trusted."""
@@ -164,7 +164,7 @@ class Connection:
 
     @staticmethod
     def _refusal(doing: str) -> Callable[[int | None, str], ReconcilerError]:
-        return lambda status, words: failures.refused(doing, status, words)
+        return lambda status, words: refusals.refused(doing, status, words)
 
 
 def is_gone(error: BaseException | None) -> bool:

@@ -12,7 +12,8 @@ from typing import Any
 
 from docker.utils import parse_repository_tag
 
-from reconciler.adapters.docker_engine import failures, messages, read
+from reconciler import refusals
+from reconciler.adapters.docker_engine import messages, read
 from reconciler.adapters.docker_engine.archive import archive
 from reconciler.adapters.docker_engine.connection import Client, Connection, is_gone
 from reconciler.adapters.docker_engine.details import Details
@@ -128,16 +129,16 @@ class DockerEngine:
         lines = PullProgress(reference, progress)
         client = self._connection.fresh_client(self._pull_silence_s)
         try:
-            with client, self._connection.translated(lambda _, words: failures.pull_refused(reference, words)):
+            with client, self._connection.translated(lambda _, words: refusals.pull_refused(reference, words)):
                 for message in client.pull(reference, stream=True, decode=True):
                     if "error" in message:
-                        raise failures.pull_refused(reference, str(message["error"]))
+                        raise refusals.pull_refused(reference, str(message["error"]))
                     lines.take(message)
         except EngineUnavailableError as error:
             raise self._silent_or_gone(reference, error) from error
         image = self.image(reference)
         if image is None:
-            raise failures.pull_refused(reference, "it was removed as soon as it was there")
+            raise refusals.pull_refused(reference, "it was removed as soon as it was there")
         return image
 
     def tag(self, image_id: str, reference: str) -> None:
@@ -301,7 +302,7 @@ class DockerEngine:
     def _silent_or_gone(self, reference: str, error: EngineUnavailableError) -> ReconcilerError:
         if "timed out" not in str(error).lower():
             return error
-        return failures.pull_refused(reference, f"nothing came for {self._pull_silence_s:.0f} s")
+        return refusals.pull_refused(reference, f"nothing came for {self._pull_silence_s:.0f} s")
 
     def _exit_status(self, client: Client, exec_id: str, hook: LifecycleHook) -> int:
         deadline = time.monotonic() + self._hook_s
@@ -317,13 +318,13 @@ class DockerEngine:
     @contextmanager
     def _doing(self, verb: str, container_id: str) -> Iterator[Client]:
         def refusal(status: int | None, words: str) -> ReconcilerError:
-            return failures.refused(f"{verb} {self._name(container_id)}", status, words)
+            return refusals.refused(f"{verb} {self._name(container_id)}", status, words)
 
         with self._changing(container_id, refusal) as client:
             yield client
 
     def _start_refused(self, container_id: str) -> Callable[[int | None, str], ReconcilerError]:
-        return lambda *said: failures.start_refused(self._name(container_id), *said)
+        return lambda *said: refusals.start_refused(f"start {self._name(container_id)}", *said)
 
     @contextmanager
     def _changing(self, container_id: str, refusal: Callable[[int | None, str], ReconcilerError]) -> Iterator[Client]:
@@ -336,7 +337,7 @@ class DockerEngine:
 
     @contextmanager
     def _speaking(self, doing: str) -> Iterator[Client]:
-        with self._connection.speaking(lambda *said: failures.refused(doing, *said)) as client:
+        with self._connection.speaking(lambda *said: refusals.refused(doing, *said)) as client:
             yield client
 
     @contextmanager

@@ -1,4 +1,7 @@
-"""What the engine's refusals mean: whether time or a person mends them, in words for an operator. Pure."""
+"""What the engine's refusals mean: whether time or a person mends them, in words for an operator. Pure.
+
+Shared by those who hear them: the engine's own adapter, and Compose's, which passes the engine's words on.
+"""
 
 from __future__ import annotations
 
@@ -37,18 +40,19 @@ def refused(doing: str, status: int | None, words: str) -> ReconcilerError:
     return WaitingError(message, reason="EngineRefused")
 
 
-def start_refused(name: str, status: int | None, words: str) -> ReconcilerError:
+def start_refused(doing: str, status: int | None, words: str) -> ReconcilerError:
+    """``doing``: something that starts a container."""
     if _PORT_IS_TAKEN.search(words):
         return WaitingError(
-            f"cannot start {name}: host port {_host_port(words)} is held by another container or program; "
+            f"cannot {doing}: host port {_host_port(words)} is held by another container or program; "
             "free it or publish another port",
             reason="PortTaken",
         )
     if _is_disk_full(words):
-        return disk_full(f"start {name}")
+        return disk_full(doing)
     if _CANNOT_RUN.search(words) and status != 404:
-        return StalledError(f"{name} cannot be started: {quoted(words)}", reason="StartFailed")
-    return refused(f"start {name}", status, words)
+        return StalledError(f"cannot {doing}: {quoted(words)}", reason="StartFailed")
+    return refused(doing, status, words)
 
 
 def pull_refused(reference: str, words: str) -> ReconcilerError:

@@ -1,0 +1,64 @@
+"""Finds the newest Docker Compose of this host: the ``docker compose`` plugin, or a ``docker-compose`` of its own."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.adapters.compose.running import Program
+from reconciler.model.errors import ReconcilerError, StalledError
+
+OLDEST = (2, 20, 0)  # the first with `include`
+_LIMIT_S = 20.0
+_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Compose:
+    """``command``: how to call it, the program's path first."""
+
+    command: tuple[str, ...]
+    version: str
+    numbers: tuple[int, ...]
+
+
+def newest(environment: Mapping[str, str], candidates: tuple[tuple[str, ...], ...] | None = None) -> Compose:
+    """Raises StalledError where there is none that is new enough."""
+    commands = tuple(_candidates(environment.get("PATH", ""))) if candidates is None else candidates
+    found = [compose for compose in (_asked(command, environment) for command in commands) if compose is not None]
+    best = max(found, key=lambda compose: compose.numbers, default=None)
+    if best is None or best.numbers < OLDEST:
+        there = f"Docker Compose {best.version} is too old" if best else "there is no Docker Compose on this host"
+        raise StalledError(
+            f"{there}: install Docker Compose v2, {'.'.join(map(str, OLDEST))} or newer (Debian's docker-compose from 13 "
+            "on, Docker's docker-compose-plugin, or `pip install reconciler[compose]`)",
+            reason="ToolMissing",
+        )
+    return best
+
+
+def _candidates(path: str) -> Iterator[tuple[str, ...]]:
+    docker = shutil.which("docker", path=path)
+    if docker:
+        yield (docker, "compose")
+    seen = set()
+    for folder in (str(Path(sys.executable).parent), path):
+        own = shutil.which("docker-compose", path=folder)
+        if own and own not in seen:
+            seen.add(own)
+            yield (own,)
+
+
+def _asked(command: tuple[str, ...], environment: Mapping[str, str]) -> Compose | None:
+    try:
+        answer = Program((*command, "version", "--short"), environment, _LIMIT_S).run()
+    except ReconcilerError:
+        return None  # It may be broken, but another one is not.
+    found = _VERSION.search(answer.out)
+    if answer.status or not found:
+        return None
+    return Compose(command, answer.out.strip().removeprefix("v"), tuple(int(number) for number in found.groups()))
