@@ -3,11 +3,13 @@
 
 # A fresh machine knows no packages until its lists were read once.
 know_packages() {
-  apt-cache show "$1" >/dev/null 2>&1 && return
+  has_candidate "$1" && return
   is_root || die "apt knows no package '$1'; run 'apt-get update' as root once"
   quietly "apt-get update" apt-get -q update
-  apt-cache show "$1" >/dev/null 2>&1 || die "apt knows no package '$1', even after apt-get update"
+  has_candidate "$1" || die "apt knows no package '$1', even after apt-get update"
 }
+
+has_candidate() { [[ "$(apt-cache policy "$1" 2>/dev/null)" =~ Candidate:\ [^\(] ]]; }
 
 # unpacked_deb NAME prints the folder that holds the package's files. Nothing is installed, so no service starts.
 unpacked_deb() {
