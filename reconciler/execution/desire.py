@@ -79,10 +79,17 @@ class Desire:
         """What interpolation sees besides the environment files."""
         return {"RECONCILER_TRAEFIK_DIR": str(self._layout.traefik), "RECONCILER_STACK": stack}
 
+    def process_environment(self, stack: str) -> dict[str, str]:
+        """What Compose gets when it creates: secrets and configs that are declared by variable are read from it."""
+        return {**self._own_values(stack), **self.environment(stack)}
+
     def mask(self, stack: str) -> Mask:
         """What must not be shown of the stack: values of its host-local variables."""
+        return mask_of(self._own_values(stack))
+
+    def _own_values(self, stack: str) -> Mapping[str, str]:
         content = self._reading.environment.read(stack)
-        return mask_of(read_dotenv(content, f"env/{stack}.env").values if content else {})
+        return read_dotenv(content, f"env/{stack}.env").values if content else {}
 
     def _render_or_refuse(self, manifest: Manifest, revision: Revision) -> Release | InvalidInputError:
         """Wrong input is remembered like a good render: it stays wrong until it changes."""
@@ -153,13 +160,12 @@ class Desire:
     def _looks_beyond(self, folder: str, entries: Mapping[str, TreeEntry]) -> bool:
         """Whether a file of the folder that Compose may read names a parent folder, or a link leads there."""
         for path, entry in entries.items():
-            if not path.startswith(folder + "/"):
+            if not path.startswith(folder + "/") or entry.kind is EntryKind.FOLDER:
                 continue
             if entry.kind is EntryKind.SYMLINK:
                 target = posixpath.normpath(posixpath.join(posixpath.dirname(path), self._reading.tree.target(entry)))
                 if not target.startswith(folder + "/"):
                     return True
-            elif entry.kind is EntryKind.FILE and path.endswith(_READ_BY_COMPOSE):
-                if b".." in self._reading.tree.read(entry.object_id):
-                    return True
+            elif path.endswith(_READ_BY_COMPOSE) and b".." in self._reading.tree.read(entry.object_id):
+                return True
         return False

@@ -17,10 +17,11 @@ from reconciler.model.desired import (
     ServiceSpec,
 )
 from reconciler.model.errors import StalledError
+from reconciler.model.manifest import DriftMode, Manifest, Prune, Rollout, ServiceRollout, Strategy
 from reconciler.model.source import EntryKind, TreeEntry
 
 
-def pack(release: Release) -> dict[str, Any]:
+def pack(release: Release, manifest: Manifest) -> dict[str, Any]:
     """JSON-able. ``model`` stands alone, because Compose reads it; the definitions in it are not written twice."""
     content = {field.name: getattr(release, field.name) for field in fields(release)}
     content["services"] = [_pack_service(spec) for spec in release.services]
@@ -28,7 +29,35 @@ def pack(release: Release) -> dict[str, Any]:
         content[key] = [asdict(value) for value in content[key]]
     content["images"] = dict(release.images)
     content["model"] = dict(release.model)
+    content["manifest"] = _pack_manifest(manifest)
     return content
+
+
+def _pack_manifest(manifest: Manifest) -> dict[str, Any]:
+    content = _fields_of(manifest)
+    services = {name: _fields_of(own) for name, own in manifest.rollout.services.items()}
+    content["rollout"] = {**_fields_of(manifest.rollout), "services": services}
+    content["prune"] = _fields_of(manifest.prune)
+    return content
+
+
+def unpack_manifest(content: Mapping[str, Any]) -> Manifest:
+    """How the release was rolled out: it counts while ``stack.yaml`` cannot be read. Raises StalledError."""
+    try:
+        entry = content["manifest"]
+        services = {
+            name: ServiceRollout(**{**own, "strategy": Strategy(own["strategy"]) if own["strategy"] else None})
+            for name, own in entry["rollout"]["services"].items()
+        }
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
+        }
+        values["rollout"] = Rollout(**{**entry["rollout"], "services": services})
+        values["drift"] = DriftMode(entry["drift"])
+        values["prune"] = Prune(**entry["prune"])
+        return Manifest(**values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StalledError(f"a kept release cannot be read: {error!r}", reason="ReleaseLost") from error
 
 
 def _pack_service(spec: ServiceSpec) -> dict[str, Any]:

@@ -81,13 +81,17 @@ def _is_right(container: Container, spec: ServiceSpec, situation: Situation, kno
         return False
     if any(joined not in known for joined in container.joins):
         return False
-    return container.image_id == wanted_image(spec, situation) or not wanted_image(spec, situation)
+    wanted = wanted_image(spec, situation)
+    return not wanted or container.image_id in (wanted, situation.release.images.get(spec.image))
 
 
 def wanted_image(spec: ServiceSpec, situation: Situation) -> str:
-    """The id of the image its containers run; "" while it is not known (not pulled or built yet)."""
+    """The id of the image its containers run; "" while it is not known (not pulled or built yet).
+
+    What the release pinned counts as long as the engine holds it; after that, what the reference names.
+    """
     pinned = situation.release.images.get(spec.image)
-    if pinned:
+    if pinned and situation.observed.images.get(pinned) is not None:
         return pinned
     image = situation.observed.images.get(spec.image)
     return image.id if image else ""

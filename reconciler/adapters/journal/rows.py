@@ -31,7 +31,7 @@ Row = tuple[Any, ...]
 # The order of these is the order of the fields of the records below them.
 STACK = (
     "name, sync, health, ready_status, ready_reason, ready_message, attempted_revision, applied_revision, "
-    "attempted_release, applied_release, suspension, updated_at"
+    "attempted_release, applied_release, wanted_release, suspension, updated_at"
 )
 RELEASE = "stack, number, digest, revision, outcome, created_at, ended_at, subject, asked_by, quarantined, images"
 PASS = "id, stack, release, goal, began_at, ended_at, outcome"
@@ -42,7 +42,7 @@ REQUEST = "id, kind, stack, who, created_at, force, release, reason, until, hand
 
 
 def stack_of(row: Row) -> StackRecord:
-    name, sync, health, status, reason, message, attempted, applied, attempting, applying, held, updated = row
+    name, sync, health, status, reason, message, attempted, applied, attempting, applying, wanted, held, updated = row
     return StackRecord(
         name=name,
         sync=Sync(sync),
@@ -52,6 +52,7 @@ def stack_of(row: Row) -> StackRecord:
         applied_revision=applied,
         attempted_release=attempting,
         applied_release=applying,
+        wanted_release=wanted,
         suspension=None if held is None else Suspension(**json.loads(held)),
         updated_at=updated,
     )
@@ -69,6 +70,7 @@ def stack_row(record: StackRecord) -> Row:
         record.applied_revision,
         record.attempted_release,
         record.applied_release,
+        record.wanted_release,
         None if record.suspension is None else _suspension_text(record.suspension),
         record.updated_at,
     )

@@ -19,7 +19,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             name TEXT PRIMARY KEY, sync TEXT NOT NULL, health TEXT NOT NULL,
             ready_status TEXT NOT NULL, ready_reason TEXT NOT NULL, ready_message TEXT NOT NULL,
             attempted_revision TEXT NOT NULL, applied_revision TEXT NOT NULL,
-            attempted_release INTEGER, applied_release INTEGER,
+            attempted_release INTEGER, applied_release INTEGER, wanted_release INTEGER,
             suspension TEXT, updated_at REAL NOT NULL
         ) WITHOUT ROWID""",
         """CREATE TABLE releases (

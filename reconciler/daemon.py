@@ -1,0 +1,211 @@
+"""The daemon: turns reasons to look again into passes. Coalesces, backs off, never runs a stack twice at once.
+
+Fetching and passing are separate: a Git server that hangs stops no drift repair.
+"""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from reconciler.execution.books import Work
+from reconciler.execution.observe import Snapshot
+from reconciler.host import Host
+from reconciler.model.errors import EngineUnavailableError, ReconcilerError
+from reconciler.model.event import Event, Trigger
+from reconciler.planning.backoff import delay_s, interval_s
+from reconciler.ports import Clock, Engine
+from reconciler.requests import Desk
+
+log = structlog.get_logger()
+
+_GATHER_S = 0.02  # a burst of events is one more pass
+_LOOK_FOR_REQUESTS_EVERY_S = 0.25
+_FULL_LOOK_EVERY_S = 300.0
+_SNAPSHOT_LASTS_S = 1.0
+_RECONNECT_S = 1.0
+_MOST_TO_FETCH_S = 120.0
+
+
+@dataclass
+class _Turns:
+    """Which stacks are being passed over, and which must be looked at again afterwards."""
+
+    running: set[str] = field(default_factory=set)
+    again: set[str] = field(default_factory=set)
+    forced: set[str] = field(default_factory=set)
+
+
+class Daemon:
+    """``watchers``: started and stopped with it; each puts events on the queue through ``emit``."""
+
+    def __init__(self, host: Host, engine: Engine, clock: Clock, interval: float, concurrency: int) -> None:
+        self._host = host
+        self._engine = engine
+        self._clock = clock
+        self._interval = interval
+        self._pool = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="pass")
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._desk = Desk(host.journal, clock)
+        self._turns = _Turns()
+        self._lock = threading.Lock()
+        self._fetch_now = threading.Event()
+        self._leaving = threading.Event()
+        self.leaving_because = ""
+
+    def emit(self, event: Event) -> None:
+        """From any thread: there is a reason to look again."""
+        self._events.put(event)
+
+    def leave(self, why: str) -> None:
+        """From a signal handler: end the running steps, start no other, return from ``run``."""
+        self.leaving_because = why
+        self._leaving.set()
+        self._fetch_now.set()
+        self._events.put(Event(Trigger.TIMER, detail=why))
+
+    def run(self) -> None:
+        """Until ``leave``. The caller holds the root's lock."""
+        threads = [
+            threading.Thread(target=self._keep_fetching, name="fetch", daemon=True),
+            threading.Thread(target=self._follow_the_engine, name="engine", daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        self.emit(Event(Trigger.TIMER, detail="start"))
+        next_full = self._clock.monotonic() + _FULL_LOOK_EVERY_S
+        while not self._leaving.is_set():
+            events = self._gather()
+            if self._clock.monotonic() >= next_full:
+                next_full = self._clock.monotonic() + _FULL_LOOK_EVERY_S
+                events = (*events, Event(Trigger.TIMER, detail="periodic look"))
+            self._turn(events)
+        self._pool.shutdown(wait=True)
+
+    def _gather(self) -> tuple[Event, ...]:
+        """All events of a burst; none when it is just time to look for requests and waits that are over."""
+        try:
+            first = self._events.get(timeout=_LOOK_FOR_REQUESTS_EVERY_S)
+        except queue.Empty:
+            return ()
+        self._clock.sleep(_GATHER_S)
+        found = [first]
+        while True:
+            try:
+                found.append(self._events.get_nowait())
+            except queue.Empty:
+                return tuple(found)
+
+    def _turn(self, events: tuple[Event, ...]) -> None:
+        """From events, requests and waits that are over to passes."""
+        if any(event.trigger is Trigger.SOURCE and event.detail != "fetched" for event in events):
+            self._fetch_now.set()
+        stacks: set[str | None] = {event.stack for event in events if _asks_for_a_pass(event)}
+        stacks |= self._requested()
+        stacks |= {name for name, wait in self._host.due_in_s().items() if wait <= 0.0}
+        if stacks:
+            self._dispatch(stacks)
+
+    def _requested(self) -> set[str | None]:
+        found: set[str | None] = set()
+        for request in self._desk.handle():
+            found.add(request.stack or None)
+            if request.force:
+                self._turns.forced |= {request.stack} if request.stack else set()
+            if request.stack == "" or request.reason == "fetch":
+                self._fetch_now.set()
+        return found
+
+    def _dispatch(self, stacks: set[str | None]) -> None:
+        try:
+            works = self._host.works()
+            snapshot = self._host.look() if None in stacks or len(stacks) > 1 else None
+        except EngineUnavailableError:
+            snapshot = None
+        except ReconcilerError as error:
+            log.error("pass_failed", reason=error.reason, error=str(error))
+            return
+        looked_at = self._clock.monotonic()
+        for work in works:
+            if None in stacks or work.name in stacks:
+                self._submit(work, snapshot, looked_at)
+
+    def _submit(self, work: Work, snapshot: Snapshot | None, looked_at: float) -> None:
+        with self._lock:
+            if work.name in self._turns.running:
+                self._turns.again.add(work.name)
+                return
+            self._turns.running.add(work.name)
+        forced = work.name in self._turns.forced
+        self._turns.forced.discard(work.name)
+        self._pool.submit(self._pass, replace(work, forced=forced), snapshot, looked_at)
+
+    def _pass(self, work: Work, snapshot: Snapshot | None, looked_at: float) -> None:
+        old = self._clock.monotonic() - looked_at > _SNAPSHOT_LASTS_S
+        before = self._host.journal.stack(work.name)
+        try:
+            record = self._host.reconcile(work, None if old else snapshot)
+            self._desk.answer(work.name, record)
+            if before is None or before.ready != record.ready or before.applied_revision != record.applied_revision:
+                self._wake_dependents(work.name)
+        except ReconcilerError as error:
+            log.error("pass_failed", stack=work.name, reason=error.reason, error=work.mask.clean(str(error)))
+        except Exception as error:
+            log.exception("pass_crashed", stack=work.name, error=work.mask.clean(repr(error)))
+        finally:
+            self._end_turn(work.name)
+
+    def _end_turn(self, stack: str) -> None:
+        with self._lock:
+            self._turns.running.discard(stack)
+            again = stack in self._turns.again
+            self._turns.again.discard(stack)
+        if again and not self._leaving.is_set():
+            self.emit(Event(Trigger.TIMER, stack, "something happened during the pass"))
+
+    def _wake_dependents(self, stack: str) -> None:
+        for work in self._host.works():
+            if stack in work.manifest.depends_on:
+                self.emit(Event(Trigger.TIMER, work.name, f"{stack} turned"))
+
+    def _keep_fetching(self) -> None:
+        """Now, at every interval, and when asked; after a failure ever later, but never given up."""
+        attempts, last = 0, ""
+        while not self._leaving.is_set():
+            self._fetch_now.clear()
+            try:
+                revision = self._host.fetch()
+                attempts = 0
+                self._desk.fetched()
+                if revision.commit != last:
+                    log.info("fetched", revision=revision.short, subject=revision.subject)
+                    last = revision.commit
+                    self.emit(Event(Trigger.SOURCE, detail="fetched"))
+            except ReconcilerError as error:
+                attempts += 1
+                self._desk.could_not_fetch(error)
+            wait = interval_s(self._interval, random.random())
+            if attempts:
+                wait = min(wait, delay_s(attempts, random.random(), cap_s=_MOST_TO_FETCH_S))
+            self._fetch_now.wait(wait)
+
+    def _follow_the_engine(self) -> None:
+        while not self._leaving.is_set():
+            try:
+                for event in self._engine.events():
+                    self.emit(event)
+                    if self._leaving.is_set():
+                        return
+            except ReconcilerError as error:
+                log.warning("engine_away", error=str(error))
+                self.emit(Event(Trigger.ENGINE, detail="the engine is away"))
+            self._leaving.wait(_RECONNECT_S)
+
+
+def _asks_for_a_pass(event: Event) -> bool:
+    return event.trigger is not Trigger.SOURCE or event.detail == "fetched"

@@ -1,0 +1,380 @@
+"""What the loop remembers between passes and says of them: releases, quarantine, patience, status, events.
+
+Writes to the journal and to the kept releases; never touches the engine, and decides nothing that is not a lookup.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from reconciler.execution.desire import Desire
+from reconciler.execution.execute import StepFailedError
+from reconciler.execution.shelf import Shelf
+from reconciler.model.desired import Release
+from reconciler.model.errors import InvalidInputError, Problem, ReconcilerError, WaitingError
+from reconciler.model.manifest import DriftMode, Manifest
+from reconciler.model.observed import Observed
+from reconciler.model.plan import CauseKind, Plan
+from reconciler.model.record import Health, Outcome, PassGoal, Ready, StackRecord, Sync, Truth
+from reconciler.model.source import Revision
+from reconciler.planning.health import stack_health
+from reconciler.planning.patience import Patience
+from reconciler.planning.secrets import Mask
+from reconciler.planning.status import settled
+from reconciler.planning.story import describe
+from reconciler.planning.target import Candidates, Goal
+from reconciler.ports import Clock, Journal, Progress
+
+
+def _never() -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One pass over one stack: what it is about.
+
+    ``revision``: what Git says, None while it was never fetched. ``problems``: why its files cannot be read. ``gone``:
+    its folder is no longer in Git. ``waits_for``: a stack it depends on that is not ready. ``forced``: a person wants
+    it now, quarantine and patience aside.
+    """
+
+    name: str
+    manifest: Manifest
+    revision: Revision | None = None
+    problems: tuple[Problem, ...] = ()
+    gone: bool = False
+    waits_for: str = ""
+    forced: bool = False
+    asked_by: str = ""
+    mask: Mask = field(default_factory=Mask, repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    progress: Progress = field(default=lambda _: None)
+    stop: Callable[[], str] = field(default=_never)
+
+
+@dataclass
+class Memory:
+    """Of this process only: after a restart everything may be tried at once, once."""
+
+    applying: dict[str, Patience] = field(default_factory=dict)
+    repairing: dict[str, Patience] = field(default_factory=dict)
+    told_drift: dict[str, str] = field(default_factory=dict)
+
+
+class Books:
+    """Safe to use from several threads as long as no two work on the same stack."""
+
+    def __init__(self, journal: Journal, shelf: Shelf, desire: Desire, clock: Clock) -> None:
+        self._journal = journal
+        self._shelf = shelf
+        self._desire = desire
+        self._clock = clock
+        self._memory = Memory()
+
+    # What is known before a pass
+
+    def record(self, work: Work) -> StackRecord:
+        return self._journal.stack(work.name) or StackRecord(work.name)
+
+    def is_suspended(self, work: Work) -> bool:
+        suspension = self.record(work).suspension
+        return suspension is not None and (suspension.until is None or suspension.until > self._clock.now())
+
+    def rendered(self, work: Work) -> Release | None:
+        """What Git says, with the images pinned that are known already. Raises InvalidInputError."""
+        if work.problems:
+            raise InvalidInputError(work.problems)
+        if work.revision is None or work.gone:
+            return None
+        release = self._desire.release(work.manifest, work.revision)
+        return self._shelf.with_pins(release, self.applied(work))
+
+    def applied(self, work: Work) -> Release | None:
+        """The last release that was proven."""
+        number = self.record(work).applied_release
+        return None if number is None else self._shelf.load(work.name, number)
+
+    def candidates(self, work: Work, rendered: Release | None) -> Candidates:
+        record = self.record(work)
+        quarantined = {
+            found.digest: f"release {found.number} is quarantined: {found.quarantined}"
+            for found in self._journal.releases(work.name)
+            if found.quarantined
+        }
+        if work.forced and rendered is not None:
+            quarantined.pop(rendered.digest, None)
+        wanted = record.wanted_release
+        return Candidates(
+            rendered=rendered,
+            applied=self.applied(work),
+            wanted=None if wanted is None else self._shelf.load(work.name, wanted),
+            quarantined=quarantined,
+            waiting="" if rendered is None else self._waiting(work, rendered),
+        )
+
+    def _waiting(self, work: Work, rendered: Release) -> str:
+        if work.waits_for:
+            return f"waits for {work.waits_for}, which it depends on"
+        patience = self._memory.applying.get(work.name, Patience())
+        if work.forced or patience.remaining_s(rendered.digest, self._clock.monotonic()) <= 0:
+            return ""
+        return patience.why
+
+    def must_wait(self, work: Work, found: Plan) -> bool:
+        """Whether this very repair was made too often of late."""
+        patience = self._memory.repairing.get(work.name, Patience())
+        return not work.forced and patience.remaining_s(_print_of(found), self._clock.monotonic()) > 0
+
+    def is_unfinished(self, work: Work) -> bool:
+        """Whether a pass was cut short: what it left is ours to end, not somebody's drift."""
+        return self._journal.open_pass(work.name) is not None
+
+    def due_in_s(self, stack: str) -> float | None:
+        """Seconds until a pass over the stack makes sense by itself; None if nothing waits."""
+        now = self._clock.monotonic()
+        waits = [
+            patience.remaining_s(patience.subject, now)
+            for patience in (self._memory.applying.get(stack), self._memory.repairing.get(stack))
+            if patience is not None and patience.subject
+        ]
+        finite = [wait for wait in waits if 0 < wait < float("inf")]
+        return min(finite, default=None)
+
+    def model_path(self, work: Work, release: Release) -> Path:
+        return self._shelf.model_path(release, work.manifest)
+
+    # What is written while a pass acts
+
+    def attempt(self, work: Work, release: Release) -> Release:
+        """The release with its number; it and its model are kept from now on."""
+        subject = work.revision.subject if work.revision and work.revision.commit == release.revision else ""
+        release = self._shelf.open(release, work.manifest, subject, work.asked_by, self._clock.now())
+        record = replace(
+            self.record(work),
+            sync=Sync.OUT_OF_SYNC,
+            health=Health.PROGRESSING,
+            ready=Ready(Truth.UNKNOWN, "Progressing", f"release {release.number} is being applied"),
+            attempted_revision=release.revision,
+            attempted_release=release.number,
+        )
+        self._save(record)
+        return release
+
+    def begin(self, work: Work, release: Release, goal: PassGoal, found: Plan) -> int:
+        left = self._journal.open_pass(work.name)
+        if left is not None:
+            self._journal.end_pass(left.id, "interrupted", self._clock.now())
+            self._tell(work, "info", "Resumed", f"pass {left.id} was cut short; the stack goes on from where it is")
+        return self._journal.begin_pass(work.name, release.number, goal, self._clock.now())
+
+    def pin(self, work: Work, release: Release, observed: Observed) -> Release:
+        return self._shelf.pin(release, work.manifest, observed)
+
+    # What is said after it
+
+    def settled(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
+        self._close_open_pass(work)
+        self._memory.told_drift.pop(work.name, None)
+        record = settled(self.record(work), goal, observed, _commit(work))
+        if goal.blocked:
+            record = replace(record, ready=self._blocked(work, goal, record))
+        elif goal.release.number is not None:
+            self._shelf.seen_at(goal.release, _commit(work))
+            self._memory.applying.pop(work.name, None)
+        return self._say(work, record)
+
+    def applied_now(self, work: Work, release: Release, pass_id: int, observed: Observed) -> StackRecord:
+        now = self._clock.now()
+        self._journal.end_pass(pass_id, "done", now)
+        self._shelf.close(release, Outcome.APPLIED, now)
+        self._memory.applying.pop(work.name, None)
+        self._memory.repairing.pop(work.name, None)
+        goal = Goal(PassGoal.APPLY, release)
+        record = settled(self.record(work), goal, observed, release.revision)
+        if work.revision is not None and work.revision.commit != release.revision:
+            record = replace(record, sync=Sync.OUT_OF_SYNC)
+        record = self._say(work, replace(record, wanted_release=None if record.sync is Sync.SYNCED else release.number))
+        self._tell(work, "info", "Applied", f"release {release.number} is applied and proven")
+        self._shelf.tidy(work.name, record)
+        return record
+
+    def failed(self, work: Work, release: Release, pass_id: int, failure: StepFailedError) -> None:
+        """Written before anything is undone: after a crash the release is not gone to again."""
+        now, why = self._clock.now(), work.mask.clean(str(failure))
+        self._journal.end_pass(pass_id, "failed", now)
+        self._shelf.close(release, Outcome.FAILED, now)
+        if failure.time_mends_it:
+            self._wait(work, release, failure, why)
+        elif release.number is not None:
+            self._journal.quarantine(work.name, release.number, why)
+        ready = Ready(Truth.FALSE, failure.reason, f"release {release.number} failed at {why}")
+        self._save(replace(self.record(work), ready=ready))
+        self._tell(work, "error", failure.reason, ready.message)
+
+    def _wait(self, work: Work, release: Release, failure: StepFailedError, why: str) -> None:
+        cause = failure.cause
+        at_least = cause.retry_after_s or 0.0 if isinstance(cause, WaitingError) else 0.0
+        patience = self._memory.applying.get(work.name, Patience())
+        text = f"release {release.number} failed at {why}"
+        # Time mends it, so it is never given up: only ever more slowly tried.
+        patience = replace(patience, attempts=min(patience.attempts, 8))
+        after = patience.after(release.digest, self._clock.monotonic(), random.random(), text, at_least)
+        self._memory.applying[work.name] = after
+
+    def undone(self, work: Work, observed: Observed, pass_id: int | None = None) -> StackRecord:
+        if pass_id is not None:
+            self._journal.end_pass(pass_id, "done", self._clock.now())
+        record, before = self.record(work), self.applied(work)
+        health = Health.MISSING if before is None else stack_health(before, observed)
+        serves = (
+            "there was no release before it, so nothing of it was left"
+            if before is None
+            else f"release {before.number} serves as before"
+        )
+        message = f"{record.ready.message}\n{serves[0].upper()}{serves[1:]}."
+        ready = replace(record.ready, message=message)
+        return self._save(replace(record, sync=Sync.OUT_OF_SYNC, health=health, ready=ready))
+
+    def undo_failed(self, work: Work, pass_id: int, failure: StepFailedError) -> StackRecord:
+        self._journal.end_pass(pass_id, "failed", self._clock.now())
+        record, why = self.record(work), work.mask.clean(str(failure))
+        message = f"{record.ready.message}\nGoing back failed, too, at {why}. It is tried again by itself."
+        self._tell(work, "error", "UndoFailed", f"going back failed at {why}")
+        ready = Ready(Truth.FALSE, record.ready.reason, message)
+        return self._save(replace(record, health=Health.DEGRADED, ready=ready))
+
+    def repaired(self, work: Work, goal: Goal, pass_id: int, found: Plan, observed: Observed) -> StackRecord:
+        self._journal.end_pass(pass_id, "done", self._clock.now())
+        self._count_repair(work, found)
+        if _is_drift(found):
+            self._tell(work, "info", "DriftMended", _causes(found))
+        record = settled(self.record(work), goal, observed, "" if goal.blocked else _commit(work))
+        if goal.blocked:
+            record = replace(record, ready=self._blocked(work, goal, record))
+        return self._say(work, record)
+
+    def repair_failed(
+        self, work: Work, goal: Goal, pass_id: int, failure: StepFailedError, observed: Observed
+    ) -> StackRecord:
+        self._journal.end_pass(pass_id, "failed", self._clock.now())
+        why = work.mask.clean(str(failure))
+        patience = self._memory.repairing.get(work.name, Patience())
+        repair = f"{goal.release.digest}{failure.step.service}"
+        self._memory.repairing[work.name] = patience.after(repair, self._clock.monotonic(), random.random(), why)
+        message = f"release {goal.release.number}: {_causes_of(failure)}; mending it failed at {why}"
+        ready = Ready(Truth.FALSE, failure.reason, message)
+        health = max(Health.DEGRADED, stack_health(goal.release, observed), key=list(Health).index)
+        return self._say(work, replace(self.record(work), sync=Sync.OUT_OF_SYNC, health=health, ready=ready))
+
+    def drifted(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
+        """Drift that is only reported, because ``stack.yaml`` says so or because mending it does not last."""
+        told = _causes(found)
+        health = stack_health(goal.release, observed)
+        if work.manifest.drift is DriftMode.WARN:
+            status = Truth.TRUE if health is Health.HEALTHY else Truth.FALSE
+            ready = Ready(status, "DriftFound", f"drift is reported only (drift: warn): {told}")
+        else:
+            ready = Ready(Truth.FALSE, "DriftComesBack", f"mended too often of late, waiting: {told}")
+        if self._memory.told_drift.get(work.name) != told:
+            self._memory.told_drift[work.name] = told
+            self._tell(work, "error", ready.reason, ready.message)
+        return self._save(replace(self.record(work), sync=Sync.OUT_OF_SYNC, health=health, ready=ready))
+
+    def suspended(self, work: Work) -> StackRecord:
+        return self._save(replace(self.record(work), health=Health.SUSPENDED))
+
+    def nothing_to_go_to(self, work: Work) -> StackRecord:
+        """No release was ever proven, and what Git says cannot be tried now."""
+        record = self.record(work)
+        if work.waits_for:
+            message = f"waits for {work.waits_for}, which it depends on"
+            record = replace(record, ready=Ready(Truth.FALSE, "DependencyNotReady", message))
+        return self._say(work, replace(record, sync=Sync.OUT_OF_SYNC, health=Health.MISSING))
+
+    def refused(self, work: Work, error: ReconcilerError) -> StackRecord:
+        ready = Ready(Truth.FALSE, error.reason, work.mask.clean(str(error)))
+        return self._say(work, replace(self.record(work), sync=Sync.UNKNOWN, ready=ready))
+
+    def broken(self, work: Work, error: InvalidInputError) -> None:
+        self.cannot_render(work, error)
+
+    def cannot_render(self, work: Work, error: ReconcilerError) -> None:
+        """The record says why; the pass goes on with the last good release."""
+        commit = _commit(work)
+        ready = Ready(Truth.FALSE, error.reason, work.mask.clean(str(error)))
+        record = replace(self.record(work), sync=Sync.UNKNOWN, ready=ready)
+        self._say(work, replace(record, attempted_revision=commit or record.attempted_revision))
+
+    # Saying
+
+    def _blocked(self, work: Work, goal: Goal, record: StackRecord) -> Ready:
+        """What ran goes on; Ready keeps saying why it is not what Git says."""
+        if work.gone:
+            message = (
+                f"its folder is no longer in Git; release {goal.release.number} runs on until it is removed by hand"
+            )
+            return Ready(Truth.FALSE, "StackGone", message)
+        if work.problems or record.ready.reason in ("InvalidConfiguration", "BuildFailed"):
+            return record.ready
+        if work.waits_for:
+            return Ready(Truth.FALSE, "DependencyNotReady", goal.blocked)
+        if record.ready.status is Truth.FALSE and record.ready.message:
+            return record.ready
+        return Ready(Truth.FALSE, "Quarantined", goal.blocked)
+
+    def _say(self, work: Work, record: StackRecord) -> StackRecord:
+        """Save, and tell people when Ready turned."""
+        before = self.record(work).ready
+        turned = (before.status, before.reason, before.message) != (
+            record.ready.status,
+            record.ready.reason,
+            record.ready.message,
+        )
+        if turned and record.ready.status is not Truth.UNKNOWN:
+            severity = "info" if record.ready.status is Truth.TRUE else "error"
+            self._tell(work, severity, record.ready.reason, record.ready.message)
+        return self._save(record)
+
+    def _save(self, record: StackRecord) -> StackRecord:
+        self._journal.save_stack(record)
+        return record
+
+    def _tell(self, work: Work, severity: str, reason: str, message: str) -> None:
+        self._journal.tell(work.name, severity, reason, work.mask.clean(message), _commit(work), self._clock.now())
+
+    def _close_open_pass(self, work: Work) -> None:
+        left = self._journal.open_pass(work.name)
+        if left is not None:
+            self._journal.end_pass(left.id, "interrupted", self._clock.now())
+
+    def _count_repair(self, work: Work, found: Plan) -> None:
+        patience = self._memory.repairing.get(work.name, Patience())
+        told = _causes(found)
+        after = patience.after(_print_of(found), self._clock.monotonic(), random.random(), told)
+        self._memory.repairing[work.name] = after
+
+
+def _commit(work: Work) -> str:
+    return work.revision.commit if work.revision is not None else ""
+
+
+def _print_of(found: Plan) -> str:
+    """Equal for the same repair, whatever the containers' ids."""
+    return "\n".join(f"{step.service}: {type(step.action).__name__}" for step in found.steps)
+
+
+def _is_drift(found: Plan) -> bool:
+    return any(step.cause.kind is CauseKind.DRIFT for step in found.steps)
+
+
+def _causes(found: Plan) -> str:
+    told = dict.fromkeys(step.cause.text for step in found.steps if step.cause.kind is CauseKind.DRIFT)
+    return "; ".join(told) or "; ".join(dict.fromkeys(describe(step.action) for step in found.steps))
+
+
+def _causes_of(failure: StepFailedError) -> str:
+    return failure.step.cause.text or "it is not what it should be"

@@ -1,0 +1,166 @@
+"""One host: its stacks in their order, and what is asked about or of them. Assembled from ports; knows no SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from reconciler.execution.books import Books, Work
+from reconciler.execution.desire import Desire
+from reconciler.execution.observe import Observer, Snapshot
+from reconciler.execution.shelf import Shelf
+from reconciler.loop import StackLoop
+from reconciler.manifest import Discovery
+from reconciler.model.desired import Release
+from reconciler.model.errors import EngineUnavailableError, StalledError
+from reconciler.model.manifest import HostSettings, Manifest
+from reconciler.model.plan import Plan
+from reconciler.model.record import Ready, StackRecord, Truth
+from reconciler.model.source import Revision
+from reconciler.planning.stack_order import order
+from reconciler.ports import Clock, Journal, Progress, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """What a host is made of."""
+
+    settings: HostSettings
+    source: Source
+    journal: Journal
+    shelf: Shelf
+    desire: Desire
+    books: Books
+    observer: Observer
+    stacks: StackLoop
+    clock: Clock
+
+
+class Host:
+    """``stop``: asked between steps; a reason to leave, "" to go on. ``progress``: lines for people."""
+
+    def __init__(self, assembly: Assembly, stop: Callable[[], str], progress: Progress) -> None:
+        self._made = assembly
+        self._stop = stop
+        self._progress = progress
+
+    @property
+    def journal(self) -> Journal:
+        return self._made.journal
+
+    def fetch(self) -> Revision:
+        """Raises SourceError, StalledError."""
+        return self._made.source.fetch()
+
+    def works(self, revision: Revision | None = None) -> tuple[Work, ...]:
+        """Every stack of this host, those depended on first, as of ``revision`` (of the last fetched tip, if None).
+
+        Stacks that Git no longer has are among them as long as something of theirs may run.
+        """
+        revision = revision or self._made.source.tip()
+        found = Discovery((), {}) if revision is None else self._made.desire.stacks(revision)
+        works = {manifest.name: self._work(manifest, revision) for manifest in found.manifests}
+        for name, problems in found.broken.items():
+            works[name] = replace(self._work(self._last_manifest(name), revision), problems=tuple(problems))
+        for record in self._made.journal.stacks():
+            if record.name not in works:
+                works[record.name] = replace(self._work(self._last_manifest(record.name), revision), gone=True)
+        depends = {name: tuple(d for d in work.manifest.depends_on if d in works) for name, work in works.items()}
+        return tuple(works[name] for name in order(depends))
+
+    def _work(self, manifest: Manifest, revision: Revision | None) -> Work:
+        desire = self._made.desire
+        return Work(
+            name=manifest.name,
+            manifest=manifest,
+            revision=revision,
+            asked_by=f"commit by {revision.author}" if revision else "",
+            mask=desire.mask(manifest.name),
+            environment=desire.process_environment(manifest.name),
+            progress=self._progress,
+            stop=self._stop,
+        )
+
+    def _last_manifest(self, name: str) -> Manifest:
+        record = self._made.journal.stack(name)
+        number = record.applied_release if record else None
+        kept = self._made.shelf.manifest(name, number) if number is not None else None
+        return kept or Manifest(name=name, folder="", compose_files=("compose.yaml",))
+
+    def look(self) -> Snapshot:
+        """Raises EngineUnavailableError."""
+        return self._made.observer.look()
+
+    def reconcile(self, work: Work, snapshot: Snapshot | None = None) -> StackRecord:
+        """One pass over one stack; an engine that is away is said in its record."""
+        try:
+            return self._made.stacks.reconcile(self._with_dependencies(work), snapshot)
+        except EngineUnavailableError as error:
+            return self._engine_is_away(work, error)
+
+    def _with_dependencies(self, work: Work) -> Work:
+        """A dependency counts when it is Ready at the very revision (as Flux has it)."""
+        commit = work.revision.commit if work.revision else ""
+        for name in work.manifest.depends_on:
+            record = self._made.journal.stack(name)
+            if record is None or record.ready.status is not Truth.TRUE or record.applied_revision != commit:
+                return replace(work, waits_for=name)
+        return work
+
+    def _engine_is_away(self, work: Work, error: EngineUnavailableError) -> StackRecord:
+        record = self._made.journal.stack(work.name) or StackRecord(work.name)
+        record = replace(record, ready=Ready(Truth.UNKNOWN, error.reason, str(error)))
+        self._made.journal.save_stack(record)
+        return record
+
+    def reconcile_all(self, forced: frozenset[str] = frozenset()) -> tuple[StackRecord, ...]:
+        """One pass over every stack, side by side where they do not depend on each other."""
+        works = tuple(replace(work, forced=work.name in forced) for work in self.works())
+        done: dict[str, StackRecord] = {}
+        with ThreadPoolExecutor(max_workers=self._made.settings.concurrency) as pool:
+            while len(done) < len(works):
+                ready = [work for work in works if work.name not in done and self._is_free(work, works, done)]
+                for work, record in zip(ready, pool.map(self.reconcile, ready), strict=True):
+                    done[work.name] = record
+        return tuple(done[work.name] for work in works)
+
+    def _is_free(self, work: Work, works: tuple[Work, ...], done: dict[str, StackRecord]) -> bool:
+        here = {other.name for other in works}
+        return all(name in done or name not in here for name in work.manifest.depends_on)
+
+    def due_in_s(self) -> dict[str, float]:
+        """Seconds until a pass over a stack makes sense by itself, by stack; only those that wait for something."""
+        due: dict[str, float] = {}
+        now = self._made.clock.now()
+        for record in self._made.journal.stacks():
+            waits = self._made.books.due_in_s(record.name)
+            if record.suspension is not None and record.suspension.until is not None:
+                left = max(0.0, record.suspension.until - now)
+                waits = left if waits is None else min(waits, left)
+            if waits is not None:
+                due[record.name] = waits
+        return due
+
+    def revision(self, name: str) -> Revision:
+        """Raises StalledError if there is no such commit."""
+        return self._made.source.revision(name)
+
+    def release(self, work: Work) -> Release:
+        """What Git says the stack should be. Raises InvalidInputError, StalledError."""
+        release = self._made.books.rendered(work)
+        if release is None:
+            raise StalledError(f"{work.name}: its folder is not in Git at this revision", reason="StackGone")
+        return release
+
+    def diff(self, work: Work) -> Plan:
+        """What ``reconcile`` would do. Touches nothing. Raises InvalidInputError, StalledError, EngineUnavailableError."""
+        release = self.release(work)
+        applied = self._made.books.applied(work)
+        releases = [found for found in (release, applied) if found is not None]
+        return self._made.stacks.plan(work, release, self._made.observer.of(work.name, releases))
+
+    def tidy(self) -> None:
+        """Forget what belongs to containers and releases that are gone."""
+        containers = self._made.observer.look().containers
+        self._made.journal.forget_baselines(frozenset(found.id for found in containers))

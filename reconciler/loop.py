@@ -1,0 +1,148 @@
+"""What a pass over a stack is. This is the product; the rest of the package is how each of these lines is done.
+
+Level-triggered: a pass compares everything anew, so whatever was interrupted, undone or touched by somebody is found
+again. Nothing here waits for an event, and no event carries an order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.execution.books import Books, Work
+from reconciler.execution.execute import Executor, StepFailedError, Walk
+from reconciler.execution.observe import Observer, Snapshot
+from reconciler.model.desired import Release, nothing_of
+from reconciler.model.errors import InvalidInputError, ReconcilerError, StalledError
+from reconciler.model.manifest import DriftMode, Rollout
+from reconciler.model.observed import Observed
+from reconciler.model.plan import BuildImage, Plan, PullImage, Step, TagImage
+from reconciler.model.record import PassGoal, StackRecord
+from reconciler.planning.planner import needs_images, plan
+from reconciler.planning.target import Goal, choose_goal
+
+
+class StackLoop:
+    """Passes over stacks. One pass at a time for a stack; different stacks side by side."""
+
+    def __init__(self, books: Books, observer: Observer, executor: Executor) -> None:
+        self._books = books
+        self._observer = observer
+        self._executor = executor
+
+    def reconcile(self, work: Work, snapshot: Snapshot | None = None) -> StackRecord:
+        """One pass: make the stack what Git says, or keep it what it was. Raises only EngineUnavailableError."""
+        if self._books.is_suspended(work):
+            return self._books.suspended(work)
+        rendered = self._render(work)
+        goal = choose_goal(self._books.candidates(work, rendered))
+        if goal is None:
+            return self._books.nothing_to_go_to(work)
+        observed = self._observe(work, goal.release, snapshot)
+        try:
+            found = self.plan(work, goal.release, observed)
+        except StalledError as error:
+            return self._books.refused(work, error)
+        if found.empty:
+            return self._books.settled(work, goal, observed, found)
+        if goal.kind is PassGoal.REPAIR:
+            return self._repair(work, goal, observed, found)
+        return self._apply(work, goal.release, found)
+
+    def plan(self, work: Work, release: Release, observed: Observed) -> Plan:
+        """What ``diff`` prints and ``reconcile`` then does."""
+        return plan(release, observed, work.manifest, self._books.applied(work), work.mask)
+
+    def _render(self, work: Work) -> Release | None:
+        """None, with the problems in the record, where Git's state cannot be rendered: what ran goes on from the last
+        good release."""
+        try:
+            return self._books.rendered(work)
+        except InvalidInputError as error:
+            self._books.broken(work, error)
+        except ReconcilerError as error:
+            self._books.cannot_render(work, error)
+        return None
+
+    def _observe(self, work: Work, release: Release, snapshot: Snapshot | None = None) -> Observed:
+        applied = self._books.applied(work)
+        return self._observer.of(work.name, [found for found in (release, applied) if found is not None], snapshot)
+
+    def _repair(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
+        """Somebody or something changed what runs: put it back, ever more slowly if it does not last."""
+        if work.manifest.drift is DriftMode.WARN and not self._books.is_unfinished(work):
+            return self._books.drifted(work, goal, observed, found)
+        if self._books.must_wait(work, found):
+            return self._books.drifted(work, goal, observed, found)
+        pass_id = self._books.begin(work, goal.release, PassGoal.REPAIR, found)
+        try:
+            self._walk(work, goal.release, found, pass_id)
+        except StepFailedError as failure:
+            return self._books.repair_failed(work, goal, pass_id, failure, self._observe(work, goal.release))
+        return self._books.repaired(work, goal, pass_id, found, self._observe(work, goal.release))
+
+    def _apply(self, work: Work, release: Release, found: Plan) -> StackRecord:
+        """Go to a new release. If any step fails, what served before serves again."""
+        release = self._books.attempt(work, release)
+        pass_id = self._books.begin(work, release, PassGoal.APPLY, found)
+        try:
+            release, found, taken = self._bring_images(work, release, found, pass_id)
+            self._walk(work, release, found, pass_id, first=taken + 1)
+        except StepFailedError as failure:
+            if failure.engine_is_gone:
+                raise failure.cause from failure
+            self._books.failed(work, release, pass_id, failure)
+            return self._undo(work)
+        return self._books.applied_now(work, release, pass_id, self._observe(work, release))
+
+    def _bring_images(self, work: Work, release: Release, found: Plan, pass_id: int) -> tuple[Release, Plan, int]:
+        """Every image is here, known and pinned before anything stops; then the plan is made with what is known."""
+        steps = tuple(step for step in found.steps if _is_about_images(step))
+        if needs_images(found):
+            self._walk(work, release, found, pass_id, steps)
+        else:
+            steps = ()
+        release = self._books.pin(work, release, self._observe(work, release))
+        return release, self.plan(work, release, self._observe(work, release)), len(steps)
+
+    def _undo(self, work: Work) -> StackRecord:
+        """Back to the last good release: the same planner, from wherever the failed step left things."""
+        before = self._books.applied(work) or nothing_of(work.name)
+        calm = replace(work, manifest=replace(work.manifest, rollout=_without_soak(work.manifest.rollout)))
+        found = self.plan(calm, before, self._observe(work, before))
+        if found.empty:
+            return self._books.undone(work, self._observe(work, before))
+        pass_id = self._books.begin(work, before, PassGoal.UNDO, found)
+        try:
+            self._walk(calm, before, found, pass_id)
+        except StepFailedError as failure:
+            return self._books.undo_failed(work, pass_id, failure)
+        return self._books.undone(work, self._observe(work, before), pass_id)
+
+    def _walk(
+        self,
+        work: Work,
+        release: Release,
+        found: Plan,
+        pass_id: int,
+        steps: tuple[Step, ...] | None = None,
+        first: int = 1,
+    ) -> None:
+        walk = Walk(
+            pass_id=pass_id,
+            release=release,
+            model=self._books.model_path(work, release),
+            environment=work.environment,
+            progress=work.progress,
+            stop=work.stop,
+        )
+        self._executor.walk(found, walk, steps, first)
+
+
+def _is_about_images(step: Step) -> bool:
+    return isinstance(step.action, PullImage | BuildImage | TagImage)
+
+
+def _without_soak(rollout: Rollout) -> Rollout:
+    """What is gone back to was proven before; the sooner it serves the better."""
+    services = {name: replace(own, soak_s=0.0) for name, own in rollout.services.items()}
+    return replace(rollout, soak_s=0.0, services=services)

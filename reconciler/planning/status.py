@@ -1,0 +1,41 @@
+"""What is said of a stack after a pass: sync, health, and the one condition Ready."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.model.desired import Release
+from reconciler.model.observed import Observed
+from reconciler.model.record import Health, Ready, StackRecord, Sync, Truth
+from reconciler.planning.health import service_health, stack_health
+from reconciler.planning.target import Goal
+
+
+def settled(record: StackRecord, goal: Goal, observed: Observed, revision: str) -> StackRecord:
+    """Nothing is left to do for ``goal``. ``revision``: what Git says, "" if unknown."""
+    health = stack_health(goal.release, observed)
+    if goal.blocked:
+        return replace(record, sync=Sync.OUT_OF_SYNC, health=health)
+    return replace(
+        record,
+        sync=Sync.SYNCED,
+        health=health,
+        ready=ready_of(goal.release, observed),
+        attempted_revision=revision or record.attempted_revision,
+        applied_revision=revision or record.applied_revision,
+        attempted_release=goal.release.number,
+        applied_release=goal.release.number,
+    )
+
+
+def ready_of(release: Release, observed: Observed) -> Ready:
+    """From health alone: what ``release`` wants is there; how is it doing?"""
+    healths = {spec.name: service_health(spec, observed) for spec in release.services}
+    ill = [name for name, health in healths.items() if health in (Health.DEGRADED, Health.MISSING)]
+    if ill:
+        told = ", ".join(f"{name} is {healths[name].lower()}" for name in ill)
+        return Ready(Truth.FALSE, "Degraded", f"release {release.number}: {told}")
+    coming = [name for name, health in healths.items() if health is Health.PROGRESSING]
+    if coming:
+        return Ready(Truth.UNKNOWN, "Progressing", f"release {release.number}: {', '.join(coming)} not healthy yet")
+    return Ready(Truth.TRUE, "ReconciliationSucceeded", f"release {release.number} is healthy")

@@ -1,0 +1,123 @@
+"""What people ask of the daemon, row by row, and what is answered. The command line and the daemon meet in state.db."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import structlog
+
+from reconciler.model.errors import ReconcilerError
+from reconciler.model.record import Outcome, Request, RequestKind, StackRecord, Suspension, Truth
+from reconciler.ports import Clock, Journal
+
+log = structlog.get_logger()
+
+
+class Desk:
+    """Safe to use from several threads."""
+
+    def __init__(self, journal: Journal, clock: Clock) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._waiting: dict[str, list[int]] = {}  # stack: requests that its next pass answers
+        self._fetch_failure: str | None = None
+
+    def handle(self) -> tuple[Request, ...]:
+        """Do what new requests ask of the journal; they ask for a pass, too, which answers them."""
+        with self._lock:
+            seen = {number for numbers in self._waiting.values() for number in numbers}
+            found = tuple(request for request in self._journal.requests() if request.id not in seen)
+            for request in found:
+                self._take(request)
+            return found
+
+    def answer(self, stack: str, record: StackRecord) -> None:
+        """A pass over ``stack`` that began after they were asked has ended."""
+        answer = "ok" if record.ready.status is Truth.TRUE else f"{record.ready.reason}: {record.ready.message}"
+        with self._lock:
+            for number in self._waiting.pop(stack, ()):
+                self._journal.answer(number, answer, self._clock.now())
+
+    def fetched(self) -> None:
+        if self._fetch_failure != "":
+            if self._fetch_failure:
+                self._tell("info", "Fetched", "the source answers again")
+            self._fetch_failure = ""
+
+    def could_not_fetch(self, error: ReconcilerError) -> None:
+        """Told once for each kind of failure; what runs goes on from the last good revision."""
+        text = str(error)
+        if text != self._fetch_failure:
+            self._fetch_failure = text
+            log.error("fetch_failed", reason=error.reason, error=text)
+            self._tell("error", error.reason, text)
+
+    def _tell(self, severity: str, reason: str, message: str) -> None:
+        self._journal.tell("", severity, reason, message, "", self._clock.now())
+
+    def _take(self, request: Request) -> None:
+        refused = self._do(request)
+        log.info("request", kind=request.kind.value, stack=request.stack, who=request.who, refused=refused)
+        if refused or not request.stack:
+            self._journal.answer(request.id, refused or "ok", self._clock.now())
+        else:
+            self._waiting.setdefault(request.stack, []).append(request.id)
+
+    def _do(self, request: Request) -> str:
+        """What is wrong with it, "" if it was done."""
+        if not request.stack:
+            return ""
+        record = self._journal.stack(request.stack)
+        if record is None and request.kind is not RequestKind.RECONCILE:
+            return f"there is no stack named {request.stack}; see: reconciler get"
+        match request.kind:
+            case RequestKind.SUSPEND if record:
+                return self._suspend(record, request)
+            case RequestKind.RESUME if record:
+                return self._resume(record, request)
+            case RequestKind.ROLLBACK if record:
+                return self._roll_back(record, request)
+            case _:
+                return ""
+
+    def _suspend(self, record: StackRecord, request: Request) -> str:
+        suspension = Suspension(request.reason, request.who, self._clock.now(), request.until)
+        self._journal.save_stack(replace(record, suspension=suspension))
+        self._told(record, "Suspended", f"by {request.who}: {request.reason or 'no reason given'}", request)
+        return ""
+
+    def _resume(self, record: StackRecord, request: Request) -> str:
+        if record.suspension is None:
+            return f"{record.name} is not suspended"
+        self._journal.save_stack(replace(record, suspension=None))
+        self._told(record, "Resumed", f"by {request.who}", request)
+        return ""
+
+    def _roll_back(self, record: StackRecord, request: Request) -> str:
+        """Quarantine what is left, and want the other: the next pass goes there."""
+        releases = {release.number: release for release in self._journal.releases(record.name)}
+        current = record.applied_release
+        proven = [
+            number
+            for number, release in releases.items()
+            if release.outcome is Outcome.APPLIED and not release.quarantined and number != current
+        ]
+        target = request.release if request.release is not None else max(proven, default=None)
+        if target is None or target not in releases:
+            return f"{record.name} has no release {target or 'to go back to'}; see: reconciler history {record.name}"
+        if target == current:
+            return f"release {target} is what runs"
+        if releases[target].outcome is not Outcome.APPLIED:
+            return f"release {target} was never proven; see: reconciler history {record.name}"
+        why = f"rolled back to release {target} by {request.who}" + (f": {request.reason}" if request.reason else "")
+        for number in {current, record.attempted_release} - {None, target}:
+            self._journal.quarantine(record.name, int(str(number)), why)
+        self._journal.quarantine(record.name, target, "")
+        self._journal.save_stack(replace(record, wanted_release=target))
+        self._told(record, "RollbackAsked", why, request)
+        return ""
+
+    def _told(self, record: StackRecord, reason: str, message: str, request: Request) -> None:
+        self._journal.tell(record.name, "info", reason, message, record.applied_revision, self._clock.now())
