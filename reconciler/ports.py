@@ -93,6 +93,13 @@ class Objects(Protocol):
         """Remove every object whose Git object id is not in ``keep``."""
 
 
+class SeedsData(Protocol):
+    """Host data that starts as a copy of what Git tracks."""
+
+    def seed(self, source: Path, destination: Path) -> None:
+        """Copy ``source`` to ``destination``, writable, unless something is there. Raises WaitingError, StalledError."""
+
+
 class EnvironmentFiles(Protocol):
     """``env/<stack>.env``: this host's variables and secrets of a stack."""
 

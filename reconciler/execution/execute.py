@@ -47,7 +47,7 @@ from reconciler.model.plan import (
     UpdateResources,
 )
 from reconciler.planning.story import describe
-from reconciler.ports import Clock, Compose, Engine, Journal, Objects, Ports, Progress
+from reconciler.ports import Clock, Compose, Engine, Journal, Objects, Ports, Progress, SeedsData
 
 LOG_LINES = 20
 
@@ -97,6 +97,7 @@ class Hands:
     compose: Compose
     journal: Journal
     objects: Objects
+    data: SeedsData
     ports: Ports
     clock: Clock
 
@@ -218,8 +219,17 @@ class _Walker:
                 reason="PortTaken",
             )
 
+    def _lay_out_files(self) -> None:
+        """What the containers will mount or be built from is in its place before Compose looks for it."""
+        objects = self._hands.objects
+        for entry in self._walk.release.objects:
+            objects.ensure(entry)
+        for seed in self._walk.release.seeds:
+            self._hands.data.seed(objects.ensure(seed.entry), Path(seed.path))
+
     def _build(self, service: str) -> None:
         walk = self._walk
+        self._lay_out_files()
         self._hands.compose.build(self._stack, walk.model, service, walk.environment, walk.progress)
 
     def _restore(self, path: str) -> None:
@@ -229,11 +239,13 @@ class _Walker:
 
     def _create(self, services: tuple[str, ...], totals: dict[str, int]) -> None:
         walk, before = self._walk, self._ids()
+        self._lay_out_files()
         self._hands.compose.create(self._stack, walk.model, services, totals, walk.environment)
         self._learn(services, before)
 
     def _recreate(self, services: tuple[str, ...]) -> None:
         walk, before = self._walk, self._ids()
+        self._lay_out_files()
         self._hands.compose.recreate(self._stack, walk.model, services, walk.environment)
         self._learn(services, before)
 
