@@ -20,7 +20,8 @@ from reconciler.model.errors import InvalidInputError
 from reconciler.model.manifest import HostSettings, Manifest
 from reconciler.model.source import EntryKind, Revision, TreeEntry
 from reconciler.planning.dotenv import read_dotenv
-from reconciler.planning.resolve import Place, mark_jobs, resolve
+from reconciler.planning.paths import Place
+from reconciler.planning.resolve import mark_jobs, resolve
 from reconciler.planning.secrets import Mask, mask_of
 from reconciler.ports import Compose, EnvironmentFiles, Objects, Tree
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from reconciler.model.desired import Release
+from reconciler.model.desired import LABEL_BUILD, Release
 from reconciler.model.errors import StalledError
 from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Container, Observed
@@ -153,7 +153,7 @@ def _image_step(turnover: Turnover, situation: Situation) -> Step | None:
     if not turnover.new and not (spec.pull_always and not pinned):
         return None
     if spec.build_digest is not None:
-        if image is not None and image.labels.get("io.reconciler.build") == spec.build_digest:
+        if image is not None and image.labels.get(LABEL_BUILD) == spec.build_digest:
             return None
         return Step(BuildImage(spec.name, spec.image), turnover.cause, spec.name)
     if image is None:

@@ -1,0 +1,113 @@
+"""Where a path of the repository lies on the host: the one place that decides it (DESIGN, decision 2).
+
+What Git tracks is an immutable object, what it does not track is host data, an absolute path is the host's own.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from reconciler.model.desired import Seed
+from reconciler.model.errors import Problem
+from reconciler.model.manifest import Manifest
+from reconciler.model.source import EntryKind, TreeEntry
+from reconciler.planning.links import follow
+
+_OPEN_FOLDERS = ("state/traefik", "data", "certs", "backups")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where things lie while a stack is rendered. Absolute paths without a trailing slash.
+
+    ``entries``: the revision's tree by path; ``object_path``: where an entry's immutable copy lies (no I/O).
+    """
+
+    root: str
+    root_id: str
+    checkout: str
+    revision: str
+    entries: Mapping[str, TreeEntry]
+    object_path: Callable[[TreeEntry], str]
+    target_of: Callable[[TreeEntry], str]  # the text of a symbolic link
+    source_path: str = ""  # the folder of the repository that holds the stacks
+
+
+class Paths:
+    """Rewrites paths, and gathers on its way what they need: ``objects``, ``seeds``, and ``problems`` for refused ones."""
+
+    def __init__(self, manifest: Manifest, place: Place) -> None:
+        self._manifest = manifest
+        self._place = place
+        self.problems: list[Problem] = []
+        self.objects: dict[str, TreeEntry] = {}
+        self.seeds: dict[str, Seed] = {}
+
+    def rewrite(self, path: str, key: str) -> str:
+        """``path`` as Compose resolved it, to an object, to host data, or unchanged where it is the host's own."""
+        inside = self._inside_checkout(path)
+        if inside is None:
+            self._refuse_escape(path, key)
+            return path
+        trail = follow(self._place.entries, self._place.target_of, inside)
+        if trail.fault:
+            self._problem(key, f"{trail.path} {trail.fault}; mount what it should point to instead")
+            return path
+        entry = self._place.entries.get(trail.path)
+        if entry is None:
+            return self._data_path(inside)
+        if entry.kind is EntryKind.SUBMODULE:
+            self._problem(key, f"{inside} is a Git submodule, which is not fetched; copy its files into the repository")
+            return path
+        if self._is_declared_data(inside):
+            target = self._data_path(inside)
+            self.seeds[target] = Seed(target, entry)
+            return target
+        self.objects[entry.path] = entry
+        return self._place.object_path(entry)
+
+    def context(self, path: str, key: str) -> str:
+        """A build context: it must be tracked, because what is built must be what Git holds."""
+        inside = self._inside_checkout(path)
+        if inside is None or self._place.entries.get(inside) is not None:
+            return self.rewrite(path, key)
+        self._problem(key, f"the build context {inside or '.'} is not in Git; commit it")
+        return path
+
+    def _inside_checkout(self, path: str) -> str | None:
+        path = posixpath.normpath(path)
+        if path == self._place.checkout:
+            return ""
+        return path.removeprefix(self._place.checkout + "/") if path.startswith(self._place.checkout + "/") else None
+
+    def _refuse_escape(self, path: str, key: str) -> None:
+        """A relative path that leaves the repository ends up beside the checkout, inside our own root."""
+        root = self._place.root
+        if not posixpath.normpath(path).startswith(root + "/"):
+            return
+        if any(path == f"{root}/{folder}" or path.startswith(f"{root}/{folder}/") for folder in _OPEN_FOLDERS):
+            return
+        self._problem(key, "leads out of the repository; keep it inside, or write an absolute path of the host")
+
+    def _is_declared_data(self, inside: str) -> bool:
+        folder = self._manifest.folder
+        for declared in self._manifest.data_paths:
+            path = posixpath.normpath(posixpath.join(folder, declared))
+            if inside == path or inside.startswith(path + "/"):
+                return True
+        return False
+
+    def _data_path(self, inside: str) -> str:
+        """``data/<stack>/...`` for what lies in the stack's folder, ``data/...`` for what stacks share beside it."""
+        folder = self._manifest.folder
+        if not folder or inside == folder or inside.startswith(folder + "/"):
+            relative = posixpath.join(self._manifest.name, inside[len(folder) :].lstrip("/"))
+        else:
+            relative = inside.removeprefix(self._place.source_path).lstrip("/")
+        return posixpath.normpath(posixpath.join(self._place.root, "data", relative))
+
+    def _problem(self, key: str, message: str) -> None:
+        file = posixpath.join(self._manifest.folder, self._manifest.compose_files[0])
+        self.problems.append(Problem(file=file, line=0, key=key, message=message))
