@@ -1,7 +1,7 @@
 """Asks a stack over https as a browser would, whatever its certificate: what the demo and a person look through.
 
-`client.py once PORT HOST PATH` prints status and body. `client.py watch PORT HOST PATH` asks without pause until SIGTERM
-and then prints how many requests there were, how many failed, and which answers were seen in which order.
+`client.py once PORT HOST PATH` prints status and body. `client.py watch PORT HOST PATH` asks again and again until SIGTERM
+(five minutes at most) and then prints how many requests there were, how many failed, and which answers were seen in which order.
 """
 
 import http.client
@@ -13,6 +13,7 @@ import time
 
 PAUSE_S = 0.01
 ANSWER_WITHIN_S = 5.0
+WATCH_AT_MOST_S = 300.0
 
 
 def main(command: str, port: str, host: str, path: str) -> int:
@@ -43,7 +44,7 @@ def watch(port: int, host: str, path: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
     requests, failed, seen = 0, 0, list[str]()
     started = time.monotonic()
-    while not ending.is_set():
+    while not ending.is_set() and time.monotonic() - started < WATCH_AT_MOST_S:
         requests += 1
         try:
             status, body = ask(port, host, path)
