@@ -1,0 +1,78 @@
+"""Fetches from the remote into a bare repository, and tells why that failed. It decides nothing about the mirror."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.model.errors import SourceError
+from reconciler.model.manifest import SourceSettings
+from reconciler.model.remote import Remote, redacted
+from reconciler.plumbing.connection import connected, upload_pack
+from reconciler.plumbing.failure import BRANCH_MISSING, explain, missing_branch
+from reconciler.plumbing.process import Git, GitFailedError, GitTimeLimitError
+from reconciler.plumbing.writer import WriterLock
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The way to ``remote`` with the logins and the time limit of ``settings``; ``writer`` is held by what runs."""
+
+    remote: Remote
+    settings: SourceSettings
+    writer: WriterLock
+
+    @property
+    def where(self) -> str:
+        """The remote's address, fit to be shown."""
+        return redacted(self.remote.address)
+
+    @property
+    def branch(self) -> str:
+        return f"refs/heads/{self.settings.branch}"
+
+    def pull(self, git: Git, source: str, into: str) -> None:
+        """Make the ref ``into`` what ``source`` is at the remote: a ref, or a commit id where the server gives those.
+
+        Raises GitFailedError (see ``why``), and SourceError for what is known before or after it: a file that is
+        missing here, a time limit that has passed.
+        """
+        try:
+            self._git(git).run(
+                "fetch",
+                "--quiet",
+                "--force",  # a force-push is just a new tip
+                "--no-tags",
+                "--no-write-fetch-head",
+                "--update-shallow",
+                "--no-auto-maintenance",
+                *upload_pack(self.remote),
+                "--",
+                self.remote.address,
+                f"+{source}:{into}",
+            )
+        except GitTimeLimitError as error:
+            limit = self.settings.timeout_s
+            raise GitTimeLimitError(
+                f"fetching {self.where} took longer than source.timeout, {limit:g} s, and was ended"
+            ) from error
+
+    def why(self, git: Git, error: GitFailedError) -> SourceError | None:
+        """What a failed pull means; None where it is not known to be the remote's fault, or the way's to it."""
+        if BRANCH_MISSING.search(error.said):
+            return missing_branch(self.remote, self.settings.branch, self._heads(git))
+        return explain(error.said, self.remote, self.settings)
+
+    def unexplained(self, error: GitFailedError) -> SourceError:
+        return SourceError(f"fetching {self.where} failed: {error}")
+
+    def _heads(self, git: Git) -> tuple[str, ...]:
+        """The names of the remote's branches."""
+        listed = self._git(git).run(
+            "ls-remote", "--heads", "--quiet", *upload_pack(self.remote), "--", self.remote.address
+        )
+        names = (line.partition("\t")[2] for line in listed.decode("utf-8", "replace").splitlines())
+        return tuple(name.removeprefix("refs/heads/") for name in names)
+
+    def _git(self, git: Git) -> Git:
+        limited = Git(git.folder, limit_s=self.settings.timeout_s, writer=self.writer)
+        return connected(limited, self.remote, self.settings)
