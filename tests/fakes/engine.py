@@ -41,7 +41,7 @@ class FakeEngine:
     def logs(self, container_id: str, lines: int) -> str:
         with self.host.call("logs"):
             box = self.host.boxes.get(container_id)
-            text = self.host.behaviour(box).log if box else ""
+            text = self.host.behaviour(box).log if box and box.started_at else ""
             return "\n".join(text.splitlines()[-lines:])
 
     def events(self) -> Iterator[Event]:

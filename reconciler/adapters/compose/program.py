@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.adapters.compose import find, places, words
+from reconciler.adapters.compose.needs import closure
 from reconciler.adapters.compose.running import Finished, Program
 from reconciler.model.errors import InvalidInputError, Problem, StalledError
 
@@ -90,7 +91,9 @@ class ComposeProgram:
     ) -> None:
         """As the port has it. Raises WaitingError for what is missing (image, external network or volume) or taken (a
         name), StalledError for what Compose refuses."""
-        scales = [f"--scale={service}={total}" for service, total in sorted(totals.items())]
+        # Newer ones (2.40) refuse to scale what is neither asked for nor needed; older ones leave it alone.
+        concerned = closure(_parsed(_content(model)), services)
+        scales = [f"--scale={service}={total}" for service, total in sorted(totals.items()) if service in concerned]
         arguments = ("create", "--no-recreate", "--pull=never", "--no-build", *scales, *services)
         finished = self._on_model(project, model, arguments, environment, self._limits.create_s)
         if finished.status:
@@ -202,11 +205,18 @@ def _has_stand_ins(unset: Mapping[str, str | None]) -> bool:
     return any(said is not None for said in unset.values())
 
 
+def _content(model: Path) -> str:
+    try:
+        return model.read_text(encoding="utf-8")
+    except OSError as error:
+        raise StalledError(f"the model {model} cannot be read: {error.strerror}", reason="ComposeRefused") from error
+
+
 def _parsed(rendered: str) -> Mapping[str, Any]:
     try:
         model = json.loads(rendered)
     except ValueError as error:
-        raise StalledError(f"Compose did not render JSON: {error}", reason="ComposeRefused") from error
+        raise StalledError(f"Compose's model is no JSON: {error}", reason="ComposeRefused") from error
     if not isinstance(model, dict):
-        raise StalledError("Compose did not render a model", reason="ComposeRefused")
+        raise StalledError("Compose's model is none", reason="ComposeRefused")
     return model

@@ -18,7 +18,7 @@ from reconciler.adapters.docker_engine.archive import archive
 from reconciler.adapters.docker_engine.connection import Client, Connection, is_gone
 from reconciler.adapters.docker_engine.details import Details
 from reconciler.adapters.docker_engine.pull import PullProgress
-from reconciler.adapters.docker_engine.resources import Capacity, update_body
+from reconciler.adapters.docker_engine.resources import Capacity, update_bodies
 from reconciler.model.desired import Injection, LifecycleHook
 from reconciler.model.errors import (
     EngineUnavailableError,
@@ -188,11 +188,10 @@ class DockerEngine:
         details = self._inspect(container_id)
         if details is None:
             raise WaitingError(f"cannot update container {container_id[:12]}: it is gone", reason="NotFound")
-        body = update_body(resources, details["HostConfig"], self._reader().capacity)
-        if not body:
-            return
+        bodies = update_bodies(resources, details["HostConfig"], self._reader().capacity)
         with self._doing("update", container_id) as client:
-            client.update_limits(container_id, body)
+            for body in bodies:
+                client.update_limits(container_id, body)
 
     def connect(self, container_id: str, endpoint: Endpoint) -> None:
         with (

@@ -55,18 +55,22 @@ def normal(host_config: Mapping[str, Any], capacity: Capacity) -> tuple[tuple[st
     return tuple(sorted(values.items()))
 
 
-def update_body(wanted: Mapping[str, Value], host_config: Mapping[str, Any], capacity: Capacity) -> dict[str, object]:
-    """What to ``POST /containers/{id}/update`` so that a container with ``host_config`` reads as ``wanted`` (keys as
-    ``normal`` gives them; those left out stay). Raises StalledError for what no engine can take back."""
+def update_bodies(
+    wanted: Mapping[str, Value], host_config: Mapping[str, Any], capacity: Capacity
+) -> tuple[dict[str, object], ...]:
+    """What to ``POST /containers/{id}/update``, one after the other, so that a container with ``host_config`` reads as
+    ``wanted`` (keys as ``normal`` gives them; those left out stay). Raises StalledError for what no engine can undo."""
     now = dict(normal(host_config, capacity))
     target = now | dict(wanted)
     changed = {key for key, value in target.items() if now.get(key) != value}
     body: dict[str, object] = {key: _sent(key, target[key], capacity) for key in sorted(changed - _TOGETHER)}
-    if changed & _MEMORY:
-        body |= _memory(int(target["Memory"]), int(target["MemorySwap"]), capacity)
     if changed & _RESTART:
         body["RestartPolicy"] = {"Name": target[RESTART_NAME], "MaximumRetryCount": target[RESTART_COUNT]}
-    return body
+    if not changed & _MEMORY:
+        return (body,) if body else ()
+    memory, swap = int(target["Memory"]), int(target["MemorySwap"])
+    together = body | _memory(memory, swap, capacity)
+    return (together, {"MemorySwap": -1}) if memory and swap == -1 else (together,)
 
 
 _MEMORY = {"Memory", "MemorySwap"}
@@ -96,10 +100,13 @@ def _sent(key: str, value: Value, capacity: Capacity) -> Value:
 
 
 def _memory(memory: int, swap: int, capacity: Capacity) -> dict[str, object]:
-    """Both at once, because the engine refuses a memory limit above the swap limit that it still knows. Without a
+    """Both at once, because the engine refuses a memory limit above the swap limit that it still knows; and no swap
+    limit (-1) only afterwards, because runc fails on it together with a higher memory limit (cgroup v1). Without a
     swap limit of its own, a container may swap as much as it has memory: the engine's own rule at creation."""
     if not memory:
-        return {"Memory": capacity.memory, "MemorySwap": -1}
+        return {"Memory": capacity.memory, "MemorySwap": 2 * capacity.memory}
+    if swap == -1:
+        return {"Memory": memory, "MemorySwap": 2 * max(memory, capacity.memory)}
     return {"Memory": memory, "MemorySwap": swap or 2 * memory}
 
 
