@@ -1,0 +1,92 @@
+"""Turns the bytes of a ``stack.yaml`` into what its stack declares, as far as it can be read. Does no I/O.
+
+Whether the files that it names exist, and whether its name is free, is for ``manifest`` to find out.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from reconciler.declared.documents import Document, KeyPath, read_document
+from reconciler.declared.validation import STACK, check_schema
+from reconciler.model.duration import parse_duration
+from reconciler.model.errors import InvalidInputError, Problem
+from reconciler.model.manifest import DriftMode, Manifest, Prune, Rollout, ServiceRollout, Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class StackFile:
+    """``document`` is None where it could not be read at all; ``problems`` says why, or what is wrong in it."""
+
+    document: Document | None
+    problems: tuple[Problem, ...] = ()
+
+    def texts(self, *path: str) -> tuple[tuple[KeyPath, str], ...]:
+        """The texts of the list at ``path`` and where each stands; what is no text is a problem already."""
+        value: Any = None if self.document is None else self.document.root
+        for step in path:
+            value = value.get(step) if isinstance(value, dict) else None
+        if not isinstance(value, list):
+            return ()
+        return tuple(((*path, index), text) for index, text in enumerate(value) if isinstance(text, str) and text)
+
+    def name(self) -> str | None:
+        """The name it claims, valid or not."""
+        claimed = None if self.document is None else self.document.root.get("name")
+        return claimed if isinstance(claimed, str) and claimed else None
+
+
+def read_stack_file(content: bytes, file: str) -> StackFile:
+    """Never raises: all that is wrong is in ``problems``."""
+    try:
+        document = read_document(content, file)
+    except InvalidInputError as error:
+        return StackFile(None, error.problems)
+    return StackFile(document, (*document.problems, *check_schema(document, STACK)))
+
+
+def manifest_of(root: Mapping[str, Any], name: str, folder: str, compose_files: tuple[str, ...]) -> Manifest:
+    """``root``: the values of a file without problems; {} for a stack that has none."""
+    return Manifest(
+        name=root.get("name", name),
+        folder=folder,
+        compose_files=_paths(root["compose"]) if "compose" in root else compose_files,
+        depends_on=tuple(root.get("dependsOn", ())),
+        env_files=_paths(root.get("env", {}).get("files", ())),
+        data_paths=_paths(root.get("data", ())),
+        rollout=_rollout(root.get("rollout", {})),
+        drift=DriftMode(root.get("drift", DriftMode.ENABLED)),
+        prune=_prune(root.get("prune", {})),
+    )
+
+
+def _paths(names: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    return tuple(posixpath.normpath(name) for name in names)
+
+
+def _rollout(values: Mapping[str, Any]) -> Rollout:
+    services = {name: _service(own) for name, own in values.get("services", {}).items()}
+    return Rollout(**_seconds(values, "timeout", "soak", "drain"), services=MappingProxyType(services))
+
+
+def _service(values: Mapping[str, Any]) -> ServiceRollout:
+    return ServiceRollout(
+        strategy=Strategy(values["strategy"]) if "strategy" in values else None,
+        job=values.get("job"),
+        **_seconds(values, "timeout", "soak"),
+    )
+
+
+def _seconds(values: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    return {f"{key}_s": parse_duration(values[key]) for key in keys if key in values}
+
+
+def _prune(values: Mapping[str, Any]) -> Prune:
+    given: dict[str, Any] = {"enabled": values["enabled"]} if "enabled" in values else {}
+    if "maxRemovePercent" in values:
+        given["max_remove_percent"] = int(values["maxRemovePercent"])
+    return Prune(**given)

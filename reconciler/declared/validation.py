@@ -1,0 +1,247 @@
+"""Holds a document against its JSON Schema and says all that is wrong, in the words of whoever wrote it.
+
+The schemas in ``schemas/`` are the reference manual and carry the words too: ``title`` says what is expected ("a
+duration such as 30s"), ``x-hint`` how to mend it, ``x-minimum`` and ``x-maximum`` bound a duration, and the value of an
+``x-confidential`` key is never shown. What a value means for this host or this revision is not looked at here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
+
+from reconciler.declared.documents import Document, KeyPath
+from reconciler.declared.yaml_words import shown
+from reconciler.model.duration import parse_duration
+from reconciler.model.errors import Problem
+from reconciler.planning.nearest import did_you_mean
+
+HOST = "host"
+STACK = "stack"
+
+# A link to the top-level folder in a checkout; the files themselves in an installed package.
+_FOLDER = Path(__file__).parent.parent / "schemas"
+_NAMED_IN_FULL = 12  # valid keys that are listed when none is near the unknown one
+_NEEDS_NO_QUOTES = re.compile(r"[A-Za-z][\w./-]{0,60}")
+_YES_AND_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+
+
+def check_schema(document: Document, name: str) -> tuple[Problem, ...]:
+    """Every departure of ``document`` from the schema ``name`` (HOST, STACK), in the order of the lines."""
+    schema = _schema(name)
+    errors = _validator(name).iter_errors(document.root)
+    problems = {problem for error in errors for problem in _told(document, _departure(error, schema), schema)}
+    return tuple(sorted(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class _Departure:
+    """One thing that jsonschema found. ``rule``: the part of the schema that ``value`` breaks by ``keyword``."""
+
+    path: KeyPath
+    keyword: str
+    bound: Any
+    value: Any
+    rule: Mapping[str, Any]
+    of_a_key: bool  # the key itself is wrong, and is the value
+    confidential: bool
+
+
+def _departure(error: Any, schema: Mapping[str, Any]) -> _Departure:
+    path = tuple(error.absolute_path)
+    return _Departure(
+        path=path,
+        keyword=error.validator,
+        bound=error.validator_value,
+        value=error.instance,
+        rule=_followed(error.schema, schema),
+        of_a_key="propertyNames" in error.absolute_schema_path,
+        confidential=bool(_rule_at(path, schema).get("x-confidential")),
+    )
+
+
+@cache
+def _schema(name: str) -> Mapping[str, Any]:
+    schema: Mapping[str, Any] = json.loads((_FOLDER / f"{name}.schema.json").read_text(encoding="utf-8"))
+    return schema
+
+
+@cache
+def _validator(name: str) -> Any:
+    keywords = {"pattern": _not_matching, "x-minimum": _too_short, "x-maximum": _too_long}
+    bounded = extend(Draft202012Validator, keywords)  # type: ignore[no-untyped-call]  # the stubs leave it out
+    return bounded(_schema(name))
+
+
+def _not_matching(validator: Any, pattern: str, value: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
+    """JSON Schema's ``$`` is the end of the text; Python's would also take a line break after it."""
+    if isinstance(value, str) and re.search(pattern.replace("$", r"\Z"), value) is None:
+        yield ValidationError("does not match")
+
+
+def _too_short(validator: Any, bound: str, value: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
+    seconds = _seconds(value)
+    if seconds is not None and seconds < parse_duration(bound):
+        yield ValidationError("too short")
+
+
+def _too_long(validator: Any, bound: str, value: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
+    seconds = _seconds(value)
+    if seconds is not None and seconds > parse_duration(bound):
+        yield ValidationError("too long")
+
+
+def _seconds(value: object) -> float | None:
+    try:
+        return parse_duration(value) if isinstance(value, str) else None
+    except ValueError:
+        return None  # the pattern says so already
+
+
+def _told(document: Document, found: _Departure, schema: Mapping[str, Any]) -> Iterator[Problem]:
+    if found.of_a_key:
+        name = str(found.value)
+        yield document.problem((*found.path, name), f'"{shown(name)}" cannot be {_title(found.rule)}')
+        return
+    match found.keyword:
+        case "additionalProperties":
+            yield from _unknown_keys(document, found, schema)
+        case "required":
+            yield from _missing_keys(document, found)
+        case "dependentRequired":
+            yield from _missing_companions(document, found)
+        case "uniqueItems":
+            yield from _repeated(document, found)
+        case _:
+            yield document.problem(found.path, _of_value(found))
+
+
+def _unknown_keys(document: Document, found: _Departure, schema: Mapping[str, Any]) -> Iterator[Problem]:
+    known = list(found.rule.get("properties", {}))
+    for key in found.value:
+        if key not in known:
+            hint = _elsewhere(key, schema) or did_you_mean(key, known) or _listed(known)
+            yield document.problem((*found.path, key), f'unknown key "{shown(key)}"{hint}')
+
+
+def _elsewhere(key: str, schema: Mapping[str, Any]) -> str:
+    """Where a key belongs that is right but stands in the wrong place."""
+    places = sorted(_places(schema, key, ()), key=lambda place: (len(place), place))
+    if not places:
+        return ""
+    return f"; it belongs under {'.'.join(places[0])}" if places[0] else "; it belongs at the top, not indented"
+
+
+def _places(schema: Mapping[str, Any], key: str, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    properties = schema.get("properties", {})
+    if key in properties:
+        yield path
+    for name, below in properties.items():
+        yield from _places(below, key, (*path, name))
+    if isinstance(schema.get("additionalProperties"), Mapping):
+        yield from _places(schema["additionalProperties"], key, (*path, "<name>"))
+
+
+def _listed(known: list[str]) -> str:
+    return f"; known here: {', '.join(known)}" if 0 < len(known) <= _NAMED_IN_FULL else ""
+
+
+def _missing_keys(document: Document, found: _Departure) -> Iterator[Problem]:
+    for key in found.bound:
+        if key not in found.value:
+            expected = _title(found.rule["properties"][key])
+            yield document.problem(found.path, f'"{key}" is missing: {expected}')
+
+
+def _missing_companions(document: Document, found: _Departure) -> Iterator[Problem]:
+    for key in found.bound.keys() & found.value.keys():
+        for companion in found.bound[key]:
+            if companion not in found.value:
+                yield document.problem((*found.path, key), f'needs "{companion}" beside it')
+
+
+def _repeated(document: Document, found: _Departure) -> Iterator[Problem]:
+    for index, item in enumerate(found.value):
+        if item in found.value[:index]:
+            yield document.problem((*found.path, index), f"{_described(item)} is listed twice")
+
+
+def _of_value(found: _Departure) -> str:
+    value = "a text" if found.confidential and isinstance(found.value, str) else _described(found.value)
+    match found.keyword:
+        case "enum":
+            near = did_you_mean(found.value, found.bound) if isinstance(found.value, str) else ""
+            return f"expected one of {', '.join(found.bound)}, found {value}{near}"
+        case "x-minimum":
+            return f"{value} is too short; the least is {found.bound}"
+        case "x-maximum":
+            return f"{value} is too long; the most is {found.bound}"
+        case "minItems":
+            return "the list is empty; name at least one, or take the key out"
+        case _:
+            return f"expected {_title(found.rule)}, found {value}{_mend(found.rule, found.value)}"
+
+
+def _mend(rule: Mapping[str, Any], value: Any) -> str:
+    """How to mend it, as the end of a message, where that is not obvious."""
+    wanted = rule.get("type")
+    if isinstance(value, str):
+        if wanted == "boolean" and value.lower() in _YES_AND_NO:
+            return f"; write {_YES_AND_NO[value.lower()]}"
+        if wanted == "array":
+            return f"; write [{value}]" if _NEEDS_NO_QUOTES.fullmatch(value) else f'; write ["{shown(value)}"]'
+        return f"; {rule['x-hint']}" if "x-hint" in rule else ""
+    if wanted == "string" and isinstance(value, int | float):
+        is_time = "duration" in _title(rule) and type(value) is int and value > 0
+        return f"; write {value}s" if is_time else "; put it in quotes"
+    return ""
+
+
+def _described(value: Any) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return f"the number {value}"
+        case str():
+            return f'"{shown(value)}"'
+        case list():
+            return "a list"
+        case _:
+            return "keys with values"
+
+
+def _title(rule: Mapping[str, Any]) -> str:
+    return str(rule.get("title", "another value"))
+
+
+def _followed(rule: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``rule`` with what it refers to (``#/$defs/...``)."""
+    name = str(rule.get("$ref", "")).rpartition("/")[2]
+    return {**schema["$defs"][name], **rule} if name else rule
+
+
+def _rule_at(path: KeyPath, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the schema says of the value at ``path``; nothing where it knows no such place."""
+    rule: Any = schema
+    for step in path:
+        rule = rule.get("items", {}) if isinstance(step, int) else _below(rule, step)
+        if not isinstance(rule, Mapping):
+            return {}
+        rule = _followed(rule, schema)
+    found: Mapping[str, Any] = rule
+    return found
+
+
+def _below(rule: Mapping[str, Any], key: str) -> Any:
+    return rule.get("properties", {}).get(key, rule.get("additionalProperties", {}))

@@ -1,0 +1,236 @@
+"""Answers which stacks a revision declares for this host, and what is wrong with those that cannot be taken as they are.
+
+What is wrong concerns the stack it is wrong with; the others go on. Reads through ``read`` only; runs and renders
+nothing: what a Compose file means is for Compose to say.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+
+from reconciler.declared.documents import read_compose
+from reconciler.declared.repository_files import RepositoryFiles
+from reconciler.declared.stack_file import StackFile, manifest_of, read_stack_file
+from reconciler.declared.stack_folders import MISNAMED_STACK_FILE, STACK_FILE, StackFolder, overlooked, stack_folders
+from reconciler.declared.yaml_words import shown
+from reconciler.model.errors import Problem
+from reconciler.model.manifest import Manifest
+from reconciler.model.source import TreeEntry
+from reconciler.planning.dotenv import read_dotenv
+from reconciler.planning.nearest import did_you_mean
+from reconciler.planning.stack_order import cycles, order
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_MOST_COMPOSE_FILES = 200  # of one stack, those it includes among them
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """``manifests``: the sound stacks, each after those it depends on. ``broken``: the others' problems, by name.
+
+    ``warnings``: what somebody may have meant otherwise; it stops nothing and concerns no stack.
+    """
+
+    manifests: tuple[Manifest, ...]
+    broken: Mapping[str, tuple[Problem, ...]]
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    folder: StackFolder
+    file: StackFile
+    name: str
+    depends_on: tuple[str, ...]
+    problems: list[Problem] = field(default_factory=list)
+
+    def problem(self, message: str, *path: str | int) -> Problem:
+        """About the key at ``path`` of its ``stack.yaml``; about the folder where there is none."""
+        if self.file.document is not None:
+            return self.file.document.problem(path, message)
+        name = STACK_FILE if STACK_FILE in self.folder.names else ""
+        return Problem(self.folder.path(name).rstrip("/") or "(root of the repository)", 0, "", message)
+
+
+def discover(
+    entries: Mapping[str, TreeEntry], path: str, read: Callable[[str], bytes], patterns: tuple[str, ...]
+) -> Discovery:
+    """The stacks in the folders below ``path`` whose names match one of ``patterns`` (shell patterns).
+
+    ``entries``: the revision's tree by path; ``read``: a file's content by object id. Raises InvalidInputError where
+    ``path`` does not exist, and SourceError where the mirror does not give a file.
+    """
+    files = RepositoryFiles(entries, read)
+    folders = stack_folders(entries, path)
+    everything = [_candidate(folder, files) for folder in folders]
+    chosen = [candidate for candidate in everything if _is_chosen(candidate.name, patterns)]
+    for candidate in chosen:
+        candidate.problems.extend(_twins(candidate, chosen))
+        candidate.problems.extend(_wrong_dependencies(candidate, everything, patterns))
+    _add_circles(chosen)
+    warnings = (*overlooked(entries, path, folders, files.target_of), *_idle_patterns(patterns, everything))
+    return Discovery(_sound(chosen), _broken(chosen), warnings)
+
+
+def _candidate(folder: StackFolder, files: RepositoryFiles) -> _Candidate:
+    stack_file, problems = _stack_file(folder, files)
+    candidate = _Candidate(
+        folder=folder,
+        file=stack_file,
+        name=stack_file.name() or folder.default_name,
+        depends_on=tuple(dict.fromkeys(name for _, name in stack_file.texts("dependsOn"))),
+        problems=[*problems, *stack_file.problems],
+    )
+    candidate.problems.extend(_wrong_name(candidate))
+    candidate.problems.extend(_wrong_compose_files(candidate, files))
+    candidate.problems.extend(_wrong_env_files(candidate, files))
+    candidate.problems.extend(_wrong_data_paths(candidate))
+    return candidate
+
+
+def _stack_file(folder: StackFolder, files: RepositoryFiles) -> tuple[StackFile, list[Problem]]:
+    if MISNAMED_STACK_FILE in folder.names:
+        file = folder.path(MISNAMED_STACK_FILE)
+        return StackFile(None), [Problem(file, 0, "", f"rename it to {STACK_FILE}; it is not read under this name")]
+    if STACK_FILE not in folder.names:
+        return StackFile(None), []
+    found = files.find(folder.folder, STACK_FILE)
+    if found.fault:
+        return StackFile(None), [Problem(folder.path(STACK_FILE), 0, "", found.fault)]
+    return read_stack_file(found.content, folder.path(STACK_FILE)), []
+
+
+def _wrong_name(candidate: _Candidate) -> Iterator[Problem]:
+    """The name of a folder; a name that is written in ``stack.yaml`` is held against the schema."""
+    if candidate.file.name() is not None or _NAME.fullmatch(candidate.name):
+        return
+    if not candidate.name:
+        yield candidate.problem("the root of the repository has no name of its own; set name: in stack.yaml")
+        return
+    rule = "small letters, digits, - and _, beginning with a letter or digit"
+    message = f"the folder's name \"{candidate.name}\" cannot be a stack's name ({rule}); set name: in stack.yaml"
+    yield candidate.problem(message)
+
+
+def _wrong_compose_files(candidate: _Candidate, files: RepositoryFiles) -> Iterator[Problem]:
+    folder, document = candidate.folder, candidate.file.document
+    if document is None or "compose" not in document.root:
+        if not folder.compose_files:
+            yield candidate.problem("the folder has no Compose file; add compose.yaml, or name one under compose:")
+        yield from _wrong_in_compose(folder.folder, folder.compose_files, files)
+        return
+    named = candidate.file.texts("compose")
+    for path, name in named:
+        if fault := files.find(folder.folder, name).fault:
+            yield candidate.problem(fault, *path)
+    yield from _wrong_in_compose(folder.folder, tuple(name for _, name in named), files)
+
+
+def _wrong_in_compose(folder: str, names: tuple[str, ...], files: RepositoryFiles) -> Iterator[Problem]:
+    """Of each file, and of those it names outright: a YAML bomb in an included file is a bomb all the same."""
+    ahead = [(folder, name) for name in names]
+    seen: set[str] = set()
+    while ahead and len(seen) < _MOST_COMPOSE_FILES:
+        base, name = ahead.pop(0)
+        found = files.find(base, name)
+        if found.fault or found.path in seen:
+            continue  # what an include does not find is Compose's to tell
+        seen.add(found.path)
+        compose_file = read_compose(found.content, found.path)
+        yield from compose_file.problems
+        for reference in compose_file.references:
+            ahead.extend((place, reference) for place in (posixpath.dirname(found.path), folder))
+
+
+def _wrong_env_files(candidate: _Candidate, files: RepositoryFiles) -> Iterator[Problem]:
+    for path, name in candidate.file.texts("env", "files"):
+        found = files.find(candidate.folder.folder, name)
+        if found.fault:
+            yield candidate.problem(found.fault, *path)
+        else:
+            yield from read_dotenv(found.content, found.path).problems
+
+
+def _wrong_data_paths(candidate: _Candidate) -> Iterator[Problem]:
+    for path, name in candidate.file.texts("data"):
+        if _leaves(name):
+            yield candidate.problem(f'"{shown(name)}" leads out of the stack\'s folder; name a path inside it', *path)
+
+
+def _leaves(path: str) -> bool:
+    depth = 0
+    for part in path.split("/"):
+        depth += {"..": -1, ".": 0, "": 0}.get(part, 1)
+        if depth < 0:
+            return True
+    return False
+
+
+def _is_chosen(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _twins(candidate: _Candidate, others: list[_Candidate]) -> Iterator[Problem]:
+    folders = [other.folder.folder for other in others if other.name == candidate.name]
+    if len(folders) > 1:
+        message = (
+            f'the folders {" and ".join(folders)} make a stack named "{candidate.name}" each; set another name: in one'
+        )
+        yield candidate.problem(message, "name")
+
+
+def _wrong_dependencies(
+    candidate: _Candidate, everything: list[_Candidate], patterns: tuple[str, ...]
+) -> Iterator[Problem]:
+    names = {other.name for other in everything}
+    for path, name in candidate.file.texts("dependsOn"):
+        if name not in names:
+            near = did_you_mean(name, names - {candidate.name})
+            yield candidate.problem(f'there is no stack "{shown(name)}"{near}', *path)
+        elif not _is_chosen(name, patterns):
+            yield candidate.problem(f'the stack "{name}" does not run on this host (stacks: in host.yaml)', *path)
+
+
+def _add_circles(chosen: list[_Candidate]) -> None:
+    circles = cycles({candidate.name: candidate.depends_on for candidate in chosen})
+    for candidate in chosen:
+        way = circles.get(candidate.name, ())
+        if way == (candidate.name,):
+            candidate.problems.append(candidate.problem("the stack depends on itself; take its name out", "dependsOn"))
+        elif way:
+            circle = " -> ".join((*way, candidate.name))
+            message = f"the stacks wait for each other in a circle: {circle}; take one of these out"
+            candidate.problems.append(candidate.problem(message, "dependsOn"))
+
+
+def _idle_patterns(patterns: tuple[str, ...], everything: list[_Candidate]) -> Iterator[Problem]:
+    names = [candidate.name for candidate in everything]
+    for pattern in patterns:
+        if names and not any(fnmatchcase(name, pattern) for name in names):
+            message = f'no stack of the repository is named "{pattern}"{did_you_mean(pattern, names)}'
+            yield Problem("host.yaml", 0, "stacks", message)
+
+
+def _sound(chosen: list[_Candidate]) -> tuple[Manifest, ...]:
+    by_name = {candidate.name: candidate for candidate in chosen}
+    ordered = order({name: candidate.depends_on for name, candidate in by_name.items()})
+    return tuple(_manifest(by_name[name]) for name in ordered if not by_name[name].problems)
+
+
+def _manifest(candidate: _Candidate) -> Manifest:
+    root = {} if candidate.file.document is None else candidate.file.document.root
+    folder = candidate.folder
+    return manifest_of(root, folder.default_name, folder.folder, folder.compose_files)
+
+
+def _broken(chosen: list[_Candidate]) -> Mapping[str, tuple[Problem, ...]]:
+    found: dict[str, set[Problem]] = {}
+    for candidate in sorted(chosen, key=lambda candidate: candidate.name):
+        if candidate.problems:
+            found.setdefault(candidate.name, set()).update(candidate.problems)
+    return MappingProxyType({name: tuple(sorted(problems)) for name, problems in found.items()})
