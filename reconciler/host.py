@@ -156,9 +156,8 @@ class Host:
     def diff(self, work: Work) -> Plan:
         """What ``reconcile`` would do. Touches nothing. Raises InvalidInputError, StalledError, EngineUnavailableError."""
         release = self.release(work)
-        applied = self._made.books.applied(work)
-        releases = [found for found in (release, applied) if found is not None]
-        return self._made.stacks.plan(work, release, self._made.observer.of(work.name, releases))
+        observed = self._made.observer.of(work.name, release, self._made.books.applied(work))
+        return self._made.stacks.plan(work, release, observed)
 
     def tidy(self) -> None:
         """Forget what belongs to containers and releases that are gone."""

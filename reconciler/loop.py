@@ -64,8 +64,7 @@ class StackLoop:
         return None
 
     def _observe(self, work: Work, release: Release, snapshot: Snapshot | None = None) -> Observed:
-        applied = self._books.applied(work)
-        return self._observer.of(work.name, [found for found in (release, applied) if found is not None], snapshot)
+        return self._observer.of(work.name, release, self._books.applied(work), snapshot)
 
     def _repair(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
         """Somebody or something changed what runs: put it back, ever more slowly if it does not last."""

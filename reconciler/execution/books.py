@@ -340,7 +340,7 @@ class Books:
         return self._save(record)
 
     def _save(self, record: StackRecord) -> StackRecord:
-        self._journal.save_stack(record)
+        self._journal.save_stack(replace(record, updated_at=self._clock.now()))
         return record
 
     def _tell(self, work: Work, severity: str, reason: str, message: str) -> None:

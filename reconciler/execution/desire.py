@@ -16,7 +16,7 @@ from pathlib import Path
 from reconciler.layout import Layout
 from reconciler.manifest import Discovery, discover
 from reconciler.model.desired import Release
-from reconciler.model.errors import InvalidInputError
+from reconciler.model.errors import InvalidInputError, Problem
 from reconciler.model.manifest import HostSettings, Manifest
 from reconciler.model.source import EntryKind, Revision, TreeEntry
 from reconciler.planning.dotenv import read_dotenv
@@ -102,7 +102,7 @@ class Desire:
     def _render(self, manifest: Manifest, revision: Revision) -> Release:
         reading = self._reading
         entries = reading.tree.entries(revision)
-        problems = reading.tree.problems(entries, manifest.folder)
+        problems = (*reading.tree.problems(entries, manifest.folder), *self._environment_problems(manifest.name))
         if problems:
             raise InvalidInputError(problems)
         checkout = self._layout.checkouts / revision.tree
@@ -123,6 +123,10 @@ class Desire:
         )
         release = resolve(model, manifest, place, {**self._values(env_files), **environment})
         return mark_jobs(release, manifest)
+
+    def _environment_problems(self, stack: str) -> tuple[Problem, ...]:
+        content = self._reading.environment.read(stack)
+        return read_dotenv(content, f"env/{stack}.env").problems if content else ()
 
     def _env_files(self, manifest: Manifest, folder: Path) -> list[Path]:
         """Tracked files first: what the host says wins over what Git says."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.model.desired import Release
@@ -28,10 +27,13 @@ class Observer:
         """Raises EngineUnavailableError."""
         return Snapshot(self._engine.containers(), self._engine.networks())
 
-    def of(self, stack: str, releases: Iterable[Release], snapshot: Snapshot | None = None) -> Observed:
-        """The stack's part of ``snapshot`` (of a new one, if None), with the images and objects ``releases`` speak of."""
+    def of(
+        self, stack: str, wanted: Release, applied: Release | None = None, snapshot: Snapshot | None = None
+    ) -> Observed:
+        """The stack's part of ``snapshot`` (of a new one, if None), with the images that the two releases speak of, and
+        the objects of ``applied`` that somebody touched: what ``wanted`` mounts is laid out when it is applied."""
         snapshot = snapshot or self.look()
-        releases = tuple(releases)
+        releases = (wanted,) if applied is None else (wanted, applied)
         mine = tuple(found for found in snapshot.containers if found.stack == stack)
         owned = tuple(found for found in mine if found.owned)
         return Observed(
@@ -41,7 +43,7 @@ class Observer:
             images=self._images(releases),
             networks=tuple(found for found in snapshot.networks if found.stack == stack),
             baselines=self._baselines(owned),
-            touched=self._touched(releases),
+            touched=self._touched(applied),
         )
 
     def _images(self, releases: tuple[Release, ...]) -> dict[str, Image | None]:
@@ -59,8 +61,7 @@ class Observer:
             found[container.id] = known.get(container.id, container.settings)
         return found
 
-    def _touched(self, releases: tuple[Release, ...]) -> tuple[str, ...]:
-        entries = {entry.object_id + entry.path: entry for release in releases for entry in release.objects}
-        if not entries:
+    def _touched(self, applied: Release | None) -> tuple[str, ...]:
+        if applied is None or not applied.objects:
             return ()
-        return tuple(str(self._objects.path(entry)) for entry in self._objects.verify(tuple(entries.values())))
+        return tuple(str(self._objects.path(entry)) for entry in self._objects.verify(applied.objects))
