@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from reconciler.declared.yaml_nodes import Composed, Mapping_, Node, Scalar, Sequence, compose_nodes
-from reconciler.declared.yaml_words import TABBED, is_tabbed, shown
+from reconciler.declared.yaml_words import shown
 from reconciler.model.errors import InvalidInputError, Problem
 
 KeyPath: TypeAlias = tuple[str | int, ...]
@@ -69,7 +69,7 @@ def read_document(content: bytes, file: str) -> Document:
     """A file of ours. Raises InvalidInputError where it cannot be read at all."""
     composed = compose_nodes(content, file)
     root = _only_root(composed, file)
-    plain = _Plain(file, composed.lines)
+    plain = _Plain(file)
     values = plain.value(root, ())
     return Document(file, values, plain.lines, (*composed.problems, *plain.problems))
 
@@ -117,18 +117,16 @@ def _is_nothing(node: Node) -> bool:
 class _Plain:
     """Turns nodes into values, writing aliases out: their number is bounded already, and so is the depth."""
 
-    def __init__(self, file: str, text: tuple[str, ...]) -> None:
+    def __init__(self, file: str) -> None:
         self.lines: dict[KeyPath, int] = {}
         self.problems: list[Problem] = []
         self._file = file
-        self._text = text
 
     def value(self, node: Node, path: KeyPath) -> Any:
         self.lines.setdefault(path, node.line)
         self._check_tag(node, path)
         match node:
             case Scalar():
-                self._check_tabs(node, path)
                 return _resolved(node)
             case Sequence():
                 return [self.value(item, (*path, index)) for index, item in enumerate(node.items)]
@@ -151,14 +149,6 @@ class _Plain:
     def _check_tag(self, node: Node, path: KeyPath) -> None:
         if node.tag is not None:
             self._tell(node.line, path, f"the tag {shown(node.tag)} has no meaning in this file; take it out")
-
-    def _check_tabs(self, node: Scalar, path: KeyPath) -> None:
-        """YAML takes a tab before the second line of a text for a space; whoever typed it meant something else."""
-        if not node.plain:
-            return
-        for number in range(node.line + 1, node.last_line + 1):
-            if number <= len(self._text) and is_tabbed(self._text[number - 1]):
-                self._tell(number, path, TABBED)
 
     def _tell(self, line: int, path: KeyPath, message: str) -> None:
         self.problems.append(Problem(self._file, line, key_of(path), message))

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from reconciler.declared.documents import Document, KeyPath
+from reconciler.declared.yaml_nodes import MOST_PROBLEMS
 from reconciler.declared.yaml_words import shown
 from reconciler.model.duration import parse_duration
 from reconciler.model.errors import Problem
@@ -38,8 +40,8 @@ def check_schema(document: Document, name: str) -> tuple[Problem, ...]:
     """Every departure of ``document`` from the schema ``name`` (HOST, STACK), in the order of the lines."""
     schema = _schema(name)
     errors = _validator(name).iter_errors(document.root)
-    problems = {problem for error in errors for problem in _told(document, _departure(error, schema), schema)}
-    return tuple(sorted(problems))
+    problems = (problem for error in errors for problem in _told(document, _departure(error, schema), schema))
+    return tuple(sorted(set(islice(problems, MOST_PROBLEMS))))
 
 
 @dataclass(frozen=True, slots=True)

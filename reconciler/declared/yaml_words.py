@@ -9,6 +9,7 @@ import yaml
 from reconciler.model.errors import Problem
 
 TABBED = "a tab indents this line; YAML wants spaces"
+TOO_DEEP = "lists or mappings are nested far too deeply here"
 
 _INDENT_WITH_TAB = re.compile(r" *\t")
 
@@ -48,18 +49,17 @@ def what_broke(error: yaml.YAMLError, lines: list[str], file: str) -> Problem:
     if tabbed is not None:
         return Problem(file, tabbed + 1, "", TABBED)
     said = error.problem or "it cannot be read"
+    if "nesting depth" in said:
+        return Problem(file, noticed + 1, "", TOO_DEEP)
     words = next((words for sign, words in _PLAIN_WORDS if sign in said), said)
     line = begun if any(sign in said for sign in _MADE_ABOVE) else noticed
     return Problem(file, line + 1, "", f"broken YAML: {words}")
 
 
 def _first_tabbed(lines: list[str], first: int, last: int) -> int | None:
-    return next((number for number in range(first, min(last + 1, len(lines))) if is_tabbed(lines[number])), None)
-
-
-def is_tabbed(line: str) -> bool:
-    """Whether a tab is part of the indentation of ``line``."""
-    return _INDENT_WITH_TAB.match(line) is not None
+    return next(
+        (number for number in range(first, min(last + 1, len(lines))) if _INDENT_WITH_TAB.match(lines[number])), None
+    )
 
 
 def shown(text: str, most: int = 60) -> str:
