@@ -47,7 +47,9 @@ class FakeCompose:
     ) -> None:
         with self.host.call("create"):
             work = _Work(self.host, project, _read(model))
-            for service in work.with_dependencies(services):
+            concerned = work.with_dependencies(services)
+            work.replace_changed_networks(concerned)
+            for service in concerned:
                 work.make_up_to(service, totals.get(service, work.scale(service)))
 
     def recreate(self, project: str, model: Path, services: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -99,6 +101,22 @@ class _Work:
 
     def in_order(self, services: Sequence[str]) -> list[str]:
         return [service for service in self.with_dependencies(services) if service in services]
+
+    def replace_changed_networks(self, services: Sequence[str]) -> None:
+        """As Compose 2.40 does: it stops the containers it is asked about, and fails if others use the network too."""
+        for definition in (self._model.get("networks") or {}).values():
+            network = self._host.network_named(definition.get("name", ""))
+            wanted = (definition.get("labels") or {}).get(LABEL_DEFINITION, "")
+            if network is None or definition.get("external") or network.definition == wanted:
+                continue
+            users = [box for box in self._host.boxes.values() if network.name in box.endpoints and box.alive]
+            for box in users:
+                if box.stack == self._project and box.service in services:
+                    self._host.touched.append(("compose stop", box.id))
+                    self._host.stop(box)
+            if any(box.alive for box in users):
+                raise WaitingError(f"network {network.name} has active endpoints", reason="EngineRefused")
+            del self._host.networks[network.id]
 
     def make_up_to(self, service: str, total: int) -> None:
         there = self._there(service)

@@ -1,4 +1,4 @@
-"""Finds the newest Docker Compose of this host: the ``docker compose`` plugin, or a ``docker-compose`` of its own."""
+"""Finds the Docker Composes of this host, newest first: the ``docker compose`` plugin, or a ``docker-compose`` of its own."""
 
 from __future__ import annotations
 
@@ -26,22 +26,25 @@ class Compose:
     numbers: tuple[int, ...]
 
 
-def newest(environment: Mapping[str, str], candidates: tuple[tuple[str, ...], ...] | None = None) -> Compose:
-    """Raises StalledError where there is none that is new enough."""
-    commands = tuple(_candidates(environment.get("PATH", ""))) if candidates is None else candidates
+def usable(environment: Mapping[str, str], commands: tuple[tuple[str, ...], ...] | None = None) -> tuple[Compose, ...]:
+    """Newest first, of ``commands``, or of all that there are. Raises StalledError where none is new enough."""
+    if commands is None:
+        commands = tuple(candidates(environment.get("PATH", "")))
     found = [compose for compose in (_asked(command, environment) for command in commands) if compose is not None]
-    best = max(found, key=lambda compose: compose.numbers, default=None)
-    if best is None or best.numbers < OLDEST:
-        there = f"Docker Compose {best.version} is too old" if best else "there is no Docker Compose on this host"
+    found.sort(key=lambda compose: compose.numbers, reverse=True)
+    enough = tuple(compose for compose in found if compose.numbers >= OLDEST)
+    if not enough:
+        there = f"Docker Compose {found[0].version} is too old" if found else "there is no Docker Compose on this host"
         raise StalledError(
             f"{there}: install Docker Compose v2, {'.'.join(map(str, OLDEST))} or newer (Debian's docker-compose from 13 "
             "on, Docker's docker-compose-plugin, or `pip install reconciler[compose]`)",
             reason="ToolMissing",
         )
-    return best
+    return enough
 
 
-def _candidates(path: str) -> Iterator[tuple[str, ...]]:
+def candidates(path: str) -> Iterator[tuple[str, ...]]:
+    """How to call whatever Composes there are on ``path`` and beside this Python."""
     docker = shutil.which("docker", path=path)
     if docker:
         yield (docker, "compose")

@@ -51,10 +51,10 @@ class ComposeProgram:
         self._commands = None if commands is None else tuple(commands)
         self._limits = limits or Limits()
         self._lock = threading.Lock()
-        self._found: find.Compose | None = None
+        self._found: tuple[find.Compose, ...] = ()
 
     def version(self) -> str:
-        return self._compose().version
+        return self._composes()[0].version
 
     def render(
         self,
@@ -115,9 +115,14 @@ class ComposeProgram:
         environment: Mapping[str, str],
         progress: Callable[[str], None],
     ) -> None:
-        """``progress`` gets each line of the build's output."""
+        """``progress`` gets each line of the build's output. A Compose that is too new for the host's buildx (it says
+        so before it begins) leaves the work to an older one, if there is one."""
         arguments = self._arguments(project, model, ("build", service), progress="plain")
-        finished = self._program(arguments, environment, self._limits.build_s).run_telling(progress)
+        finished = Finished(1, "", "")
+        for compose in self._composes():
+            finished = self._by(compose, arguments, environment, self._limits.build_s).run_telling(progress)
+            if not (finished.status and words.wants_newer_buildx(finished.out)):
+                break
         if finished.status:
             raise words.failure(f"build {service}", finished.out)
 
@@ -159,12 +164,16 @@ class ComposeProgram:
         )
 
     def _program(self, arguments: Sequence[str], environment: Mapping[str, str], limit_s: float) -> Program:
-        return Program((*self._compose().command, *arguments), {**environment, **self._host}, limit_s)
+        return self._by(self._composes()[0], arguments, environment, limit_s)
 
-    def _compose(self) -> find.Compose:
+    def _by(
+        self, compose: find.Compose, arguments: Sequence[str], environment: Mapping[str, str], limit_s: float
+    ) -> Program:
+        return Program((*compose.command, *arguments), {**environment, **self._host}, limit_s)
+
+    def _composes(self) -> tuple[find.Compose, ...]:
         with self._lock:
-            if self._found is None:
-                self._found = find.newest(self._host, self._commands)
+            self._found = self._found or find.usable(self._host, self._commands)
             return self._found
 
 

@@ -46,6 +46,10 @@ def required_variable(said: str) -> tuple[str, str] | None:
     return (found["name"], (found["words"] or "").strip()) if found else None
 
 
+def wants_newer_buildx(said: str) -> bool:
+    return "requires buildx" in said
+
+
 def complaint(said: str, folders: Sequence[str]) -> Complaint:
     """``folders``: paths of ours that mean nothing to a user, taken out."""
     words = _without(_plain(said), folders)
@@ -74,6 +78,8 @@ def failure(doing: str, said: str) -> ReconcilerError:
     words = _plain(said)
     if _NO_ENGINE.search(words):
         return EngineUnavailableError(f"cannot {doing}: {refusals.quoted(_last_line(words))}")
+    if wants_newer_buildx(words):
+        return StalledError(f"cannot {doing}: {_last_line(words)}; upgrade docker-buildx", reason="ToolMissing")
     if found := _NO_IMAGE.search(words):
         return WaitingError(
             f"cannot {doing}: the engine does not hold image {found['name'] or found['other']}", reason="ImageMissing"
