@@ -236,7 +236,7 @@ def test_a_changed_network_must_be_gone_before_containers_are_made(bench: RealBe
 
 def test_a_changed_volume_keeps_its_data(bench: RealBench) -> None:
     mounts = [{"type": "volume", "source": "data", "target": "/data"}]
-    keep = {"command": ["sh", "-c", "echo kept >> /data/file; sleep 1000"]}
+    keep = {"command": ["sh", "-c", "echo kept >> /data/file; sleep 1000"], "stop_grace_period": "1s"}
     name = f"{bench.project}_data"
 
     def model(definition: str) -> Path:

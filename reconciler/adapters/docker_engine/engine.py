@@ -15,7 +15,7 @@ from docker.utils import parse_repository_tag
 from reconciler import refusals
 from reconciler.adapters.docker_engine import messages, read
 from reconciler.adapters.docker_engine.archive import archive
-from reconciler.adapters.docker_engine.connection import Client, Connection, is_gone
+from reconciler.adapters.docker_engine.connection import READ_S, Client, Connection, is_gone
 from reconciler.adapters.docker_engine.details import Details
 from reconciler.adapters.docker_engine.pull import PullProgress
 from reconciler.adapters.docker_engine.resources import Capacity, update_bodies
@@ -37,18 +37,23 @@ _OF_COMPOSE = {"label": [read.LABEL_PROJECT]}
 
 
 class DockerEngine:
-    """Implements ``Engine``. ``root_id``: the value of LABEL_ROOT by which we know our own. May be used by many threads
-    at once, which each get a client of their own; ``events`` by one at a time."""
+    """Implements ``Engine``. ``root_id``: the value of LABEL_ROOT by which we know our own. ``environment``: where
+    ``DOCKER_HOST`` and its like are read; None for this process's.
+
+    ``read_s``: how long the engine may take for an answer; ``pull_silence_s``: for the next word of a pull; ``hook_s``:
+    how long a hook may run. May be used by many threads at once; ``events`` by one at a time.
+    """
 
     def __init__(
         self,
         root_id: str,
         *,
         environment: Mapping[str, str] | None = None,
+        read_s: int = READ_S,
         pull_silence_s: float = PULL_SILENCE_S,
         hook_s: float = HOOK_S,
     ) -> None:
-        self._connection = Connection(os.environ if environment is None else environment)
+        self._connection = Connection(os.environ if environment is None else environment, read_s)
         self._root_id = root_id
         self._pull_silence_s = pull_silence_s
         self._hook_s = hook_s
@@ -301,7 +306,7 @@ class DockerEngine:
     def _silent_or_gone(self, reference: str, error: EngineUnavailableError) -> ReconcilerError:
         if "timed out" not in str(error).lower():
             return error
-        return refusals.pull_refused(reference, f"nothing came for {self._pull_silence_s:.0f} s")
+        return refusals.pull_refused(reference, f"nothing came for {self._pull_silence_s:g} s")
 
     def _exit_status(self, client: Client, exec_id: str, hook: LifecycleHook) -> int:
         deadline = time.monotonic() + self._hook_s
@@ -312,7 +317,7 @@ class DockerEngine:
                 return int(state["ExitCode"])
             time.sleep(pause_s)
             pause_s = min(pause_s * 2, 0.5)
-        raise WaitingError(f"{hook.command[0]} has not ended within {self._hook_s:.0f} s", reason="HookTimedOut")
+        raise WaitingError(f"{hook.command[0]} has not ended within {self._hook_s:g} s", reason="HookTimedOut")
 
     @contextmanager
     def _doing(self, verb: str, container_id: str) -> Iterator[Client]:
