@@ -15,7 +15,7 @@ _PORT_IS_TAKEN = re.compile(
 )
 _HOST_PORT = re.compile(
     r"(?:Bind for|listen (?:tcp|udp)[46]?|bind host port(?: for)?|expos(?:e|ing) port \S+ ->)\s+"
-    r"(?P<address>\[?[0-9a-fA-F.:]*\]?:\d+)(?:/(?P<protocol>tcp|udp))?"
+    r"(?P<address>(?:\[[0-9a-fA-F:.]*\]|[\d.]*):\d+)(?::[^/\s]+)?(?:/(?P<protocol>tcp|udp))?"
 )
 _CANNOT_RUN = re.compile(
     r"OCI runtime|failed to create (shim )?task|executable file not found|permission denied|exec format error"
