@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
-from reconciler.declared.documents import read_compose
+from reconciler.declared.documents import KeyPath, read_compose
 from reconciler.declared.repository_files import RepositoryFiles
 from reconciler.declared.stack_file import StackFile, manifest_of, read_stack_file
 from reconciler.declared.stack_folders import MISNAMED_STACK_FILE, STACK_FILE, StackFolder, overlooked, stack_folders
@@ -26,7 +27,7 @@ from reconciler.planning.nearest import did_you_mean
 from reconciler.planning.stack_order import cycles, order
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_MOST_COMPOSE_FILES = 200  # of one stack, those it includes among them
+_MOST_REFERENCES = 1000  # of one stack: Compose files, those they include, and where each was looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,28 +120,38 @@ def _wrong_name(candidate: _Candidate) -> Iterator[Problem]:
 
 def _wrong_compose_files(candidate: _Candidate, files: RepositoryFiles) -> Iterator[Problem]:
     folder, document = candidate.folder, candidate.file.document
+    named: list[tuple[KeyPath, str]]
     if document is None or "compose" not in document.root:
         if not folder.compose_files:
             yield candidate.problem("the folder has no Compose file; add compose.yaml, or name one under compose:")
-        yield from _wrong_in_compose(folder.folder, folder.compose_files, files)
-        return
-    named = candidate.file.texts("compose")
+        named = [((), name) for name in folder.compose_files]
+    else:
+        named = list(candidate.file.paths("compose"))
     for path, name in named:
-        if fault := files.find(folder.folder, name).fault:
-            yield candidate.problem(fault, *path)
-    yield from _wrong_in_compose(folder.folder, tuple(name for _, name in named), files)
+        if not files.holds(folder.folder, name):
+            fault = files.find(folder.folder, name).fault
+            yield candidate.problem(fault, *path) if path else Problem(folder.path(name), 0, "", fault)
+    yield from _wrong_in_compose(folder.folder, [name for _, name in named], files)
 
 
-def _wrong_in_compose(folder: str, names: tuple[str, ...], files: RepositoryFiles) -> Iterator[Problem]:
-    """Of each file, and of those it names outright: a YAML bomb in an included file is a bomb all the same."""
-    ahead = [(folder, name) for name in names]
+def _wrong_in_compose(folder: str, names: list[str], files: RepositoryFiles) -> Iterator[Problem]:
+    """Of each file, and of those it names outright: a YAML bomb in an included file is a bomb all the same.
+
+    A file that an include does not find is for Compose to tell, which knows where it looked.
+    """
+    ahead = deque((folder, name) for name in names)
     seen: set[str] = set()
-    while ahead and len(seen) < _MOST_COMPOSE_FILES:
-        base, name = ahead.pop(0)
-        found = files.find(base, name)
-        if found.fault or found.path in seen:
-            continue  # what an include does not find is Compose's to tell
+    for _ in range(_MOST_REFERENCES):
+        if not ahead:
+            return
+        base, name = ahead.popleft()
+        found = files.find(base, name) if files.holds(base, name) else None
+        if found is None or found.path in seen:
+            continue
         seen.add(found.path)
+        if found.fault:
+            yield Problem(found.path, 0, "", found.fault)
+            continue
         compose_file = read_compose(found.content, found.path)
         yield from compose_file.problems
         for reference in compose_file.references:
@@ -148,7 +159,7 @@ def _wrong_in_compose(folder: str, names: tuple[str, ...], files: RepositoryFile
 
 
 def _wrong_env_files(candidate: _Candidate, files: RepositoryFiles) -> Iterator[Problem]:
-    for path, name in candidate.file.texts("env", "files"):
+    for path, name in candidate.file.paths("env", "files"):
         found = files.find(candidate.folder.folder, name)
         if found.fault:
             yield candidate.problem(found.fault, *path)
@@ -157,7 +168,7 @@ def _wrong_env_files(candidate: _Candidate, files: RepositoryFiles) -> Iterator[
 
 
 def _wrong_data_paths(candidate: _Candidate) -> Iterator[Problem]:
-    for path, name in candidate.file.texts("data"):
+    for path, name in candidate.file.paths("data"):
         if _leaves(name):
             yield candidate.problem(f'"{shown(name)}" leads out of the stack\'s folder; name a path inside it', *path)
 

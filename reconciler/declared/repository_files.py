@@ -34,11 +34,13 @@ class RepositoryFiles:
 
     def find(self, folder: str, name: str) -> Found:
         """The file that ``name`` means in ``folder``. Raises SourceError where the mirror does not give it."""
-        path = f"{folder}/{name}"
-        trail = follow(self.entries, self.target_of, path)
+        path = posixpath.normpath(posixpath.join(folder, name))
+        trail = follow(self.entries, self.target_of, f"{folder}/{name}")
         if trail.fault:
-            return Found(trail.path, fault=self._told(name, path, trail.path, trail.fault))
+            return Found(trail.path, fault=self._told(name, trail.path, trail.fault))
         entry = self.entries.get(trail.path)
+        if entry is None and path in self.entries:
+            return Found(trail.path, fault=self._told(name, path, "does not exist in Git"))
         if entry is None:
             return Found(trail.path, fault=f'there is no file "{shown(name)}" in Git{self._nearest(folder, name)}')
         if entry.kind not in _FILES:
@@ -48,14 +50,22 @@ class RepositoryFiles:
         except StalledError as error:
             return Found(trail.path, fault=str(error))
 
+    def holds(self, folder: str, name: str) -> bool:
+        """Whether ``name`` means a file in ``folder``."""
+        trail = follow(self.entries, self.target_of, f"{folder}/{name}")
+        entry = self.entries.get(trail.path)
+        return not trail.fault and entry is not None and entry.kind in _FILES
+
     def target_of(self, link: TreeEntry) -> str:
         return self.read(link.object_id)[:_MOST_LINK_BYTES].decode("utf-8", "surrogateescape")
 
-    def _told(self, name: str, path: str, culprit: str, fault: str) -> str:
+    def _told(self, name: str, culprit: str, fault: str) -> str:
         entry = self.entries.get(culprit)
-        if entry is None or entry.kind is not EntryKind.SYMLINK or culprit == path:
+        if entry is None or entry.kind is not EntryKind.SYMLINK:
             return f'"{shown(name)}" {fault}'
-        return f'"{shown(name)}" leads over the symbolic link {shown(culprit)}, which {fault}'
+        target = shown(self.target_of(entry))
+        how = "is" if posixpath.basename(culprit) == posixpath.basename(name) else f"leads over {shown(culprit)},"
+        return f'"{shown(name)}" {how} a symbolic link to {target}, which {fault}'
 
     def _nearest(self, folder: str, name: str) -> str:
         aside = posixpath.normpath(posixpath.join(folder, posixpath.dirname(name)))

@@ -34,6 +34,10 @@ class StackFile:
             return ()
         return tuple(((*path, index), text) for index, text in enumerate(value) if isinstance(text, str) and text)
 
+    def paths(self, *path: str) -> tuple[tuple[KeyPath, str], ...]:
+        """As ``texts``, without absolute paths, which are a problem already."""
+        return tuple((where, name) for where, name in self.texts(*path) if not name.startswith("/"))
+
     def name(self) -> str | None:
         """The name it claims, valid or not."""
         claimed = None if self.document is None else self.document.root.get("name")
