@@ -152,6 +152,24 @@ class World:
         found: list[dict[str, Any]] = json.loads(self.cli("events", "-o", "json").stdout)
         return found
 
+    def message(self, stack: str) -> str:
+        """What Ready says."""
+        return str(self.status(stack).get("message", ""))
+
+    def passes(self, stack: str) -> list[dict[str, Any]]:
+        """The newest first, each with its steps."""
+        found: list[dict[str, Any]] = json.loads(self.cli("history", self.name(stack), "--steps", "-o", "json").stdout)
+        return found
+
+    def steps(self, stack: str) -> list[str]:
+        """What the newest pass did, in words, in order."""
+        return [step["text"] for step in self.passes(stack)[0]["steps"]]
+
+    def releases(self, stack: str) -> list[dict[str, Any]]:
+        """The newest first."""
+        found: list[dict[str, Any]] = json.loads(self.cli("history", self.name(stack), "-o", "json").stdout)
+        return found
+
     def is_ready_at(self, stack: str, commit: str) -> bool:
         status = self.status(stack)
         return status.get("ready") == "True" and status.get("appliedRevision") == commit and status["sync"] == "Synced"
@@ -211,6 +229,19 @@ class World:
         found = self.containers(stack, service)
         assert len(found) == 1, [entry["Name"] for entry in found]
         return found[0]
+
+    def ids(self, stack: str) -> dict[str, str]:
+        """Ids by name, of stopped containers, too."""
+        return {entry["Name"].removeprefix("/"): entry["Id"] for entry in self.containers(stack)}
+
+    def running(self, stack: str) -> dict[str, str]:
+        """The same of those that run, with the time they were started: equal while nobody touched them."""
+        found = [entry for entry in self.containers(stack) if entry["State"]["Status"] == "running"]
+        return {entry["Name"].removeprefix("/"): f"{entry['Id']} {entry['State']['StartedAt']}" for entry in found}
+
+    def execute(self, container: str, *words: str) -> str:
+        """What a command in the container (id or name) prints."""
+        return self.docker("exec", container, *words)
 
     def docker(self, *words: str) -> str:
         return subprocess.run(["docker", *words], capture_output=True, text=True, check=True).stdout.strip()

@@ -1,0 +1,44 @@
+"""Small Compose models of containers that start at once and end quickly: what the scenarios run."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+Service = dict[str, Any]
+Model = dict[str, Any]
+
+# Ends at SIGTERM, and until then costs nothing.
+LIVE = "trap 'exit 0' TERM; sleep 1d & wait"
+
+
+def service(**more: Any) -> Service:
+    """Runs until it is told to end."""
+    return {"image": "rig/busybox:1", "command": ["sh", "-c", LIVE], **more}
+
+
+def checked(test: list[str] | None = None, **more: Any) -> Service:
+    """The same with a healthcheck, which says yes unless ``test`` says otherwise."""
+    health = {"test": ["CMD", *(test or ["true"])], "interval": "200ms", "timeout": "2s", "retries": 2}
+    return service(healthcheck=health, **more)
+
+
+def script(text: str, **more: Any) -> Service:
+    return {"image": "rig/busybox:1", "command": ["sh", "-c", text], **more}
+
+
+def stack(**services: Service) -> Model:
+    return {"services": services}
+
+
+def version(number: int) -> dict[str, str]:
+    """For ``environment``: makes a service another one."""
+    return {"VERSION": str(number)}
+
+
+def free_port() -> int:
+    """One that nobody holds at this moment."""
+    with socket.socket() as attempt:
+        attempt.bind(("127.0.0.1", 0))
+        port: int = attempt.getsockname()[1]
+        return port
