@@ -1,0 +1,274 @@
+"""``reconcile``, ``rollback``, ``suspend`` and ``resume``: requests, which are rows in state.db that the daemon handles.
+
+Where no daemon runs, those that only change what is remembered are done here, under the root's lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.cli import output, roots
+from reconciler.cli.errors import FAILED, WRONG_USE, Failure
+from reconciler.cli.logs import configure, level_of
+from reconciler.cli.options import Options
+from reconciler.cli.wait import TIMED_OUT, Verdict, judge, timeout_option, until_settled
+
+if TYPE_CHECKING:
+    from reconciler.layout import Layout
+    from reconciler.model.record import RequestKind, StackRecord
+    from reconciler.ports import Journal
+
+_HANDLED_WITHIN_S = 15.0
+_LOOK_EVERY_S = 0.05
+
+
+@click.command(epilog="Example: reconciler reconcile web --wait")
+@click.argument("stack", required=False)
+@click.option("--wait", "waits", is_flag=True, help="Wait until it is Ready and Synced; exit codes as those of wait.")
+@click.option("--force", is_flag=True, help="Try it again now, quarantine and pauses between attempts aside.")
+@timeout_option
+@click.pass_obj
+def reconcile(options: Options, stack: str | None, waits: bool, force: bool, timeout_s: float) -> int:
+    """Ask the daemon to fetch and to look at one stack, or at all, now.
+
+    It would do so by itself before long: this shortens the wait. A release that failed is in quarantine and is only
+    tried again with --force. Without a daemon, `reconciler once` makes a pass.
+    """
+    from reconciler.model.record import RequestKind
+
+    layout = roots.layout_of(options.root)
+    deadline = time.monotonic() + timeout_s
+    if roots.daemon_of(layout) is None:
+        forced = f" --force {stack}" if force and stack else ""
+        raise Failure(f"no daemon runs for {layout.root}: start one with `reconciler run`, or make one pass with "
+                      f"`reconciler once{forced}`")  # fmt: skip
+    with roots.open_journal(layout) as journal:
+        if stack is not None:
+            roots.check_stack(journal, stack)
+        if waits:
+            _fetch_first(options, layout)
+        names = (stack,) if stack is not None else tuple(record.name for record in journal.stacks())
+        rows = []
+        if stack is None:
+            rows.append(journal.ask(RequestKind.RECONCILE, "", roots.who(), time.time(), force=force))
+        if stack is not None or force or waits:
+            rows += [
+                journal.ask(RequestKind.RECONCILE, name, roots.who(), time.time(), force=force, reason="fetch")
+                for name in names
+            ]
+        if not waits:
+            output.note(f"asked; see how it goes with: reconciler events -w{f' {stack}' if stack else ''}")
+            return 0
+        if not _await_answers(journal, rows, deadline):
+            output.complain("the time is over: the daemon has not answered yet; see reconciler get")
+            return TIMED_OUT
+        return until_settled(journal, names, deadline, judge)
+
+
+def _fetch_first(options: Options, layout: Layout) -> None:
+    """What was committed before this command was typed is what is waited for, so it must be here before the pass."""
+    from reconciler.cli.wiring import opened
+    from reconciler.model.errors import ReconcilerError
+
+    level = level_of(verbose=options.verbose, debug=options.debug, default=logging.ERROR)
+    with opened(layout, log_level=level) as parts:
+        try:
+            parts.source.fetch()
+        except ReconcilerError as error:
+            output.note(f"the repository could not be fetched: {error}")
+
+
+def _await_answers(journal: Journal, rows: list[int], deadline: float) -> bool:
+    """Whether passes that began after the requests have ended."""
+    return _eventually(lambda: all(_answer(journal, row) for row in rows), deadline)
+
+
+def _answer(journal: Journal, row: int) -> str:
+    request = journal.request(row)
+    return request.answer if request is not None else "ok"
+
+
+@click.command(epilog='Example: reconciler rollback web 4 --reason "login is broken"')
+@click.argument("stack")
+@click.argument("release", required=False, type=click.IntRange(min=1))
+@click.option("--reason", default="", help="Why, for the record.")
+@click.option("--wait", "waits", is_flag=True, help="Wait until it is done; exit codes as those of wait.")
+@timeout_option
+@click.pass_obj
+def rollback(options: Options, stack: str, release: int | None, reason: str, waits: bool, timeout_s: float) -> int:
+    """Go back to an earlier release of a stack: to the one before, or to RELEASE.
+
+    What is left is put in quarantine, so that it does not come back by itself; a new commit, or `reconcile --force`,
+    ends that. `reconciler history STACK` lists what can be gone back to.
+    """
+    from reconciler.model.record import RequestKind
+
+    layout = roots.layout_of(options.root)
+    deadline = time.monotonic() + timeout_s
+    with roots.open_journal(layout) as journal:
+        roots.check_stack(journal, stack)
+        last = max((event.id for event in journal.events(stack=stack)), default=0)
+
+        def is_done() -> bool:
+            return any(event.reason == "RollbackAsked" for event in journal.events(after=last, stack=stack))
+
+        at_once = _hand_in(
+            options, layout, journal, is_done, RequestKind.ROLLBACK, stack, release=release, reason=reason
+        )
+        target = _target(journal, stack)
+        output.line(f"{stack} goes back to release {target}")
+        if at_once:
+            output.note("no daemon runs: `reconciler once`, or the daemon's next start, does it")
+            return FAILED if waits else 0
+        return _await_release(journal, stack, target, deadline) if waits else 0
+
+
+def _target(journal: Journal, stack: str) -> int | None:
+    record = journal.stack(stack)
+    return None if record is None else record.wanted_release
+
+
+def _await_release(journal: Journal, stack: str, target: int | None, deadline: float) -> int:
+    from reconciler.model.record import Health
+
+    def judged(record: StackRecord, under_way: bool) -> Verdict:
+        if record.applied_release == target and record.health is Health.HEALTHY and not under_way:
+            return Verdict.READY
+        is_over = record.wanted_release != target and record.applied_release != target
+        return Verdict.FAILED if is_over and not under_way else Verdict.WORKING
+
+    return until_settled(journal, (stack,), deadline, judged)
+
+
+@click.command(epilog='Example: reconciler suspend web --until 2h --reason "maintenance of the disk"')
+@click.argument("stack")
+@click.option("--reason", default="", help="Why, for the record.")
+@click.option("--until", metavar="TIME|DURATION", help="When it ends by itself: 2h, or 2030-01-31T18:00 (host's time).")
+@click.pass_obj
+def suspend(options: Options, stack: str, reason: str, until: str | None) -> None:
+    """Leave a stack alone: no release, no repair, until it is resumed.
+
+    Its containers go on running as they are. A step that is under way is not interrupted.
+    """
+    from reconciler.model.record import RequestKind
+
+    layout = roots.layout_of(options.root)
+    ends = None if until is None else _moment(until, time.time())
+    with roots.open_journal(layout) as journal:
+        roots.check_stack(journal, stack)
+        asked = time.time()
+
+        def is_done() -> bool:
+            record = journal.stack(stack)
+            return record is not None and record.suspension is not None and record.suspension.since >= asked
+
+        _hand_in(options, layout, journal, is_done, RequestKind.SUSPEND, stack, reason=reason, until=ends)
+        until_when = f"until {output.local(ends)}" if ends is not None else f"until: reconciler resume {stack}"
+        output.line(f"{stack} is suspended {until_when}")
+
+
+@click.command(epilog="Example: reconciler resume web")
+@click.argument("stack")
+@click.pass_obj
+def resume(options: Options, stack: str) -> None:
+    """Look after a suspended stack again: it is made what Git says now."""
+    from reconciler.model.record import RequestKind
+
+    layout = roots.layout_of(options.root)
+    with roots.open_journal(layout) as journal:
+        roots.check_stack(journal, stack)
+
+        def is_done() -> bool:
+            record = journal.stack(stack)
+            return record is not None and record.suspension is None
+
+        if is_done():
+            raise Failure(f"{stack} is not suspended")
+        at_once = _hand_in(options, layout, journal, is_done, RequestKind.RESUME, stack)
+        output.line(f"{stack} is resumed")
+        if at_once:
+            output.note("no daemon runs: `reconciler once`, or the daemon's next start, looks after it")
+
+
+def _moment(text: str, now: float) -> float:
+    """Seconds since the epoch. Raises Failure."""
+    from reconciler.model.duration import parse_duration
+
+    found = None
+    with suppress(ValueError):
+        found = now + parse_duration(text)
+    if found is None:
+        with suppress(ValueError):
+            found = datetime.fromisoformat(text).timestamp()
+    if found is None:
+        raise Failure(f'--until "{text}": write a duration such as 2h, or a time such as 2030-01-31T18:00', WRONG_USE)
+    if found <= now:
+        raise Failure(f'--until "{text}": {output.local(found)} is over already', WRONG_USE)
+    return found
+
+
+def _hand_in(
+    options: Options,
+    layout: Layout,
+    journal: Journal,
+    is_done: Callable[[], bool],
+    kind: RequestKind,
+    stack: str,
+    **details: Any,
+) -> bool:
+    """Have it done, by the daemon or here; whether it was done here. Raises Failure where it is refused."""
+    from reconciler.adapters.root_lock import RootLock
+    from reconciler.model.errors import StalledError
+
+    lock = RootLock(layout.lock)
+    try:
+        lock.acquire(time.time())
+    except StalledError as error:
+        if error.reason != "AlreadyRunning":
+            raise
+        _let_the_daemon_do(journal, is_done, journal.ask(kind, stack, roots.who(), time.time(), **details))
+        return False
+    with lock:
+        _do_here(options, journal, is_done, journal.ask(kind, stack, roots.who(), time.time(), **details))
+    return True
+
+
+def _let_the_daemon_do(journal: Journal, is_done: Callable[[], bool], row: int) -> None:
+    """The effect is looked for besides the answer, which comes only after the stack's next pass."""
+    deadline = time.monotonic() + _HANDLED_WITHIN_S
+    if not _eventually(lambda: is_done() or bool(_answer(journal, row)), deadline):
+        raise Failure(
+            f"the daemon has not answered within {_HANDLED_WITHIN_S:g} s; the request stays, see reconciler events"
+        )
+    if not is_done():
+        raise Failure(_answer(journal, row))
+
+
+def _do_here(options: Options, journal: Journal, is_done: Callable[[], bool], row: int) -> None:
+    configure(level_of(verbose=options.verbose, debug=options.debug, default=logging.ERROR))
+    from reconciler.adapters.clock import SystemClock
+    from reconciler.model.record import RequestKind
+    from reconciler.requests import Desk
+
+    handled = Desk(journal, SystemClock()).handle()
+    for request in handled:
+        # Done as far as the journal goes. Left open, the next pass's desk would do it once more.
+        if request.kind is not RequestKind.RECONCILE and not _answer(journal, request.id):
+            journal.answer(request.id, "ok", time.time())
+    if not is_done():
+        raise Failure(_answer(journal, row))
+
+
+def _eventually(is_so: Callable[[], bool], deadline: float) -> bool:
+    while not is_so():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_LOOK_EVERY_S)
+    return True

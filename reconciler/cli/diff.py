@@ -1,0 +1,160 @@
+"""``reconciler diff``: what a pass would do, in which order, and why. Prints the very plan that a pass makes."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import output, roots
+from reconciler.cli.errors import told
+from reconciler.cli.logs import level_of
+from reconciler.cli.options import Options
+
+if TYPE_CHECKING:
+    from reconciler.cli.wiring import Parts
+    from reconciler.execution.books import Work
+    from reconciler.host import Host
+    from reconciler.model.plan import Plan
+
+NO_DIFFERENCES = 0
+DIFFERENCES = 1
+ERROR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """``error``: why there is no plan, "" if there is one. ``asides``: why a pass would not do it now."""
+
+    work: Work
+    plan: Plan | None = None
+    error: str = ""
+    asides: tuple[str, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        return self.plan is not None and not self.plan.empty
+
+
+@click.command(epilog="Example: reconciler diff web --revision feature/new-image")
+@click.argument("stack", required=False)
+@click.option("--revision", metavar="R", help="A commit, tag or branch instead of the newest commit of the branch.")
+@click.option("--no-fetch", is_flag=True, help="Compare with what was fetched last, without asking the repository.")
+@click.option("-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs.")
+@click.pass_obj
+def diff(options: Options, stack: str | None, revision: str | None, no_fetch: bool, form: str | None) -> int:
+    """Show what would happen to one stack, or to all, and why; nothing is changed.
+
+    Ends with 0 where nothing would happen, with 1 where something would, with 2 where a stack could not be looked at.
+    Works beside a running daemon.
+    """
+    from reconciler.cli.wiring import opened
+    from reconciler.cli.works import find_works
+    from reconciler.model.errors import ReconcilerError
+
+    layout = roots.layout_of(options.root)
+    level = level_of(verbose=options.verbose, debug=options.debug, default=logging.ERROR)
+    with opened(layout, log_level=level) as parts:
+        host = parts.host(lambda _: None)
+        try:
+            works = find_works(parts, host, stack, revision, fetch=not no_fetch)
+        except ReconcilerError as error:
+            output.complain(f"error: {told(error)}")
+            return ERROR
+        found = [_look(parts, host, work) for work in works]
+    if form == "json":
+        output.print_json([_object(one) for one in found])
+    else:
+        _print(found)
+    if any(one.error for one in found):
+        return ERROR
+    return DIFFERENCES if any(one.differs for one in found) else NO_DIFFERENCES
+
+
+def _look(parts: Parts, host: Host, work: Work) -> _Found:
+    from reconciler.model.errors import ReconcilerError
+
+    if work.gone:
+        aside = "its folder is not in Git at this revision; what runs goes on running until it is removed by hand"
+        return _Found(work, asides=(aside,))
+    try:
+        return _Found(work, host.diff(work), asides=_asides(parts, host, work))
+    except ReconcilerError as error:
+        return _Found(work, error=work.mask.clean(told(error)))
+
+
+def _asides(parts: Parts, host: Host, work: Work) -> tuple[str, ...]:
+    record = parts.journal.stack(work.name)
+    asides = []
+    if record is not None and record.suspension is not None:
+        asides.append(f"{work.name} is suspended by {record.suspension.who}: see reconciler resume")
+    digest = host.release(work).digest
+    for release in parts.journal.releases(work.name):
+        if release.digest == digest and release.quarantined:
+            asides.append(
+                f"release {release.number} is quarantined, so it is only tried again with --force, or when Git says "
+                f"something else: {output.first_line(release.quarantined)}"
+            )
+    return tuple(asides)
+
+
+def _print(found: list[_Found]) -> None:
+    if not found:
+        output.note("the repository holds no stack for this host: see source.path and stacks: in host.yaml")
+    for number, one in enumerate(found):
+        if number:
+            output.line("")
+        _print_one(one)
+
+
+def _print_one(one: _Found) -> None:
+    from reconciler.planning.story import tell
+
+    revision = one.work.revision
+    at = f" at {revision.short} ({revision.subject})" if revision is not None else ""
+    if one.error:
+        output.heading(f"{one.work.name}{at}: cannot be looked at")
+        output.complain(one.error)
+    elif one.differs and one.plan is not None:
+        output.heading(f"{one.work.name}{at}")
+        for line in tell(one.plan):
+            output.line(line)
+    else:
+        output.heading(f"{one.work.name}{at}: no differences")
+        for note in one.plan.notes if one.plan is not None else ():
+            output.line(f"Note: {note}")
+    for aside in one.asides:
+        output.line(f"Note: {aside}")
+
+
+def _object(one: _Found) -> dict[str, object]:
+    from reconciler.planning.story import describe
+
+    plan, revision = one.plan, one.work.revision
+    return {
+        "stack": one.work.name,
+        "revision": revision.commit if revision is not None else "",
+        "differs": one.differs,
+        "error": one.error,
+        "services": [
+            {
+                "service": service.service,
+                "verb": service.verb,
+                "strategy": service.strategy.value if service.strategy is not None else None,
+                "strategyReason": service.strategy_reason,
+                "cause": service.cause.text,
+                "changes": [
+                    {"key": change.key, "old": change.old, "new": change.new, "secret": change.secret}
+                    for change in service.cause.changes
+                ],
+            }
+            for service in (plan.services if plan is not None else ())
+        ],
+        "steps": [
+            {"number": number, "service": step.service, "text": describe(step.action), "cause": step.cause.text}
+            for number, step in enumerate(plan.steps if plan is not None else (), 1)
+        ],
+        "notes": [*(plan.notes if plan is not None else ()), *one.asides],
+    }

@@ -1,0 +1,139 @@
+"""``reconciler get``: the status of the stacks as the last passes left it. Reads the journal and nothing else."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import output, roots
+from reconciler.cli.options import Options
+
+if TYPE_CHECKING:
+    from reconciler.layout import Layout
+    from reconciler.model.record import EventRecord, StackRecord
+    from reconciler.ports import Journal
+
+
+_TITLES = ("STACK", "SYNC", "HEALTH", "READY", "REASON", "RELEASE", "REVISION", "MESSAGE")
+_WIDE_TITLES = (*_TITLES[:6], "APPLIED", "ATTEMPTED", "CHANGED", "MESSAGE")
+
+
+@click.command(epilog="Example: reconciler get web -o json")
+@click.argument("stack", required=False)
+@click.option("-o", "--output", "form", type=click.Choice(["wide", "json"]), help="More columns, or JSON for programs.")
+@click.pass_obj
+def get(options: Options, stack: str | None, form: str | None) -> None:
+    """Show the status of every stack, or of one.
+
+    SYNC says whether what runs is what Git says, HEALTH whether it works, READY whether all is well, and REASON why
+    not. The notes below the table say whether a daemon runs, and whether the repository could be reached.
+    """
+    layout = roots.layout_of(options.root)
+    with roots.open_journal(layout) as journal:
+        if stack is not None:
+            roots.check_stack(journal, stack)
+        records = tuple(found for found in journal.stacks() if stack in (None, found.name))
+        if form == "json":
+            output.print_json([as_object(record) for record in records])
+            return
+        show(records, wide=form == "wide")
+        if stack is not None:
+            _show_message(records[0])
+        _say_what_matters(layout, journal, is_empty=not records)
+
+
+def as_object(record: StackRecord) -> dict[str, object]:
+    """The shape that programs rely on (docs/json-output.md)."""
+    return {
+        "name": record.name,
+        "sync": record.sync.value,
+        "health": record.health.value,
+        "ready": record.ready.status.value,
+        "reason": record.ready.reason,
+        "message": record.ready.message,
+        "attemptedRevision": record.attempted_revision,
+        "appliedRevision": record.applied_revision,
+        "release": record.applied_release,
+        "suspended": is_suspended(record),
+    }
+
+
+def is_suspended(record: StackRecord) -> bool:
+    suspension = record.suspension
+    return suspension is not None and (suspension.until is None or suspension.until > time.time())
+
+
+def show(records: tuple[StackRecord, ...], *, wide: bool = False) -> None:
+    """A table; nothing where there is no stack."""
+    if not records:
+        return
+    if wide:
+        output.print_table(_WIDE_TITLES, [_wide_row(record) for record in records])
+    else:
+        output.print_table(_TITLES, [_row(record) for record in records])
+
+
+def _row(record: StackRecord) -> tuple[str, ...]:
+    return (
+        *(record.name, record.sync.value, record.health.value, record.ready.status.value, record.ready.reason),
+        *(_release(record), output.short(record.applied_revision) or "-"),
+        output.first_line(_message(record)),
+    )
+
+
+def _wide_row(record: StackRecord) -> tuple[str, ...]:
+    return (
+        *(record.name, record.sync.value, record.health.value, record.ready.status.value, record.ready.reason),
+        *(_release(record), output.short(record.applied_revision) or "-"),
+        output.short(record.attempted_revision) or "-",
+        output.ago(record.updated_at, time.time()) if record.updated_at else "-",
+        output.first_line(_message(record)),
+    )
+
+
+def _release(record: StackRecord) -> str:
+    return "-" if record.applied_release is None else str(record.applied_release)
+
+
+def _message(record: StackRecord) -> str:
+    suspension = record.suspension
+    if suspension is None or not is_suspended(record):
+        return record.ready.message
+    until = f" until {output.local(suspension.until)}" if suspension.until is not None else ""
+    why = f": {suspension.reason}" if suspension.reason else ""
+    told = f"suspended by {suspension.who}{until}{why}"
+    return f"{told}; {record.ready.message}" if record.ready.message else told
+
+
+def _show_message(record: StackRecord) -> None:
+    """Of one stack all that is known: the last lines of a failing container's log are in it."""
+    if "\n" in record.ready.message.strip():
+        output.line(f"\n{record.ready.reason}: {record.ready.message.strip()}")
+
+
+def _say_what_matters(layout: Layout, journal: Journal, *, is_empty: bool) -> None:
+    holder = roots.daemon_of(layout)
+    if is_empty:
+        output.note("no stack is known yet: the first pass has not ended, or the repository holds none")
+    trouble = _last_trouble(journal)
+    if trouble is not None:
+        output.note(f"{output.ago(trouble.at, time.time())}: {trouble.reason}: {trouble.message}")
+    if holder is None:
+        output.note("no daemon runs: start one with `reconciler run`, or make one pass with `reconciler once`")
+    elif holder.pid:
+        output.note(f"the daemon runs: process {holder.pid}, since {output.local(holder.since)}")
+    else:
+        output.note("the daemon is just starting")
+
+
+def _last_trouble(journal: Journal) -> EventRecord | None:
+    """What went wrong with the host itself since the repository last answered."""
+    trouble = None
+    for event in journal.events(stack=""):
+        if event.reason == "Fetched":
+            trouble = None
+        elif event.severity == "error":
+            trouble = event
+    return trouble

@@ -1,0 +1,100 @@
+"""``reconciler once``: one pass over every stack, in the foreground, telling what it does."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import get as status
+from reconciler.cli import output, roots
+from reconciler.cli.errors import FAILED, Failure, told
+from reconciler.cli.logs import level_of
+from reconciler.cli.options import Options
+
+if TYPE_CHECKING:
+    from reconciler.cli.wiring import Parts
+    from reconciler.host import Host
+    from reconciler.model.record import StackRecord
+    from reconciler.requests import Desk
+
+_INTERRUPTED = 130
+
+
+@click.command(epilog="Example: reconciler once --force web")
+@click.option("--force", multiple=True, metavar="STACK", help="Try this stack's release again, quarantined or not.")
+@click.pass_obj
+def once(options: Options, force: tuple[str, ...]) -> int:
+    """Fetch, make one pass over every stack, and say what is done as it is done.
+
+    Does what was asked for while no daemon ran, too. Ends with 0 when every stack is Ready and the repository could be
+    fetched, with 1 otherwise. Ctrl-C lets the step under way end; the next pass goes on from there.
+    """
+    from reconciler.adapters.root_lock import RootLock
+    from reconciler.cli.wiring import opened
+
+    layout = roots.layout_of(options.root)
+    level = level_of(verbose=options.verbose, debug=options.debug, default=logging.ERROR)
+    with RootLock(layout.lock), opened(layout, log_level=level, mend=True) as parts:
+        roots.make_folders(layout)
+        return _pass_over_all(parts, frozenset(force))
+
+
+def _pass_over_all(parts: Parts, forced: frozenset[str]) -> int:
+    from reconciler.cli.signals import leaving_on_signals
+    from reconciler.model.record import Truth
+    from reconciler.requests import Desk
+
+    host, desk = parts.host(output.line), Desk(parts.journal, parts.clock)
+    with leaving_on_signals(parts.leaving.ask):
+        is_fetched = _fetch(parts, host, desk)
+        asked = desk.handle()
+        names = [work.name for work in host.works()]
+        for name in forced - frozenset(names):
+            raise roots.unknown_stack(name, names)
+        records = _reconcile(parts, host, forced | {request.stack for request in asked if request.force})
+    for record in records:
+        desk.answer(record.name, record)
+    _show(records)
+    is_ready = all(record.ready.status is Truth.TRUE for record in records)
+    return 0 if is_fetched and is_ready else FAILED
+
+
+def _fetch(parts: Parts, host: Host, desk: Desk) -> bool:
+    """Whether the source answered. If not, what was fetched before is what counts."""
+    from reconciler.model.errors import ReconcilerError
+
+    try:
+        revision = host.fetch()
+    except ReconcilerError as error:
+        desk.could_not_fetch(error)
+        tip = parts.source.tip()
+        goes_on = f"; going on with {tip.short}" if tip else ""
+        output.note(f"the repository could not be fetched: {told(error)}{goes_on}")
+        return False
+    desk.fetched()
+    output.line(f"fetched {revision.short}: {revision.subject}")
+    return True
+
+
+def _reconcile(parts: Parts, host: Host, forced: frozenset[str]) -> tuple[StackRecord, ...]:
+    from reconciler.model.errors import ReconcilerError
+
+    try:
+        return host.reconcile_all(forced)
+    except ReconcilerError as error:
+        if parts.leaving.why:
+            raise Failure(
+                f"interrupted by {parts.leaving.why} between two steps; the next pass goes on from there", _INTERRUPTED
+            ) from error
+        raise
+
+
+def _show(records: tuple[StackRecord, ...]) -> None:
+    if not records:
+        output.note("the repository holds no stack for this host: see source.path and stacks: in host.yaml")
+    status.show(records)
+    for record in records:
+        if "\n" in record.ready.message.strip():
+            output.line(f"\n{record.name}: {record.ready.reason}: {record.ready.message.strip()}")

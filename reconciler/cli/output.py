@@ -1,0 +1,127 @@
+"""What people and programs read: tables for a terminal, plain columns for a pipe, JSON where it is asked for.
+
+Knows no stack and no journal. Colour is only ever a help: nothing is said by colour alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+_STYLES = {
+    **dict.fromkeys(("Healthy", "Synced", "True", "applied", "done", "ok"), "green"),
+    **dict.fromkeys(("Degraded", "Missing", "False", "failed", "FAIL", "error"), "red"),
+    **dict.fromkeys(("Progressing", "OutOfSync", "Unknown", "Suspended", "pending", "interrupted"), "yellow"),
+}
+
+
+def no_colour() -> bool:
+    """https://no-color.org: set to anything but nothing."""
+    return bool(os.environ.get("NO_COLOR"))
+
+
+def on_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def print_json(values: Sequence[Any]) -> None:
+    """One list of objects."""
+    click.echo(json.dumps(list(values), indent=2, ensure_ascii=False))
+
+
+def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """``rows`` of texts, one for each title. The last column may be long: a terminal wraps it, a pipe gets it whole."""
+    cleaned = [[printable(cell) for cell in row] for row in rows]
+    if on_terminal():
+        _print_for_people(titles, cleaned)
+    else:
+        _print_plain(titles, cleaned)
+
+
+def _print_plain(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    lines = [[" ".join(cell.split()) for cell in row] for row in (titles, *rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
+    for line in lines:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _print_for_people(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for number, title in enumerate(titles, 1):
+        is_last = number == len(titles)
+        table.add_column(title, overflow="fold", no_wrap=not is_last)
+    for row in rows:
+        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def note(text: str) -> None:
+    """An aside on standard error, so that a pipe gets nothing but what was asked for."""
+    click.secho(printable(text), err=True, dim=True, color=False if no_colour() else None)
+
+
+def heading(text: str) -> None:
+    click.secho(printable(text), bold=True, color=False if no_colour() else None)
+
+
+def line(text: str) -> None:
+    click.echo(printable(text))
+
+
+def printable(text: str) -> str:
+    """Nothing that a container logged or a commit said may steer the terminal of whoever reads it."""
+    return "".join(character if character.isprintable() or character in "\n\t" else " " for character in text)
+
+
+def first_line(text: str) -> str:
+    """What fits into a table; the whole is shown elsewhere."""
+    first, _, rest = text.strip().partition("\n")
+    return f"{first} …" if rest else first
+
+
+def short(revision: str) -> str:
+    return revision[:9]
+
+
+def utc(seconds: float | None) -> str | None:
+    """ISO 8601 with milliseconds, for programs."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def local(seconds: float | None) -> str:
+    """For people, in the host's own time zone."""
+    return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def duration(seconds: float) -> str:
+    """``0.4s``, ``12s``, ``3m20s``, ``5h10m``, ``3d2h``."""
+    if seconds < 10:
+        return f"{max(seconds, 0.0):.1f}s"
+    whole = round(seconds)
+    for size, unit, below, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
+        if whole >= size:
+            rest = whole % size // below
+            return f"{whole // size}{unit}" + (f"{rest}{smaller}" if rest else "")
+    return f"{whole}s"
+
+
+def ago(seconds: float, now: float) -> str:
+    return f"{duration(now - seconds)} ago"
+
+
+def complain(text: str) -> None:
+    """On standard error, where a command goes on to end with a code other than 0."""
+    click.secho(printable(text), err=True, fg="red", color=False if no_colour() else None)

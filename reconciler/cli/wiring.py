@@ -1,0 +1,221 @@
+"""Which adapter stands behind which port: everything of a root, each part made when it is first asked for.
+
+Decides nothing and does nothing by itself. SDKs are imported with the part that needs them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from reconciler.cli import logs, roots
+from reconciler.cli.errors import WRONG_USE, Failure
+from reconciler.layout import Layout
+
+if TYPE_CHECKING:
+    from reconciler.adapters.clock import SystemClock
+    from reconciler.adapters.compose import ComposeProgram
+    from reconciler.adapters.docker_engine import DockerEngine
+    from reconciler.adapters.env_files import EnvFolder
+    from reconciler.adapters.git_source import GitSource
+    from reconciler.adapters.git_tree import GitTree
+    from reconciler.adapters.journal import SqliteJournal
+    from reconciler.adapters.object_store import ObjectStore
+    from reconciler.daemon import Daemon
+    from reconciler.execution.desire import Desire
+    from reconciler.execution.execute import Executor
+    from reconciler.execution.shelf import Shelf
+    from reconciler.host import Host
+    from reconciler.model.event import Event
+    from reconciler.model.manifest import HostSettings
+    from reconciler.ports import Progress
+
+
+class Watcher(Protocol):
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Leaving:
+    """Why the process is to leave, "" while it is not. Set once by a signal, asked by whoever works."""
+
+    def __init__(self) -> None:
+        self.why = ""
+        self.asked = threading.Event()
+
+    def ask(self, why: str) -> None:
+        self.why = why
+        self.asked.set()
+
+    def __call__(self) -> str:
+        return self.why
+
+
+class Parts:
+    """``mend``: whether a damaged state.db may be mended: only by the holder of the root's lock.
+
+    Raises, whatever part is asked for, InvalidInputError for a ``host.yaml`` that is wrong.
+    """
+
+    def __init__(self, layout: Layout, *, mend: bool = False, leaving: Leaving | None = None) -> None:
+        self.layout = layout
+        self.leaving = leaving or Leaving()
+        self._mend = mend
+        self._open = ExitStack()
+
+    def close(self) -> None:
+        self._open.close()
+
+    @cached_property
+    def settings(self) -> HostSettings:
+        return read_settings(self.layout)
+
+    @cached_property
+    def journal(self) -> SqliteJournal:
+        return self._open.enter_context(roots.open_journal(self.layout, mend=self._mend))
+
+    @cached_property
+    def clock(self) -> SystemClock:
+        from reconciler.adapters.clock import SystemClock
+
+        return SystemClock(self.leaving.asked)
+
+    @cached_property
+    def source(self) -> GitSource:
+        from reconciler.adapters.git_source import GitSource
+
+        return GitSource(self.settings.source, self.layout.mirror)
+
+    @cached_property
+    def tree(self) -> GitTree:
+        from reconciler.adapters.git_tree import GitTree
+
+        return GitTree(self.layout.mirror)
+
+    @cached_property
+    def objects(self) -> ObjectStore:
+        from reconciler.adapters.object_store import ObjectStore
+
+        return ObjectStore(self.layout.objects, self.layout.mirror)
+
+    @cached_property
+    def environment(self) -> EnvFolder:
+        from reconciler.adapters.env_files import EnvFolder
+
+        return EnvFolder(self.layout.env)
+
+    @cached_property
+    def compose(self) -> ComposeProgram:
+        from reconciler.adapters.compose import ComposeProgram
+
+        return ComposeProgram()
+
+    @cached_property
+    def engine(self) -> DockerEngine:
+        from reconciler.adapters.docker_engine import DockerEngine
+
+        engine = DockerEngine(self.journal.root_id())
+        self._open.callback(engine.close)
+        return engine
+
+    @cached_property
+    def desire(self) -> Desire:
+        from reconciler.execution.desire import Desire, Reading
+
+        reading = Reading(self.tree, self.objects, self.compose, self.environment)
+        return Desire(self.layout, self.settings, self.journal.root_id(), reading)
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        from reconciler.adapters.release_store import ReleaseFiles
+        from reconciler.execution.shelf import Shelf
+
+        return Shelf(self.journal, ReleaseFiles(self.layout.root), self.source.keep, self.source.release)
+
+    def host(self, progress: Progress) -> Host:
+        from reconciler.execution.books import Books
+        from reconciler.execution.observe import Observer
+        from reconciler.host import Assembly, Host
+        from reconciler.loop import StackLoop
+
+        books = Books(self.journal, self.shelf, self.desire, self.clock)
+        observer = Observer(self.engine, self.journal, self.objects)
+        assembly = Assembly(
+            settings=self.settings,
+            source=self.source,
+            journal=self.journal,
+            shelf=self.shelf,
+            desire=self.desire,
+            books=books,
+            observer=observer,
+            stacks=StackLoop(books, observer, self._executor()),
+            clock=self.clock,
+        )
+        return Host(assembly, self.leaving, progress)
+
+    def _executor(self) -> Executor:
+        from reconciler.adapters.host_data import HostData
+        from reconciler.adapters.host_ports import HostPorts
+        from reconciler.execution.execute import Executor, Hands
+
+        return Executor(
+            Hands(
+                engine=self.engine,
+                compose=self.compose,
+                journal=self.journal,
+                objects=self.objects,
+                data=HostData(),
+                ports=HostPorts(),
+                clock=self.clock,
+            )
+        )
+
+    def daemon(self, progress: Progress) -> Daemon:
+        from reconciler.daemon import Daemon
+
+        settings = self.settings
+        return Daemon(self.host(progress), self.engine, self.clock, settings.source.interval_s, settings.concurrency)
+
+    def watchers(self, emit: Callable[[Event], None]) -> Sequence[Watcher]:
+        """A repository on this host, ``env/`` and the mounted objects: a change there is a reason to look again."""
+        from reconciler.model.event import Trigger
+        from reconciler.model.remote import Transport, parse_remote
+        from reconciler.triggers import FolderWatcher, RefWatcher, stack_of_env_file
+
+        env = FolderWatcher(self.layout.env, emit, Trigger.ENVIRONMENT, stack_of_env_file, "*.env")
+        objects = FolderWatcher(self.layout.objects, emit, Trigger.OBJECT, lambda _: None)
+        remote = parse_remote(self.settings.source.url)
+        if remote.transport is not Transport.LOCAL:
+            return (env, objects)
+        return (RefWatcher(Path(remote.path), emit), env, objects)
+
+
+def read_settings(layout: Layout) -> HostSettings:
+    """Of ``host.yaml``. Raises InvalidInputError with all that is wrong, Failure where it cannot be read."""
+    from reconciler.settings import load_settings
+
+    try:
+        content = layout.settings.read_bytes()
+    except OSError as error:
+        raise Failure(
+            f"{layout.settings} cannot be read ({error.strerror}). Check its owner and mode.", WRONG_USE
+        ) from error
+    return load_settings(content, str(layout.settings))
+
+
+@contextmanager
+def opened(layout: Layout, *, log_level: int, mend: bool = False, leaving: Leaving | None = None) -> Iterator[Parts]:
+    """The parts of a root, closed at the end; logging is set up before any of them can log."""
+    logs.configure(log_level)
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    parts = Parts(layout, mend=mend, leaving=leaving)
+    try:
+        yield parts
+    finally:
+        parts.close()
