@@ -33,7 +33,8 @@ _ABSENT = re.compile(
 )
 _UNREACHABLE = re.compile(
     r"Could not resolve|Connection (refused|reset|timed out|closed)|Failed to connect|Couldn't connect|"
-    r"No route to host|Network is unreachable|Operation timed out|kex_exchange|error: 5\d\d|Empty reply",
+    r"No route to host|Network is unreachable|Operation timed out|kex_exchange|error: 5\d\d|Empty reply|"
+    r"GnuTLS (recv|handshake|send) |SSL_ERROR|SSL_read|SSL_connect",
     re.IGNORECASE,
 )
 _NO_TOOL = re.compile(r"cannot run ssh|'remote-https' is not a git command|Unable to find remote helper")
