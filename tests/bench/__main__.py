@@ -1,0 +1,68 @@
+"""`make bench`: each figure as a ratio against the peer, measured in turns in the same run. Figures, no verdicts.
+
+commit to converged   one changed service of 20: the daemon          against  git pull && docker compose up -d
+nothing to do         a pass over 100 services in the daemon         against  docker compose up -d
+idle                  the daemon with 100 containers: memory and CPU
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.converge import commit_to_converged
+from tests.bench.idle import idle_daemon, nothing_to_do
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    ours: str
+    peer: str
+    ratio: str
+    goal: str
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--runs", type=int, default=7, help="measured runs of each side (default 7)")
+    parser.add_argument("--idle-seconds", type=float, default=20.0, help="how long the idle daemon is watched")
+    asked = parser.parse_args(arguments)
+    console = Console()
+    rows: list[Row] = []
+    ours, peer = commit_to_converged(asked.runs)
+    rows.append(_row("commit to converged, 1 of 20 services", ours, peer, "<= 1.2"))
+    with nothing_to_do(asked.runs) as found:
+        rows.append(_row("nothing to do, 100 services", found.ours, found.peer, "<= 0.2"))
+        idle = idle_daemon(found.world, asked.idle_seconds)
+    rows.append(
+        Row("idle daemon, 100 containers: resident memory", f"{idle.resident_mib:.1f} MiB", "", "", "<= 64 MiB")
+    )
+    rows.append(Row("idle daemon, 100 containers: CPU", f"{idle.cpu_percent:.2f} % of a core", "", "", "<= 0.2 %"))
+    console.print(_table(rows))
+
+
+def _row(name: str, ours: list[float], peer: list[float], goal: str) -> Row:
+    ratio = statistics.median(mine / theirs for mine, theirs in zip(ours, peer, strict=True))
+    return Row(name, _ms(ours), _ms(peer), f"{ratio:.2f}", goal)
+
+
+def _ms(seconds: list[float]) -> str:
+    low, middle, high = min(seconds), statistics.median(seconds), max(seconds)
+    return f"{middle * 1000:.0f} ms ({low * 1000:.0f}-{high * 1000:.0f})"
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table("what", "reconciler: median (min-max)", "peer", "ratio", "goal", title="medians; ratios run by run")
+    for row in rows:
+        table.add_row(row.name, row.ours, row.peer, row.ratio, row.goal)
+    return table
+
+
+if __name__ == "__main__":
+    main()
