@@ -1,0 +1,120 @@
+"""Laws of images: here before anything stops, and the very ones that the release was proven with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from reconciler.model.desired import LABEL_BUILD
+from reconciler.model.observed import Image
+from reconciler.model.plan import CauseKind, TagImage
+from reconciler.model.source import EntryKind
+from reconciler.planning.planner import needs_images
+from tests.builders import (
+    CHECKOUT,
+    bare,
+    decide,
+    image_id,
+    made,
+    release,
+    seen,
+    spec_of,
+    steps,
+    story,
+    tracked,
+)
+
+OLD, NEW = "sha256:0ldimage00000", "sha256:newimage0000"
+
+
+def test_an_image_that_is_here_is_not_pulled() -> None:
+    wanted = release({"web": {}}, pinned=False)
+    assert not needs_images(decide(wanted, bare(wanted)))
+
+
+def test_an_image_that_is_missing_is_pulled_before_the_old_container_stops() -> None:
+    before, wanted = release({"web": {"image": "web:1"}}), release({"web": {"image": "web:2"}}, pinned=False)
+    found = decide(wanted, seen(made(before, "web"), of=[before, wanted], lacking=["web:2"]), previous=before)
+    assert needs_images(found)
+    assert steps(found)[0] == "pull image web:2"
+    assert found.steps[0].cause.text == "the engine does not hold it"
+
+
+def test_an_image_is_not_pulled_for_a_service_that_does_not_change() -> None:
+    wanted = release({"web": {}}, pinned=False)
+    assert decide(wanted, seen(made(wanted, "web"), of=wanted, lacking=["web:1"])).empty
+
+
+def test_a_retagged_image_is_tagged_back() -> None:
+    wanted = release({"web": {}})
+    foreign = seen(made(wanted, "web"), of=wanted, images={"web:1": Image(NEW), NEW: Image(NEW)})
+    found = decide(wanted, foreign, previous=wanted)
+    assert [step.action for step in found.steps] == [TagImage("web:1", image_id("web:1"))]
+    assert found.steps[0].cause.kind is CauseKind.DRIFT
+    assert found.steps[0].cause.text == "web:1 names newimage0000 now, the release runs web:1"
+
+
+def test_an_untagged_image_is_tagged_again() -> None:
+    wanted = release({"web": {}})
+    found = decide(wanted, seen(made(wanted, "web"), of=wanted, images={"web:1": None}), previous=wanted)
+    assert [step.action for step in found.steps] == [TagImage("web:1", image_id("web:1"))]
+    assert found.steps[0].cause.text == "web:1 was untagged"
+
+
+def test_an_image_that_the_engine_lost_is_pulled_when_it_is_needed() -> None:
+    wanted = release({"web": {}})
+    assert steps(decide(wanted, seen(of=wanted, lacking=["web:1"]), previous=wanted))[0] == "pull image web:1"
+
+
+def test_an_image_that_the_engine_lost_replaces_nothing_that_runs() -> None:
+    wanted = release({"web": {}})
+    other = seen(made(wanted, "web"), of=wanted, images={"web:1": Image(NEW), NEW: Image(NEW), image_id("web:1"): None})
+    assert decide(wanted, other, previous=wanted).empty
+
+
+def test_a_release_that_pins_another_image_replaces_the_container() -> None:
+    before = replace(release({"web": {}}), images={"web:1": OLD})
+    wanted = replace(before, images={"web:1": NEW})
+    images = {"web:1": Image(NEW), OLD: Image(OLD), NEW: Image(NEW)}
+    found = decide(wanted, seen(made(before, "web"), of=wanted, images=images), previous=before)
+    assert story(found).splitlines()[0] == (
+        "web  replace, start-first (nothing of it is held by one container only) "
+        "because web:1 is newimage0000, shop-web-1 runs 0ldimage0000"
+    )
+
+
+def test_pull_policy_always_looks_for_a_newer_image_once_a_release() -> None:
+    wanted = release({"web": {"pull_policy": "always"}}, pinned=False)
+    found = decide(wanted, seen(made(wanted, "web"), of=wanted))
+    assert steps(found) == ["pull image web:1"]
+    pinned = replace(wanted, images={"web:1": image_id("web:1")})
+    assert decide(pinned, seen(made(pinned, "web"), of=pinned)).empty
+
+
+def built(**changes: Any) -> Any:
+    services = {"web": {"build": {"context": f"{CHECKOUT}/shop/app", "dockerfile": "Dockerfile"}, **changes}}
+    return release(services, pinned=False, entries=[tracked("shop/app", EntryKind.FOLDER)])
+
+
+def test_an_image_is_built_when_there_is_none() -> None:
+    wanted = built()
+    found = decide(wanted, bare(wanted, lacking=["shop-web"]))
+    assert steps(found)[0] == "build image shop-web for web"
+
+
+def test_an_image_is_built_when_what_it_was_built_from_differs() -> None:
+    wanted = built()
+    found = decide(wanted, bare(wanted, images={"shop-web": Image(OLD, {LABEL_BUILD: "other"})}))
+    assert steps(found)[0] == "build image shop-web for web"
+
+
+def test_an_image_that_was_built_from_the_same_is_used() -> None:
+    wanted = built()
+    labels = {LABEL_BUILD: str(spec_of(wanted, "web").build_digest)}
+    found = decide(wanted, bare(wanted, images={"shop-web": Image(OLD, labels)}))
+    assert not needs_images(found)
+
+
+def test_what_is_built_is_not_pulled() -> None:
+    wanted = built(image="registry/web:1")
+    assert steps(decide(wanted, bare(wanted, lacking=["registry/web:1"])))[0] == "build image registry/web:1 for web"
