@@ -65,7 +65,8 @@ class Host:
             works[name] = replace(self._work(self._last_manifest(name), revision), problems=tuple(problems))
         for record in self._made.journal.stacks():
             if record.name not in works:
-                works[record.name] = replace(self._work(self._last_manifest(record.name), revision), gone=True)
+                work = self._work(self._last_manifest(record.name), revision)
+                works[record.name] = replace(work, gone=revision is not None)
         depends = {name: tuple(d for d in work.manifest.depends_on if d in works) for name, work in works.items()}
         return tuple(works[name] for name in order(depends))
 

@@ -318,6 +318,9 @@ class Books:
                 f"its folder is no longer in Git; release {goal.release.number} runs on until it is removed by hand"
             )
             return Ready(Truth.FALSE, "StackGone", message)
+        if work.revision is None:
+            message = f"Git has not been read yet; release {goal.release.number} runs on"
+            return Ready(Truth.FALSE, "FetchFailed", message)
         if work.problems or record.ready.reason in ("InvalidConfiguration", "BuildFailed"):
             return record.ready
         if work.waits_for:
