@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from reconciler.execution.books import Work
+from reconciler.execution.execute import StoppedError
 from reconciler.execution.observe import Snapshot
 from reconciler.host import Host
 from reconciler.model.errors import EngineUnavailableError, ReconcilerError
@@ -30,15 +31,18 @@ _FULL_LOOK_EVERY_S = 300.0
 _SNAPSHOT_LASTS_S = 1.0
 _RECONNECT_S = 1.0
 _MOST_TO_FETCH_S = 120.0
+_AFTER_TROUBLE_S = 5.0  # a full disk, a journal that is busy: what could not even be looked at is looked at again
 
 
 @dataclass
 class _Turns:
-    """Which stacks are being passed over, and which must be looked at again afterwards."""
+    """Which stacks are being passed over, which must be looked at again afterwards, and which at a time of their own
+    (``due``: monotonic seconds)."""
 
     running: set[str] = field(default_factory=set)
     again: set[str] = field(default_factory=set)
     forced: set[str] = field(default_factory=set)
+    due: dict[str, float] = field(default_factory=dict)
 
 
 class Daemon:
@@ -84,7 +88,11 @@ class Daemon:
             if self._clock.monotonic() >= next_full:
                 next_full = self._clock.monotonic() + _FULL_LOOK_EVERY_S
                 events = (*events, Event(Trigger.TIMER, detail="periodic look"))
-            self._turn(events)
+            try:
+                self._turn(events)
+            except ReconcilerError as error:
+                log.error("look_failed", reason=error.reason, error=str(error))
+                next_full = min(next_full, self._clock.monotonic() + _AFTER_TROUBLE_S)
         self._pool.shutdown(wait=True)
 
     def _gather(self) -> tuple[Event, ...]:
@@ -106,10 +114,19 @@ class Daemon:
         if any(event.trigger is Trigger.SOURCE and event.detail != "fetched" for event in events):
             self._fetch_now.set()
         stacks: set[str | None] = {event.stack for event in events if _asks_for_a_pass(event)}
+        stacks |= self._due()
         stacks |= self._requested()
-        stacks |= {name for name, wait in self._host.due_in_s().items() if wait <= 0.0}
         if stacks:
             self._dispatch(stacks)
+
+    def _due(self) -> set[str | None]:
+        """Stacks whose wait is over: each once, and the pass says when it wants the next one."""
+        now = self._clock.monotonic()
+        with self._lock:
+            found = {name for name, at in self._turns.due.items() if at <= now}
+            for name in found:
+                del self._turns.due[name]
+        return set(found)
 
     def _requested(self) -> set[str | None]:
         found: set[str | None] = set()
@@ -122,14 +139,13 @@ class Daemon:
         return found
 
     def _dispatch(self, stacks: set[str | None]) -> None:
+        works = self._host.works()
         try:
-            works = self._host.works()
             snapshot = self._host.look() if None in stacks or len(stacks) > 1 else None
         except EngineUnavailableError:
             snapshot = None
-        except ReconcilerError as error:
-            log.error("pass_failed", reason=error.reason, error=str(error))
-            return
+        for name in stacks - {None} - {work.name for work in works}:
+            self._desk.refuse(str(name))
         looked_at = self._clock.monotonic()
         for work in works:
             if None in stacks or work.name in stacks:
@@ -146,22 +162,33 @@ class Daemon:
         self._pool.submit(self._pass, replace(work, forced=forced), snapshot, looked_at)
 
     def _pass(self, work: Work, snapshot: Snapshot | None, looked_at: float) -> None:
-        old = self._clock.monotonic() - looked_at > _SNAPSHOT_LASTS_S
-        before = self._host.journal.stack(work.name)
+        began = self._clock.monotonic()
+        wait: float | None = _AFTER_TROUBLE_S
         try:
-            record = self._host.reconcile(work, None if old else snapshot)
-            self._desk.answer(work.name, record)
-            if before is None or before.ready != record.ready or before.applied_revision != record.applied_revision:
-                self._wake_dependents(work.name)
+            self._take_turn(work, None if began - looked_at > _SNAPSHOT_LASTS_S else snapshot)
+            wait = self._host.due_in_s(work.name, began)
+        except StoppedError as stopped:
+            log.info("pass_interrupted", stack=work.name, why=str(stopped))
         except ReconcilerError as error:
             log.error("pass_failed", stack=work.name, reason=error.reason, error=work.mask.clean(str(error)))
         except Exception as error:
             log.exception("pass_crashed", stack=work.name, error=work.mask.clean(repr(error)))
         finally:
-            self._end_turn(work.name)
+            self._end_turn(work.name, wait)
 
-    def _end_turn(self, stack: str) -> None:
+    def _take_turn(self, work: Work, snapshot: Snapshot | None) -> None:
+        before = self._host.journal.stack(work.name)
+        asked = self._desk.waiting(work.name)
+        record = self._host.reconcile(work, snapshot)
+        self._desk.answer(work.name, record, asked)
+        if before is None or before.ready != record.ready or before.applied_revision != record.applied_revision:
+            self._wake_dependents(work.name)
+
+    def _end_turn(self, stack: str, wait_s: float | None) -> None:
         with self._lock:
+            self._turns.due.pop(stack, None)
+            if wait_s is not None:
+                self._turns.due[stack] = self._clock.monotonic() + wait_s
             self._turns.running.discard(stack)
             again = stack in self._turns.again
             self._turns.again.discard(stack)

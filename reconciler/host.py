@@ -130,18 +130,18 @@ class Host:
         here = {other.name for other in works}
         return all(name in done or name not in here for name in work.manifest.depends_on)
 
-    def due_in_s(self) -> dict[str, float]:
-        """Seconds until a pass over a stack makes sense by itself, by stack; only those that wait for something."""
-        due: dict[str, float] = {}
-        now = self._made.clock.now()
-        for record in self._made.journal.stacks():
-            waits = self._made.books.due_in_s(record.name)
-            if record.suspension is not None and record.suspension.until is not None:
-                left = max(0.0, record.suspension.until - now)
-                waits = left if waits is None else min(waits, left)
-            if waits is not None:
-                due[record.name] = waits
-        return due
+    def due_in_s(self, stack: str, since: float) -> float | None:
+        """Seconds until a pass over the stack makes sense by itself, of waits that were not over at ``since``
+        (monotonic seconds); None if nothing waits."""
+        waits = [self._made.books.due_in_s(stack, since), self._suspended_for_s(stack)]
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _suspended_for_s(self, stack: str) -> float | None:
+        record = self._made.journal.stack(stack)
+        suspension = record.suspension if record else None
+        if suspension is None or suspension.until is None:
+            return None
+        return max(0.0, suspension.until - self._made.clock.now())
 
     def revision(self, name: str) -> Revision:
         """Raises StalledError if there is no such commit."""

@@ -19,6 +19,7 @@ from reconciler.model.plan import BuildImage, Plan, PullImage, Step, TagImage
 from reconciler.model.record import PassGoal, StackRecord
 from reconciler.planning.planner import needs_images, plan
 from reconciler.planning.target import Goal, choose_goal
+from reconciler.planning.undo import without_what_came
 
 
 class StackLoop:
@@ -42,11 +43,11 @@ class StackLoop:
             found = self.plan(work, goal.release, observed)
         except StalledError as error:
             return self._books.refused(work, error)
+        if goal.kind is PassGoal.APPLY:
+            return self._apply(work, goal, observed, found)
         if found.empty:
-            return self._books.settled(work, goal, observed, found)
-        if goal.kind is PassGoal.REPAIR:
-            return self._repair(work, goal, observed, found)
-        return self._apply(work, goal.release, found)
+            return self._books.settled(work, goal, observed)
+        return self._repair(work, goal, observed, found)
 
     def plan(self, work: Work, release: Release, observed: Observed) -> Plan:
         """What ``diff`` prints and ``reconcile`` then does."""
@@ -68,30 +69,35 @@ class StackLoop:
 
     def _repair(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
         """Somebody or something changed what runs: put it back, ever more slowly if it does not last."""
-        if work.manifest.drift is DriftMode.WARN and not self._books.is_unfinished(work):
+        if work.manifest.drift is DriftMode.WARN and not observed.unfinished:
             return self._books.drifted(work, goal, observed, found)
         if self._books.must_wait(work, found):
             return self._books.drifted(work, goal, observed, found)
-        pass_id = self._books.begin(work, goal.release, PassGoal.REPAIR, found)
+        pass_id = self._books.begin(work, goal.release, PassGoal.REPAIR)
         try:
             self._walk(work, goal.release, found, pass_id)
         except StepFailedError as failure:
-            return self._books.repair_failed(work, goal, pass_id, failure, self._observe(work, goal.release))
+            return self._books.repair_failed(work, goal, pass_id, found, failure, self._observe(work, goal.release))
         return self._books.repaired(work, goal, pass_id, found, self._observe(work, goal.release))
 
-    def _apply(self, work: Work, release: Release, found: Plan) -> StackRecord:
-        """Go to a new release. If any step fails, what served before serves again."""
-        release = self._books.attempt(work, release)
-        pass_id = self._books.begin(work, release, PassGoal.APPLY, found)
+    def _apply(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
+        """Go to a new release. If any step fails, what served before serves again.
+
+        Also where no step is left to take, as when the process was killed after the last one, or state.db was lost and
+        what runs is what Git says: the release must be remembered as the one to go back to.
+        """
+        release = self._books.attempt(work, goal.release)
+        pass_id = self._books.begin(work, release, PassGoal.APPLY)
         try:
             release, found, taken = self._bring_images(work, release, found, pass_id)
             self._walk(work, release, found, pass_id, first=taken + 1)
         except StepFailedError as failure:
             if failure.engine_is_gone:
                 raise failure.cause from failure
-            self._books.failed(work, release, pass_id, failure)
-            return self._undo(work)
-        return self._books.applied_now(work, release, pass_id, self._observe(work, release))
+            self._books.failed(work, release, failure)
+            return self._undo(work, pass_id, observed)
+        applied = replace(goal, release=release)
+        return self._books.applied_now(work, applied, pass_id, found, self._observe(work, release))
 
     def _bring_images(self, work: Work, release: Release, found: Plan, pass_id: int) -> tuple[Release, Plan, int]:
         """Every image is here, known and pinned before anything stops; then the plan is made with what is known."""
@@ -103,19 +109,21 @@ class StackLoop:
         release = self._books.pin(work, release, self._observe(work, release))
         return release, self.plan(work, release, self._observe(work, release)), len(steps)
 
-    def _undo(self, work: Work) -> StackRecord:
+    def _undo(self, work: Work, failed_pass: int, at_first: Observed) -> StackRecord:
         """Back to the last good release: the same planner, from wherever the failed step left things."""
-        before = self._books.applied(work) or nothing_of(work.name)
         calm = replace(work, manifest=replace(work.manifest, rollout=_without_soak(work.manifest.rollout)))
-        found = self.plan(calm, before, self._observe(work, before))
-        if found.empty:
-            return self._books.undone(work, self._observe(work, before))
-        pass_id = self._books.begin(work, before, PassGoal.UNDO, found)
+        before = self._books.applied(work)
+        if before is None:
+            before = nothing_of(work.name)
+            found = without_what_came(at_first, self._observe(work, before), calm.manifest)
+        else:
+            found = self.plan(calm, before, self._observe(work, before))
+        pass_id = self._books.begin_undo(work, before, failed_pass)
         try:
             self._walk(calm, before, found, pass_id)
         except StepFailedError as failure:
             return self._books.undo_failed(work, pass_id, failure)
-        return self._books.undone(work, self._observe(work, before), pass_id)
+        return self._books.undone(work, pass_id, self._observe(work, before))
 
     def _walk(
         self,

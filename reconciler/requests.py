@@ -33,12 +33,30 @@ class Desk:
                 self._take(request)
             return found
 
-    def answer(self, stack: str, record: StackRecord) -> None:
-        """A pass over ``stack`` that began after they were asked has ended."""
+    def waiting(self, stack: str) -> tuple[int, ...]:
+        """The requests that a pass which begins now answers."""
+        with self._lock:
+            return tuple(self._waiting.get(stack, ()))
+
+    def answer(self, stack: str, record: StackRecord, asked: tuple[int, ...] | None = None) -> None:
+        """A pass over ``stack`` that began after they were asked has ended. ``asked``: as ``waiting`` told when it
+        began; all of the stack's, if None."""
         answer = "ok" if record.ready.status is Truth.TRUE else f"{record.ready.reason}: {record.ready.message}"
         with self._lock:
-            for number in self._waiting.pop(stack, ()):
+            for number in self._waiting.get(stack, ()) if asked is None else asked:
                 self._journal.answer(number, answer, self._clock.now())
+            self._forget(stack, asked)
+
+    def refuse(self, stack: str) -> None:
+        """There is no such stack, so no pass will ever answer."""
+        with self._lock:
+            for number in self._waiting.pop(stack, ()):
+                self._journal.answer(number, f"there is no stack named {stack}; see: reconciler get", self._clock.now())
+
+    def _forget(self, stack: str, asked: tuple[int, ...] | None) -> None:
+        left = [number for number in self._waiting.pop(stack, ()) if asked is not None and number not in asked]
+        if left:
+            self._waiting[stack] = left
 
     def fetched(self) -> None:
         if self._fetch_failure != "":

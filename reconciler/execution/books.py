@@ -81,8 +81,16 @@ class Books:
         return self._journal.stack(work.name) or StackRecord(work.name)
 
     def is_suspended(self, work: Work) -> bool:
-        suspension = self.record(work).suspension
-        return suspension is not None and (suspension.until is None or suspension.until > self._clock.now())
+        """A suspension whose time is over ends here."""
+        record = self.record(work)
+        suspension = record.suspension
+        if suspension is None:
+            return False
+        if suspension.until is None or suspension.until > self._clock.now():
+            return True
+        self._journal.save_stack(replace(record, suspension=None))
+        self._tell(work, "info", "Resumed", f"the time for which {suspension.who} suspended it is over")
+        return False
 
     def rendered(self, work: Work) -> Release | None:
         """What Git says, with the images pinned that are known already. Raises InvalidInputError."""
@@ -129,20 +137,13 @@ class Books:
         patience = self._memory.repairing.get(work.name, Patience())
         return not work.forced and patience.remaining_s(_print_of(found), self._clock.monotonic()) > 0
 
-    def is_unfinished(self, work: Work) -> bool:
-        """Whether a pass was cut short: what it left is ours to end, not somebody's drift."""
-        return self._journal.open_pass(work.name) is not None
-
-    def due_in_s(self, stack: str) -> float | None:
-        """Seconds until a pass over the stack makes sense by itself; None if nothing waits."""
+    def due_in_s(self, stack: str, since: float) -> float | None:
+        """Seconds until a pass over the stack makes sense by itself, of waits that were not over at ``since``
+        (monotonic seconds): one that was over then has had its pass. None if nothing waits."""
         now = self._clock.monotonic()
-        waits = [
-            patience.remaining_s(patience.subject, now)
-            for patience in (self._memory.applying.get(stack), self._memory.repairing.get(stack))
-            if patience is not None and patience.subject
-        ]
-        finite = [wait for wait in waits if 0 < wait < float("inf")]
-        return min(finite, default=None)
+        found = (self._memory.applying.get(stack), self._memory.repairing.get(stack))
+        waits = [patience.due_at for patience in found if patience is not None]
+        return min((max(0.0, at - now) for at in waits if since < at < float("inf")), default=None)
 
     def model_path(self, work: Work, release: Release) -> Path:
         return self._shelf.model_path(release, work.manifest)
@@ -164,20 +165,27 @@ class Books:
         self._save(record)
         return release
 
-    def begin(self, work: Work, release: Release, goal: PassGoal, found: Plan) -> int:
+    def begin(self, work: Work, release: Release, goal: PassGoal) -> int:
         left = self._journal.open_pass(work.name)
         if left is not None:
-            self._journal.end_pass(left.id, "interrupted", self._clock.now())
+            self._close_open_passes(work)
             self._tell(work, "info", "Resumed", f"pass {left.id} was cut short; the stack goes on from where it is")
         return self._journal.begin_pass(work.name, release.number, goal, self._clock.now())
+
+    def begin_undo(self, work: Work, before: Release, failed_pass: int) -> int:
+        """There is no moment without an open pass: killed in between, the next start still knows that it must go on."""
+        now = self._clock.now()
+        pass_id = self._journal.begin_pass(work.name, before.number, PassGoal.UNDO, now)
+        self._journal.end_pass(failed_pass, "failed", now)
+        return pass_id
 
     def pin(self, work: Work, release: Release, observed: Observed) -> Release:
         return self._shelf.pin(release, work.manifest, observed)
 
     # What is said after it
 
-    def settled(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
-        self._close_open_pass(work)
+    def settled(self, work: Work, goal: Goal, observed: Observed) -> StackRecord:
+        self._close_open_passes(work)
         self._memory.told_drift.pop(work.name, None)
         record = settled(self.record(work), goal, observed, _commit(work))
         if goal.blocked:
@@ -187,26 +195,28 @@ class Books:
             self._memory.applying.pop(work.name, None)
         return self._say(work, record)
 
-    def applied_now(self, work: Work, release: Release, pass_id: int, observed: Observed) -> StackRecord:
-        now = self._clock.now()
+    def applied_now(self, work: Work, goal: Goal, pass_id: int, found: Plan, observed: Observed) -> StackRecord:
+        release, now = goal.release, self._clock.now()
         self._journal.end_pass(pass_id, "done", now)
         self._shelf.close(release, Outcome.APPLIED, now)
         self._memory.applying.pop(work.name, None)
         self._memory.repairing.pop(work.name, None)
-        goal = Goal(PassGoal.APPLY, release)
-        record = settled(self.record(work), goal, observed, release.revision)
-        if work.revision is not None and work.revision.commit != release.revision:
-            record = replace(record, sync=Sync.OUT_OF_SYNC)
-        record = self._say(work, replace(record, wanted_release=None if record.sync is Sync.SYNCED else release.number))
-        self._tell(work, "info", "Applied", f"release {release.number} is applied and proven")
+        record = settled(self.record(work), replace(goal, blocked=""), observed, release.revision)
+        if goal.blocked:
+            record = replace(record, sync=Sync.OUT_OF_SYNC, wanted_release=release.number)
+            record = replace(record, ready=self._blocked(work, goal, record))
+        else:
+            record = replace(record, wanted_release=None)
+        record = self._say(work, record)
+        how = "what runs already" if found.empty else "applied and proven"
+        self._tell(work, "info", "Applied", f"release {release.number} is {how}")
         self._shelf.tidy(work.name, record)
         return record
 
-    def failed(self, work: Work, release: Release, pass_id: int, failure: StepFailedError) -> None:
+    def failed(self, work: Work, release: Release, failure: StepFailedError) -> None:
         """Written before anything is undone: after a crash the release is not gone to again."""
-        now, why = self._clock.now(), work.mask.clean(str(failure))
-        self._journal.end_pass(pass_id, "failed", now)
-        self._shelf.close(release, Outcome.FAILED, now)
+        why = work.mask.clean(str(failure))
+        self._shelf.close(release, Outcome.FAILED, self._clock.now())
         if failure.time_mends_it:
             self._wait(work, release, failure, why)
         elif release.number is not None:
@@ -225,9 +235,8 @@ class Books:
         after = patience.after(release.digest, self._clock.monotonic(), random.random(), text, at_least)
         self._memory.applying[work.name] = after
 
-    def undone(self, work: Work, observed: Observed, pass_id: int | None = None) -> StackRecord:
-        if pass_id is not None:
-            self._journal.end_pass(pass_id, "done", self._clock.now())
+    def undone(self, work: Work, pass_id: int, observed: Observed) -> StackRecord:
+        self._journal.end_pass(pass_id, "done", self._clock.now())
         record, before = self.record(work), self.applied(work)
         health = Health.MISSING if before is None else stack_health(before, observed)
         serves = (
@@ -258,13 +267,11 @@ class Books:
         return self._say(work, record)
 
     def repair_failed(
-        self, work: Work, goal: Goal, pass_id: int, failure: StepFailedError, observed: Observed
+        self, work: Work, goal: Goal, pass_id: int, found: Plan, failure: StepFailedError, observed: Observed
     ) -> StackRecord:
         self._journal.end_pass(pass_id, "failed", self._clock.now())
         why = work.mask.clean(str(failure))
-        patience = self._memory.repairing.get(work.name, Patience())
-        repair = f"{goal.release.digest}{failure.step.service}"
-        self._memory.repairing[work.name] = patience.after(repair, self._clock.monotonic(), random.random(), why)
+        self._count_repair(work, found)
         message = f"release {goal.release.number}: {_causes_of(failure)}; mending it failed at {why}"
         ready = Ready(Truth.FALSE, failure.reason, message)
         health = max(Health.DEGRADED, stack_health(goal.release, observed), key=list(Health).index)
@@ -349,9 +356,8 @@ class Books:
     def _tell(self, work: Work, severity: str, reason: str, message: str) -> None:
         self._journal.tell(work.name, severity, reason, work.mask.clean(message), _commit(work), self._clock.now())
 
-    def _close_open_pass(self, work: Work) -> None:
-        left = self._journal.open_pass(work.name)
-        if left is not None:
+    def _close_open_passes(self, work: Work) -> None:
+        while left := self._journal.open_pass(work.name):
             self._journal.end_pass(left.id, "interrupted", self._clock.now())
 
     def _count_repair(self, work: Work, found: Plan) -> None:

@@ -44,6 +44,7 @@ class Observer:
             networks=tuple(found for found in snapshot.networks if found.stack == stack),
             baselines=self._baselines(owned),
             touched=self._touched(applied),
+            unfinished=self._journal.open_pass(stack) is not None,
         )
 
     def _images(self, releases: tuple[Release, ...]) -> dict[str, Image | None]:

@@ -111,7 +111,8 @@ class Observed:
     ``containers``: ours, of this stack, whatever their state. ``foreign``: of a Compose project of the same name, but
     not ours: never touched, only reported. ``images``: by reference, None where the engine holds none.
     ``baselines``: each container's live settings as they were when we made it, by container id.
-    ``touched``: paths of objects whose content is no longer what Git holds.
+    ``touched``: paths of objects whose content is no longer what Git holds. ``unfinished``: a pass over the stack was cut
+    short, so what is there may be half of a swap, and is ours to end.
     """
 
     stack: str
@@ -121,6 +122,7 @@ class Observed:
     networks: tuple[Network, ...] = ()
     baselines: Mapping[str, LiveSettings] = field(default_factory=lambda: MappingProxyType({}))
     touched: tuple[str, ...] = ()
+    unfinished: bool = False
 
     def of(self, service: str) -> tuple[Container, ...]:
         return tuple(c for c in self.containers if c.service == service and not c.oneoff)

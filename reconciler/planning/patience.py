@@ -31,6 +31,11 @@ class Patience:
             return float("inf")
         return max(0.0, self.not_before - now)
 
+    @property
+    def due_at(self) -> float:
+        """When ``subject`` may be tried again, monotonic seconds; infinity if it was tried often enough."""
+        return float("inf") if self.attempts >= MOST_ATTEMPTS else self.not_before
+
     def after(self, subject: str, now: float, unit: float, why: str = "", at_least_s: float = 0.0) -> Patience:
         """One more attempt was made. ``unit``: a random number in [0, 1)."""
         known = subject == self.subject and now - self.last <= FORGOTTEN_AFTER_S

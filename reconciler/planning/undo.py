@@ -1,0 +1,36 @@
+"""Back to what was there before a release that had no predecessor. Where there is one, going back is planning towards it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.model.desired import nothing_of
+from reconciler.model.manifest import Manifest
+from reconciler.model.observed import Observed
+from reconciler.model.plan import Cause, CauseKind, Plan, StartContainer, Step
+from reconciler.planning.planner import plan
+from reconciler.planning.rollout import existing
+
+
+def without_what_came(before: Observed, now: Observed, manifest: Manifest) -> Plan:
+    """As a rule nothing was there. But where the record of what ran was lost, what ran is there: it stays, and serves
+    again."""
+    known = {container.id for container in before.containers}
+    networks = {network.id for network in before.networks}
+    came = replace(
+        now,
+        containers=tuple(found for found in now.containers if found.id not in known),
+        networks=tuple(found for found in now.networks if found.id not in networks),
+    )
+    found = plan(nothing_of(now.stack), came, manifest)
+    return replace(found, steps=(*found.steps, *_starts(before, now)))
+
+
+def _starts(before: Observed, now: Observed) -> tuple[Step, ...]:
+    ran = {container.id for container in before.containers if container.running}
+    cause = Cause(CauseKind.UNFINISHED, "it ran before the release that failed")
+    return tuple(
+        Step(StartContainer(existing(container)), cause, container.service)
+        for container in now.containers
+        if container.id in ran and not container.running
+    )
