@@ -183,9 +183,12 @@ def _port_key(port: str) -> str:
 
 
 def _down_steps(downs: tuple[Container, ...], changed_networks: tuple[tuple[str, str], ...]) -> Iterator[Step]:
+    """A container on several of them goes down with the first."""
+    standing = list(downs)
     for identity, name in changed_networks:
         cause = Cause(CauseKind.CHANGED, f"network {name} changed, and a network can only be made anew")
-        attached = [found for found in downs if any(end.network == name for end in found.settings.endpoints)]
+        attached = [found for found in standing if any(end.network == name for end in found.settings.endpoints)]
+        standing = [found for found in standing if found not in attached]
         for container in attached:
             if container.running:
                 yield Step(StopContainer(existing(container)), cause, container.service)

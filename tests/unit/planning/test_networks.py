@@ -41,6 +41,16 @@ def test_what_is_attached_and_does_not_run_is_removed_without_a_stop() -> None:
     assert steps(found)[:2] == ["remove shop-db-1, its volumes stay", "remove network shop_back"]
 
 
+def test_a_container_on_two_changed_networks_goes_down_once() -> None:
+    before = release({"web": {"networks": {"a": None, "b": None}}}, networks={"a": {}, "b": {}})
+    wanted = release(
+        {"web": {"networks": {"a": None, "b": None}}}, networks={"a": {"internal": True}, "b": {"internal": True}}
+    )
+    told = steps(decide(wanted, seen(made(before, "web"), of=[before, wanted]), previous=before))
+    assert told.count("stop shop-web-1") == 1
+    assert told.count("remove shop-web-1, its volumes stay") == 1
+
+
 def test_a_removed_service_on_a_changed_network_goes_with_it() -> None:
     before = with_network()
     wanted = release({"web": SERVICES["web"], "other": {}}, networks={"back": {"internal": True}})
