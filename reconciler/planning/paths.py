@@ -84,8 +84,8 @@ class Paths:
 
     def _refuse_escape(self, path: str, key: str) -> None:
         """A relative path that leaves the repository ends up beside the checkout, inside our own root."""
-        root = self._place.root
-        if not posixpath.normpath(path).startswith(root + "/"):
+        root, path = self._place.root, posixpath.normpath(path)
+        if not path.startswith(root + "/"):
             return
         if any(path == f"{root}/{folder}" or path.startswith(f"{root}/{folder}/") for folder in _OPEN_FOLDERS):
             return

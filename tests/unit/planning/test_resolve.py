@@ -141,6 +141,10 @@ def test_a_path_that_leads_out_of_the_repository_into_our_own_root_is_refused(pa
     )
 
 
+def test_an_open_folder_is_no_way_into_a_closed_one() -> None:
+    assert problems_of(f"{ROOT}/certs/../state/state.db")
+
+
 def test_every_problem_is_told_at_once() -> None:
     services = {name: {"volumes": [bind(f"{ROOT}/env/x")]} for name in ("a", "b")}
     with pytest.raises(InvalidInputError) as refused:
