@@ -92,7 +92,9 @@ def _only_one_at_a_time(definition: Mapping[str, Any]) -> _Single | None:
         address = (network or {}).get("ipv4_address") or (network or {}).get("ipv6_address")
         if address:
             return _Single(f"its address {address} on network {name} can be held by one container only")
-    if definition.get("mac_address"):
+    if definition.get("mac_address") or any(
+        (network or {}).get("mac_address") for network in (definition.get("networks") or {}).values()
+    ):
         return _Single("its fixed MAC address can be held by one container only")
     written = written_mounts(definition)
     if written:

@@ -46,6 +46,10 @@ STOP_FIRST: dict[str, tuple[dict[str, Any], str]] = {
         {"mac_address": "02:42:ac:11:65:43"},
         "its fixed MAC address can be held by one container only",
     ),
+    "fixed MAC address of one network": (
+        {"networks": {"default": {"mac_address": "02:42:ac:11:65:43"}}},
+        "its fixed MAC address can be held by one container only",
+    ),
     "writable volume": ({"volumes": [volume("pgdata")]}, "it writes to volume pgdata: one writer at a time"),
     "writable folder": ({"volumes": [bind("/mnt/disk")]}, "it writes to /mnt/disk: one writer at a time"),
     "host data": (
