@@ -49,7 +49,7 @@ def specify(
         container_name=container_name,
         depends_on=_dependencies(definition),
         job=job,
-        healthcheck=bool((definition.get("healthcheck") or {}).get("test")),
+        healthcheck=((definition.get("healthcheck") or {}).get("test") or ["NONE"])[0] != "NONE",
         build_digest=digest_of(build) if build else None,
         pull_always=definition.get("pull_policy") == "always",
         stop_grace_s=compose_seconds(definition.get("stop_grace_period")),

@@ -341,6 +341,11 @@ def test_a_healthcheck_counts_when_it_tests_something() -> None:
     assert [spec.healthcheck for spec in found.services] == [True, False, False]
 
 
+def test_a_healthcheck_that_is_disabled_is_none() -> None:
+    found = release({"a": {"healthcheck": {"disable": True}}, "b": {"healthcheck": {"test": ["NONE"]}}})
+    assert [spec.healthcheck for spec in found.services] == [False, False]
+
+
 @pytest.mark.parametrize(
     ("written", "seconds"), [("10s", 10.0), ("1m30s", 90.0), ("500ms", 0.5), ("1h0m0s", 3600.0), (None, None)]
 )
