@@ -17,6 +17,7 @@ _HOST_PORT = re.compile(
     r"(?:Bind for|listen (?:tcp|udp)[46]?|bind host port(?: for)?|expos(?:e|ing) port \S+ ->)\s+"
     r"(?P<address>(?:\[[0-9a-fA-F:.]*\]|[\d.]*):\d+)(?::[^/\s]+)?(?:/(?P<protocol>tcp|udp))?"
 )
+_NAME_IS_TAKEN = re.compile(r'container name "/?(?P<name>[^"]+)" is already in use')
 _CANNOT_RUN = re.compile(
     r"OCI runtime|failed to create (shim )?task|executable file not found|permission denied|exec format error"
     r"|invalid mount config|error mounting|bind source path does not exist|no such file or directory"
@@ -32,6 +33,10 @@ def refused(doing: str, status: int | None, words: str) -> ReconcilerError:
         return disk_full(doing)
     if status == 503:
         return EngineUnavailableError(f"cannot {doing}: the Docker engine is not ready: {quoted(words)}")
+    if found := _NAME_IS_TAKEN.search(words):
+        return WaitingError(
+            f"cannot {doing}: another container has the name {found['name']}; remove or rename it", reason="NameTaken"
+        )
     message = f"cannot {doing}: the Docker engine says: {quoted(words)}"
     if status == 404:
         return WaitingError(message, reason="NotFound")

@@ -24,7 +24,8 @@ from reconciler.model.observed import Container
 from reconciler.ports import Compose, Engine
 from tests.fakes.compose import FakeCompose
 from tests.fakes.engine import FakeEngine
-from tests.fakes.host import Behaviour, FakeHost, Somebody
+from tests.fakes.host import Behaviour, FakeHost
+from tests.fakes.somebody import Somebody
 
 # What a service of a kind does, for those that make the benches: see ``Bench.service``.
 KINDS = ("steady", "healthy", "sick", "done", "failed", "crashing", "broken", "chatty")

@@ -307,6 +307,26 @@ def test_an_image_is_built_line_by_line_by_one_that_can(bench: RealBench, tmp_pa
         DockerProgram().run("rmi", "-f", image)
 
 
+def test_an_image_that_is_built_anew_is_told_and_seen(bench: RealBench, tmp_path: Path) -> None:
+    bench.compose = ComposeProgram(commands=COMMANDS)
+    image = f"{bench.project}-web"
+    build = {"context": str(tmp_path), "dockerfile": "Dockerfile"}
+    model = bench.model({"web": bench.service("steady", image=image, build=build)})
+    ear = bench.listen()
+    try:
+        seen = []
+        for number in "12":
+            (tmp_path / "Dockerfile").write_text(f"FROM {bench.image}\nLABEL number={number}\n")
+            bench.compose.build(bench.project, model, "web", {}, lambda _: None)
+            ear.hears(lambda event: image in event.detail)
+            found = bench.engine.image(image)
+            assert found is not None
+            seen.append(found.labels["number"])
+        assert seen == ["1", "2"]
+    finally:
+        DockerProgram().run("rmi", "-f", image)
+
+
 def test_a_build_that_fails_stalls_with_the_line_that_tells_why(bench: RealBench, tmp_path: Path) -> None:
     bench.compose = ComposeProgram(commands=COMMANDS)
     (tmp_path / "Dockerfile").write_text(f"FROM {bench.image}\nRUN exit 7\n")

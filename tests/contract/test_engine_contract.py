@@ -267,8 +267,9 @@ def test_a_renamed_container_is_still_its_services_one(bench: Bench) -> None:
 def test_a_name_in_use_is_not_given(bench: Bench) -> None:
     services = {"web": bench.service("steady"), "api": bench.service("steady")}
     bench.compose.create(bench.project, bench.model(services), ["web", "api"], {"web": 1, "api": 1}, {})
-    with pytest.raises(WaitingError):
+    with pytest.raises(WaitingError) as raised:
         bench.engine.rename(bench.only("web").id, bench.only("api").name)
+    assert raised.value.reason == "NameTaken"
 
 
 @pytest.mark.parametrize("limits", [{}, {"mem_limit": "67108864"}, {"mem_limit": "67108864", "memswap_limit": -1}])
@@ -450,6 +451,24 @@ def test_a_moved_tag_is_told_to_every_stack(bench: Bench) -> None:
     try:
         bench.somebody.tag(bench.image, reference)
         assert ear.hears(lambda event: reference in event.detail).stack is None
+    finally:
+        _untag(bench, reference)
+
+
+def test_an_image_is_seen_as_it_is_while_listening(bench: Bench) -> None:
+    ear = bench.listen()
+    reference = f"contract/{bench.project}:1"
+    try:
+        bench.somebody.tag(bench.image, reference)
+        ear.hears(lambda event: reference in event.detail)
+        mine = bench.engine.image(reference)
+        assert bench.engine.image(reference) == mine
+        bench.somebody.tag(bench.other_image, reference)
+        ear.hears(lambda event: reference in event.detail)
+        assert bench.engine.image(reference) != mine
+        assert mine is not None
+        bench.engine.tag(mine.id, reference)
+        assert bench.engine.image(reference) == mine
     finally:
         _untag(bench, reference)
 

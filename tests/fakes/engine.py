@@ -8,7 +8,7 @@ from reconciler.model.desired import Injection, LifecycleHook
 from reconciler.model.errors import EngineUnavailableError, WaitingError
 from reconciler.model.event import Event, Trigger
 from reconciler.model.observed import Container, Endpoint, Image, Network, State
-from tests.fakes.host import FakeHost
+from tests.fakes.host import FakeHost, meet
 
 
 class FakeEngine:
@@ -176,4 +176,4 @@ class FakePorts:
             held = set(self._host.taken_ports)
             for box in self._host.boxes.values():
                 held |= set(box.ports) if box.alive else set()
-            return tuple(port for port in ports if port in held)
+            return tuple(port for port in ports if any(meet(port, other) for other in held))

@@ -10,7 +10,7 @@ import queue
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 
 from reconciler.model.desired import Injection, LifecycleHook
@@ -380,88 +380,14 @@ class FakeHost:
             if other.alive:
                 held.update(other.ports)
         for port in box.ports:
-            if any(_meet(port, taken) for taken in held):
+            if any(meet(port, taken) for taken in held):
                 raise WaitingError(f"cannot start {box.name}: host port {port} is held", reason="PortTaken")
 
 
-def _meet(one: str, other: str) -> bool:
+def meet(one: str, other: str) -> bool:
     """Whether two ``address:port/protocol`` cannot be held at once."""
     (one_address, _, one_port), (other_address, _, other_port) = one.rpartition(":"), other.rpartition(":")
     everywhere = ("0.0.0.0", "::", "[::]")
     return one_port == other_port and (
         one_address == other_address or one_address in everywhere or other_address in everywhere
     )
-
-
-class Somebody:
-    """Acts on a host behind the product's back, as an operator with ``docker`` in hand. Containers by name."""
-
-    def __init__(self, host: FakeHost) -> None:
-        self._host = host
-
-    @contextmanager
-    def _acting(self) -> Iterator[FakeHost]:
-        with self._host.lock:
-            self._host.settle()
-            yield self._host
-            self._host.record(self._host.clock.monotonic())
-
-    def stop(self, name: str) -> None:
-        with self._acting() as host:
-            host.stop(host.named(name))
-
-    def kill(self, name: str) -> None:
-        """SIGKILL: as ``docker kill``, which the engine takes for a stop by hand, whatever the restart policy says."""
-        self.stop(name)
-
-    def start(self, name: str) -> None:
-        with self._acting() as host:
-            host.start(host.named(name))
-
-    def pause(self, name: str) -> None:
-        with self._acting() as host:
-            host.named(name).state = State.PAUSED
-            host.tell(host.named(name), "pause")
-
-    def remove(self, name: str) -> None:
-        with self._acting() as host:
-            box = host.named(name)
-            host.stop(box)
-            host.remove(box)
-
-    def rename(self, name: str, to: str) -> None:
-        with self._acting() as host:
-            host.rename(host.named(name), to)
-
-    def limit_memory(self, name: str, size: int) -> None:
-        with self._acting() as host:
-            host.named(name).resources.update({"Memory": size, "MemorySwap": 2 * size})
-            host.tell(host.named(name), "update")
-
-    def disconnect(self, name: str, network: str) -> None:
-        with self._acting() as host:
-            host.named(name).endpoints.pop(network, None)
-            host.tell(host.named(name), f"disconnect network {network} of")
-
-    def connect(self, name: str, network: str) -> None:
-        with self._acting() as host:
-            host.named(name).endpoints[network] = Endpoint(network)
-            host.tell(host.named(name), f"connect network {network} of")
-
-    def tag(self, image: str, reference: str) -> None:
-        """``reference`` now names the image that ``image`` names."""
-        with self._acting() as host:
-            host.images[reference] = host.images[image]
-            host.say(Event(Trigger.ENGINE, None, f"tag image {reference}"))
-
-    def remove_network(self, name: str) -> None:
-        with self._acting() as host:
-            network = host.network_named(name)
-            if network is not None:
-                del host.networks[network.id]
-
-
-def behaves(host: FakeHost, image: str, **changes: object) -> None:
-    """Change some of an image's behaviour."""
-    known = host.behaviours.get(image, Behaviour())
-    host.behaviours[image] = replace(known, **changes)  # type: ignore[arg-type]

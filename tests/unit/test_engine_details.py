@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from reconciler.adapters.docker_engine.details import Details
-from reconciler.model.observed import Container, State
+from reconciler.adapters.docker_engine.details import Details, Images
+from reconciler.model.observed import Container, Image, State
 
 WEB = Container("c1", "shop-web-1", "shop", "web", 1, "", "sha256:1", State.RUNNING)
 SEEN = ("running",)
@@ -90,3 +90,20 @@ def test_the_stack_of_a_container_is_remembered_until_it_is_gone() -> None:
     assert details.stack("c1") == "shop"
     details.keep((), details.begin())
     assert details.stack("c1") is None
+
+
+def test_images_are_kept_while_somebody_listens_and_until_any_image_changes() -> None:
+    images, image = Images(), Image("sha256:1")
+    images.put("shop:1", image, images.begin())
+    assert images.get("shop:1") is None
+    images.trust()
+    begun = images.begin()
+    images.put("shop:1", image, begun)
+    assert images.get("shop:1") is image
+    images.drop()
+    assert images.get("shop:1") is None
+    images.put("shop:1", image, begun)
+    assert images.get("shop:1") is None
+    images.put("shop:1", image, images.begin())
+    images.distrust()
+    assert images.get("shop:1") is None

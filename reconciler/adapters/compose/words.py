@@ -21,7 +21,6 @@ _OF_SERVICE = re.compile(r'service "(?P<name>[\w.\-]+)"')
 _NO_IMAGE = re.compile(r"No such image: (?P<name>\S+)|image (?P<other>\S+) not found", re.I)
 _NO_NETWORK = re.compile(r"network (?P<name>\S+) (?:not found|declared as external, but could not be found)")
 _NO_VOLUME = re.compile(r'external volume "(?P<name>[^"]+)" not found')
-_NAME_TAKEN = re.compile(r'The container name "/?(?P<name>[^"]+)" is already in use')
 _NO_ENGINE = re.compile(r"Cannot connect to the Docker daemon|error during connect|failed to connect to the docker API")
 
 
@@ -88,10 +87,6 @@ def failure(doing: str, said: str) -> ReconcilerError:
         return _external_is_missing(doing, "volume", found["name"])
     if found := _NO_NETWORK.search(words):
         return _external_is_missing(doing, "network", found["name"])
-    if found := _NAME_TAKEN.search(words):
-        return WaitingError(
-            f"cannot {doing}: another container has the name {found['name']}; remove or rename it", reason="NameTaken"
-        )
     return refusals.start_refused(doing, None, _last_line(words)) if _is_the_engines(words) else _refused(doing, words)
 
 

@@ -19,7 +19,7 @@ from docker.types.daemon import CancellableStream
 from docker.utils import kwargs_from_env, version_lt
 
 from reconciler import refusals
-from reconciler.model.errors import ReconcilerError
+from reconciler.model.errors import EngineUnavailableError, ReconcilerError
 
 CONNECT_S = 5.0
 READ_S = 60
@@ -87,10 +87,15 @@ class Connection:
     @contextmanager
     def speaking(self, refusal: Callable[[int | None, str], ReconcilerError]) -> Iterator[Client]:
         """This thread's client; whatever the SDK raises within leaves as one of our errors. ``refusal`` makes one of
-        the status and the engine's words."""
-        client = self.client()
-        with self.translated(refusal):
-            yield client
+        the status and the engine's words. When the engine does not answer, its event stream is given up as well: over
+        TCP it might stay silent for hours without having ended."""
+        try:
+            client = self.client()
+            with self.translated(refusal):
+                yield client
+        except EngineUnavailableError:
+            self.hang_up()
+            raise
 
     @contextmanager
     def translated(self, refusal: Callable[[int | None, str], ReconcilerError]) -> Iterator[None]:

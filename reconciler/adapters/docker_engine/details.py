@@ -1,11 +1,11 @@
-"""Containers' details by id, kept while an event stream would tell if they changed. Knows no engine."""
+"""What was read of containers and images, kept while an event stream would tell if it changed. Knows no engine."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Collection
 
-from reconciler.model.observed import Container
+from reconciler.model.observed import Container, Image
 
 Signature = tuple[object, ...]
 
@@ -71,5 +71,44 @@ class Details:
         with self._lock:
             self._turn += 1
             self._reset_at = self._turn
+            self._trusted = trusted
+            self._read.clear()
+
+
+class Images:
+    """Images by reference, read and kept as ``Details`` are. That there is none is not kept: a build tells nobody."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._read: dict[str, Image] = {}
+        self._turn = 0
+        self._trusted = False
+
+    def trust(self) -> None:
+        self._reset(trusted=True)
+
+    def distrust(self) -> None:
+        self._reset(trusted=False)
+
+    def drop(self) -> None:
+        """All of them: an image has many names, and events are few."""
+        self._reset(trusted=self._trusted)
+
+    def begin(self) -> int:
+        with self._lock:
+            return self._turn
+
+    def put(self, reference: str, image: Image, begun: int) -> None:
+        with self._lock:
+            if self._trusted and begun == self._turn:
+                self._read[reference] = image
+
+    def get(self, reference: str) -> Image | None:
+        with self._lock:
+            return self._read.get(reference)
+
+    def _reset(self, trusted: bool) -> None:
+        with self._lock:
+            self._turn += 1
             self._trusted = trusted
             self._read.clear()

@@ -7,7 +7,6 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 from docker.utils import parse_repository_tag
@@ -15,8 +14,9 @@ from docker.utils import parse_repository_tag
 from reconciler import refusals
 from reconciler.adapters.docker_engine import messages, read
 from reconciler.adapters.docker_engine.archive import archive
+from reconciler.adapters.docker_engine.calls import Calls
 from reconciler.adapters.docker_engine.connection import READ_S, Client, Connection, is_gone
-from reconciler.adapters.docker_engine.details import Details
+from reconciler.adapters.docker_engine.details import Details, Images
 from reconciler.adapters.docker_engine.pull import PullProgress
 from reconciler.adapters.docker_engine.resources import Capacity, update_bodies
 from reconciler.model.desired import Injection, LifecycleHook
@@ -58,6 +58,8 @@ class DockerEngine:
         self._pull_silence_s = pull_silence_s
         self._hook_s = hook_s
         self._details = Details()
+        self._images = Images()
+        self._calls = Calls(self._connection, self._details)
         self._reader_now: read.Reader | None = None
         self._stacks_of_networks: dict[str, str] = {}
 
@@ -66,37 +68,38 @@ class DockerEngine:
     def containers(self) -> tuple[Container, ...]:
         reader = self._reader()
         begun = self._details.begin()
-        with self._speaking("list containers") as client:
+        with self._calls.speaking("list containers") as client:
             entries = client.containers(all=True, filters=_OF_COMPOSE)
         self._details.keep({entry["Id"] for entry in entries}, begun)
         found = (self._container(reader, entry["Id"], read.signature(entry)) for entry in entries)
         return tuple(container for container in found if container is not None)
 
     def inspect(self, container_id: str) -> Container | None:
-        details = self._inspect(container_id)
+        details = self._calls.inspect(container_id)
         return None if details is None else self._reader().container(details)
 
     def networks(self) -> tuple[Network, ...]:
-        with self._speaking("list networks") as client:
+        with self._calls.speaking("list networks") as client:
             entries = client.networks(filters=_OF_COMPOSE)
         found = tuple(self._reader().network(entry) for entry in entries)
         self._stacks_of_networks = {network.id: network.stack for network in found}
         return found
 
     def image(self, reference: str) -> Image | None:
-        try:
-            with self._speaking(f"look at image {reference}") as client:
-                return read.image(client.inspect_image(reference))  # type: ignore[no-untyped-call]
-        except WaitingError as error:
-            if is_gone(error.__cause__):
-                return None
-            raise
+        known = self._images.get(reference)
+        if known is not None:
+            return known
+        begun = self._images.begin()
+        image = self._inspect_image(reference)
+        if image is not None:
+            self._images.put(reference, image, begun)
+        return image
 
     def logs(self, container_id: str, lines: int) -> str:
         """At most the last 4 KiB of them, since they go into messages for people."""
         kept: deque[bytes] = deque(maxlen=max(lines, 1))
         try:
-            with self._speaking("read the log") as client:
+            with self._calls.speaking("read the log") as client:
                 for chunk in client.logs(container_id, stream=True, follow=False, tail=lines):
                     kept.append(chunk[-_LOG_BYTES:])
         except EngineUnavailableError:
@@ -113,16 +116,16 @@ class DockerEngine:
                 if message is None:
                     self._reader_now = None
                     self._details.trust()
+                    self._images.trust()
                     yield messages.CONNECTED
                     continue
-                stale = messages.stale_container(message)
-                if stale:
-                    self._details.drop(stale)
+                self._forget(message)
                 event = messages.event(message, self._stack_of)
                 if event:
                     yield event
         finally:
             self._details.distrust()
+            self._images.distrust()
 
     def close(self) -> None:
         """Ends ``events``, also from another thread, for good."""
@@ -141,6 +144,7 @@ class DockerEngine:
                     lines.take(message)
         except EngineUnavailableError as error:
             raise self._silent_or_gone(reference, error) from error
+        self._images.drop()
         image = self.image(reference)
         if image is None:
             raise refusals.pull_refused(reference, "it was removed as soon as it was there")
@@ -150,58 +154,59 @@ class DockerEngine:
         repository, tag = parse_repository_tag(reference)
         if "@" in reference:
             raise StalledError(f"{reference} names an image by its digest, which no tag can change")
-        with self._speaking(f"tag {reference}") as client:
+        with self._calls.speaking(f"tag {reference}") as client:
             client.tag(image_id, repository, tag or "latest")
+        self._images.drop()
 
     # --- Containers
 
     def start(self, container_id: str) -> None:
-        with self._changing(container_id, self._start_refused(container_id)) as client:
+        with self._calls.starting(container_id) as client:
             client.start(container_id)
 
     def stop(self, container_id: str, grace_s: float | None) -> None:
         grace = self._grace(container_id, grace_s)
-        with self._unless_gone(), self._doing("stop", container_id) as client:
+        with self._calls.unless_gone(), self._calls.doing("stop", container_id) as client:
             client.stop(container_id, timeout=grace)
 
     def restart(self, container_id: str, grace_s: float | None) -> None:
         grace = self._grace(container_id, grace_s)
-        with self._changing(container_id, self._start_refused(container_id)) as client:
+        with self._calls.starting(container_id) as client:
             client.restart(container_id, timeout=grace)
 
     def unpause(self, container_id: str) -> None:
-        with self._unless("not paused"), self._doing("unpause", container_id) as client:
+        with self._calls.unless("not paused"), self._calls.doing("unpause", container_id) as client:
             client.unpause(container_id)
 
     def remove(self, container_id: str) -> None:
         with (
-            self._unless_gone(),
-            self._unless("removal of container", "is already in progress"),
-            self._doing("remove", container_id) as client,
+            self._calls.unless_gone(),
+            self._calls.unless("is already in progress"),
+            self._calls.doing("remove", container_id) as client,
         ):
             client.remove_container(container_id, v=False, force=False)
 
     def rename(self, container_id: str, name: str) -> None:
         with (
-            self._unless("same name as its current name"),
-            self._doing(f"give the name {name} to", container_id) as client,
+            self._calls.unless("same name as its current name"),
+            self._calls.doing(f"give the name {name} to", container_id) as client,
         ):
             client.rename(container_id, name)
 
     def update(self, container_id: str, resources: Mapping[str, str | int]) -> None:
         """``resources``: keys as in LiveSettings; those left out stay as they are."""
-        details = self._inspect(container_id)
+        details = self._calls.inspect(container_id)
         if details is None:
             raise WaitingError(f"cannot update container {container_id[:12]}: it is gone", reason="NotFound")
         bodies = update_bodies(resources, details["HostConfig"], self._reader().capacity)
-        with self._doing("update", container_id) as client:
+        with self._calls.doing("update", container_id) as client:
             for body in bodies:
                 client.update_limits(container_id, body)
 
     def connect(self, container_id: str, endpoint: Endpoint) -> None:
         with (
-            self._unless("already exists in network", "is already attached to network"),
-            self._doing(f"connect to network {endpoint.network}", container_id) as client,
+            self._calls.unless("already exists in network", "is already attached to network"),
+            self._calls.doing(f"connect to network {endpoint.network}", container_id) as client,
         ):
             client.connect_container_to_network(
                 container_id,
@@ -213,20 +218,20 @@ class DockerEngine:
 
     def disconnect(self, container_id: str, network: str) -> None:
         with (
-            self._unless("is not connected to"),
-            self._doing(f"disconnect from network {network}", container_id) as client,
+            self._calls.unless("is not connected to"),
+            self._calls.doing(f"disconnect from network {network}", container_id) as client,
         ):
             client.disconnect_container_from_network(container_id, network)
 
     def inject(self, container_id: str, files: Sequence[Injection]) -> None:
         if not files:
             return
-        with self._doing("copy configs and secrets into", container_id) as client:
+        with self._calls.doing("copy configs and secrets into", container_id) as client:
             client.put_archive(container_id, "/", archive(files, time.time()))
 
     def execute(self, container_id: str, hook: LifecycleHook) -> int:
         """Raises WaitingError(reason="HookTimedOut") when it has not ended within the time limit."""
-        with self._doing("run a hook in", container_id) as client:
+        with self._calls.doing("run a hook in", container_id) as client:
             made = client.exec_create(
                 container_id,
                 list(hook.command),
@@ -243,7 +248,7 @@ class DockerEngine:
     # --- Networks
 
     def remove_network(self, network_id: str) -> None:
-        with self._unless_gone(), self._speaking(f"remove network {network_id[:12]}") as client:
+        with self._calls.unless_gone(), self._calls.speaking(f"remove network {network_id[:12]}") as client:
             client.remove_network(network_id)
 
     # --- Helpers, in the order of the calls
@@ -251,7 +256,7 @@ class DockerEngine:
     def _reader(self) -> read.Reader:
         reader = self._reader_now
         if reader is None:
-            with self._speaking("ask for the host's size") as client:
+            with self._calls.speaking("ask for the host's size") as client:
                 info = client.info()
             reader = read.Reader(self._root_id, Capacity(int(info["NCPU"]), int(info["MemTotal"])))
             self._reader_now = reader
@@ -262,44 +267,42 @@ class DockerEngine:
         if known is not None:
             return known
         begun = self._details.begin()
-        details = self._inspect(container_id)
+        details = self._calls.inspect(container_id)
         if details is None:
             return None
         container = reader.container(details)
         self._details.put(container, signature, begun)
         return container
 
-    def _inspect(self, container_id: str) -> Mapping[str, Any] | None:
+    def _inspect_image(self, reference: str) -> Image | None:
         try:
-            with self._speaking(f"look at container {container_id[:12]}") as client:
-                details: Mapping[str, Any] = client.inspect_container(container_id)
-                return details
+            with self._calls.speaking(f"look at image {reference}") as client:
+                return read.image(client.inspect_image(reference))  # type: ignore[no-untyped-call]
         except WaitingError as error:
             if is_gone(error.__cause__):
                 return None
             raise
 
-    def _name(self, container_id: str) -> str:
-        """For messages about a failure, which must not fail themselves."""
-        try:
-            details = self._inspect(container_id)
-        except ReconcilerError:
-            details = None
-        return container_id[:12] if details is None else str(details["Name"]).removeprefix("/")
+    def _forget(self, message: Mapping[str, Any]) -> None:
+        container_id = messages.stale_container(message)
+        if container_id:
+            self._details.drop(container_id)
+        if messages.is_of_an_image(message):
+            self._images.drop()
 
     def _stack_of(self, some_id: str) -> str | None:
         """Of a container or network."""
         known = self._details.stack(some_id) or self._stacks_of_networks.get(some_id)
         if known is not None or not some_id:
             return known
-        details = self._inspect(some_id)
+        details = self._calls.inspect(some_id)
         return None if details is None else read.stack_of(details["Config"].get("Labels") or {})
 
     def _grace(self, container_id: str, grace_s: float | None) -> int:
         """Whole seconds. The engine answers once the container has stopped, so it must be known how long to wait."""
         if grace_s is not None:
             return math.ceil(grace_s)
-        details = self._inspect(container_id)
+        details = self._calls.inspect(container_id)
         own = None if details is None else details["Config"].get("StopTimeout")
         return _DEFAULT_GRACE_S if own is None or own < 0 else int(own)
 
@@ -318,48 +321,6 @@ class DockerEngine:
             time.sleep(pause_s)
             pause_s = min(pause_s * 2, 0.5)
         raise WaitingError(f"{hook.command[0]} has not ended within {self._hook_s:g} s", reason="HookTimedOut")
-
-    @contextmanager
-    def _doing(self, verb: str, container_id: str) -> Iterator[Client]:
-        def refusal(status: int | None, words: str) -> ReconcilerError:
-            return refusals.refused(f"{verb} {self._name(container_id)}", status, words)
-
-        with self._changing(container_id, refusal) as client:
-            yield client
-
-    def _start_refused(self, container_id: str) -> Callable[[int | None, str], ReconcilerError]:
-        return lambda *said: refusals.start_refused(f"start {self._name(container_id)}", *said)
-
-    @contextmanager
-    def _changing(self, container_id: str, refusal: Callable[[int | None, str], ReconcilerError]) -> Iterator[Client]:
-        """Its details are dropped here as well, because the event may come after the next look."""
-        try:
-            with self._connection.speaking(refusal) as client:
-                yield client
-        finally:
-            self._details.drop(container_id)
-
-    @contextmanager
-    def _speaking(self, doing: str) -> Iterator[Client]:
-        with self._connection.speaking(lambda *said: refusals.refused(doing, *said)) as client:
-            yield client
-
-    @contextmanager
-    def _unless_gone(self) -> Iterator[None]:
-        try:
-            yield
-        except WaitingError as error:
-            if not is_gone(error.__cause__):
-                raise
-
-    @contextmanager
-    def _unless(self, *words: str) -> Iterator[None]:
-        """Passes over a refusal that says that it is so already."""
-        try:
-            yield
-        except ReconcilerError as error:
-            if not any(word in str(error) for word in words):
-                raise
 
 
 def _printable(raw: bytes) -> str:

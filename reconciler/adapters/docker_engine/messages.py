@@ -21,6 +21,11 @@ def stale_container(message: Mapping[str, Any]) -> str | None:
     return None
 
 
+def is_of_an_image(message: Mapping[str, Any]) -> bool:
+    """Then any reference may name another image."""
+    return message.get("Type") == "image"
+
+
 def event(message: Mapping[str, Any], stack_of_id: Callable[[str], str | None]) -> Event | None:
     """None where no stack can be concerned. ``stack_of_id``: the stack of a container or network, by id."""
     actor = message.get("Actor") or {}
