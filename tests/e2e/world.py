@@ -19,6 +19,11 @@ from typing import Any, TypeVar
 
 import docker
 
+from reconciler.adapters.journal import SqliteJournal
+from reconciler.cli.get import as_object
+from reconciler.layout import Layout
+from reconciler.model.record import EventRecord
+
 T = TypeVar("T")
 RECONCILER = str(Path(sys.executable).with_name("reconciler"))
 PATIENCE_S = 60.0  # no scenario needs as much; a wait that fails says what it saw instead
@@ -108,7 +113,9 @@ class World:
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
         return self.git("rev-parse", "HEAD")
 
-    def compose(self, stack: str, model: dict[str, Any] | str, manifest: dict[str, Any] | None = None) -> dict[str, str]:
+    def compose(
+        self, stack: str, model: dict[str, Any] | str, manifest: dict[str, Any] | None = None
+    ) -> dict[str, str]:
         """Files for ``commit``: a stack under its unique name, quick to prove."""
         name = self.name(stack)
         settings: dict[str, Any] = {"rollout": {"soak": "300ms", "timeout": "20s"}, **(manifest or {})}
@@ -132,6 +139,7 @@ class World:
         """``reconciler --root ROOT ...`` as a person types it; its output is text without colours."""
         return subprocess.run(
             [RECONCILER, "--root", str(self.root), *words],
+            check=False,
             capture_output=True,
             text=True,
             timeout=within_s,
@@ -142,11 +150,29 @@ class World:
         return self.cli("once")
 
     def status(self, stack: str) -> dict[str, Any]:
-        """The stack's object of ``get -o json``; empty if it is not known yet."""
-        name = self.name(stack)
-        done = self.cli("get", "-o", "json")
-        found = json.loads(done.stdout) if done.stdout.strip() else []
-        return next((entry for entry in found if entry["name"] == name), {})
+        """The stack's object of ``get -o json``; empty if it is not known yet.
+
+        Made in this process: what is asked for many times a second must not cost a start of Python each time.
+        """
+        with self.journal() as journal:
+            record = journal.stack(self.name(stack)) if journal else None
+        return as_object(record) if record else {}
+
+    def told(self, stack: str, *reasons: str) -> list[EventRecord]:
+        """The events of the stack ("": of the host itself), oldest first; of these ``reasons`` only, if any are named."""
+        with self.journal() as journal:
+            found = journal.events(stack=self.name(stack) if stack else "") if journal else ()
+        return [event for event in found if not reasons or event.reason in reasons]
+
+    @contextmanager
+    def journal(self) -> Iterator[SqliteJournal | None]:
+        """state.db as the command line opens it, None while there is none: opening would make one."""
+        path = Layout(self.root).journal
+        if not path.exists():
+            yield None
+            return
+        with SqliteJournal(path) as journal:
+            yield journal
 
     def events(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(self.cli("events", "-o", "json").stdout)
@@ -177,9 +203,7 @@ class World:
     def await_ready(self, stack: str, commit: str) -> dict[str, Any]:
         return eventually(
             lambda: self.status(stack),
-            lambda seen: (
-                seen.get("ready") == "True" and seen["appliedRevision"] == commit and seen["sync"] == "Synced"
-            ),
+            lambda seen: seen.get("ready") == "True" and seen["appliedRevision"] == commit and seen["sync"] == "Synced",
         )
 
     def await_failure(self, stack: str, reason: str | None = None) -> dict[str, Any]:
