@@ -81,8 +81,20 @@ def _is_right(container: Container, spec: ServiceSpec, situation: Situation, kno
         return False
     if any(joined not in known for joined in container.joins):
         return False
+    if not _has_done_its_job(container, spec.job) and _lost_network(container, situation):
+        return False
     wanted = wanted_image(spec, situation)
     return not wanted or container.image_id in (wanted, situation.release.images.get(spec.image))
+
+
+def _lost_network(container: Container, situation: Situation) -> bool:
+    """Whether a network it was made on is there no more, so that it can neither be started nor connected again:
+    ``docker network prune`` takes the networks of stopped containers."""
+    there = {network.name for network in situation.observed.networks}
+    lost = {network.name for network in situation.release.networks if not network.external} - there
+    made = situation.observed.baselines.get(container.id, container.settings)
+    holds = {endpoint.network for endpoint in container.settings.endpoints} if container.running else set()
+    return any(endpoint.network in lost - holds for endpoint in made.endpoints)
 
 
 def wanted_image(spec: ServiceSpec, situation: Situation) -> str:
@@ -103,9 +115,11 @@ def _worth_keeping(container: Container) -> tuple[bool, bool, int]:
 
 
 def _must_start(container: Container, job: bool) -> bool:
-    if job and container.state is State.EXITED:
-        return container.exit_code != 0
-    return container.state in (State.CREATED, State.EXITED)
+    return container.state in (State.CREATED, State.EXITED) and not _has_done_its_job(container, job)
+
+
+def _has_done_its_job(container: Container, job: bool) -> bool:
+    return job and container.state is State.EXITED and container.exit_code == 0
 
 
 def _carried_along(found: dict[str, Turnover]) -> set[str]:
