@@ -81,10 +81,10 @@ def _begin(walk: _Rollout, turnover: Turnover) -> None:
         walk.add(turnover, RecreateServices((turnover.spec.name,)))
         _moved(walk, turnover)
         return
+    _restart_with_what_it_stands_on(walk, turnover)
     starts = _starts(turnover)
     stops = _running(turnover.stale)
     if not starts:
-        _restart_with_what_it_stands_on(walk, turnover)
         if turnover.stale and turnover.kept:
             walk.unproven[turnover.spec.name] = True
         return
@@ -142,18 +142,19 @@ def _prove(walk: _Rollout, turnover: Turnover, *, soak: bool, refs: tuple[Ref, .
 
 
 def _restart_with_what_it_stands_on(walk: _Rollout, turnover: Turnover) -> None:
-    """``depends_on: {x: {restart: true}}``, which Compose also implies for shared namespaces."""
+    """``depends_on: {x: {restart: true}}``, which Compose also implies for shared namespaces. A job is not run twice."""
+    running = [container for container in turnover.kept if container not in turnover.idle]
     for dependency in turnover.spec.depends_on:
-        if dependency.restart and dependency.service in walk.moved and turnover.kept:
-            _restart(walk, turnover, dependency)
+        if dependency.restart and dependency.service in walk.moved and running and not turnover.spec.job:
+            _restart(walk, turnover, dependency, running)
             return
 
 
-def _restart(walk: _Rollout, turnover: Turnover, dependency: Dependency) -> None:
+def _restart(walk: _Rollout, turnover: Turnover, dependency: Dependency, running: list[Container]) -> None:
     if dependency.service in walk.unproven:
         _prove(walk, walk.turnovers[dependency.service], soak=False)
     text = f"depends_on: it restarts when {dependency.service} is replaced"
-    for container in turnover.kept:
+    for container in running:
         walk.add(turnover, RestartContainer(existing(container)), Cause(CauseKind.DEPENDENCY, text))
     _moved(walk, turnover)
 

@@ -201,6 +201,26 @@ def test_a_restart_goes_on_to_those_that_depend_on_the_restarted() -> None:
     assert told.index("restart shop-web-1") < told.index("restart shop-proxy-1")
 
 
+def test_a_job_that_has_ended_is_not_run_again_because_its_dependency_was_replaced() -> None:
+    """A finished migration is never run twice for the same release."""
+    before = {
+        "db": {},
+        "migrate": _restarts_with("db"),
+        "web": {"depends_on": {"migrate": "service_completed_successfully"}},
+    }
+    old, wanted = release(before), release({**before, "db": {"user": "1"}})
+    containers = [made(old, "db"), stopped(made(old, "migrate"), 0), made(old, "web")]
+    assert "restart shop-migrate-1" not in steps(decide(wanted, seen(*containers, of=wanted), previous=old))
+
+
+def test_scaling_up_does_not_keep_the_others_from_restarting_with_their_dependency() -> None:
+    old = release({"db": {}, "web": _restarts_with("db")})
+    wanted = release({"db": {"user": "1"}, "web": {**_restarts_with("db"), "scale": 2}})
+    assert "restart shop-web-1" in steps(
+        decide(wanted, seen(made(old, "db"), made(old, "web"), of=wanted), previous=old)
+    )
+
+
 def _restarts_with(service: str) -> dict[str, Any]:
     return {"depends_on": {service: {"restart": True}}}
 
