@@ -230,7 +230,7 @@ def _told(turnover: Turnover, steps: tuple[Step, ...]) -> ServicePlan:
     else:
         verb = "repair"
     if verb == "repair" and turnover.cause.kind is CauseKind.UNFINISHED:
-        return ServicePlan(name, verb, mine[0].cause)
+        return ServicePlan(name, "finish" if turnover.cause.text else verb, mine[0].cause)
     if turnover.chosen is None or verb in ("create", "repair"):
         return ServicePlan(name, verb, turnover.cause)
     return ServicePlan(name, verb, turnover.cause, turnover.chosen.strategy, turnover.chosen.reason)

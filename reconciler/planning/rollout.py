@@ -45,7 +45,8 @@ class _Rollout:
     turnovers: dict[str, Turnover]
     policy: Rollout
     steps: list[Step] = field(default_factory=list)
-    unproven: dict[str, bool] = field(default_factory=dict)  # service: whether it has a soak before it
+    unproven: dict[str, None] = field(default_factory=dict)  # services that have a soak before them, in order
+    healthy: set[str] = field(default_factory=set)  # waited for already, if only without a soak
     moved: set[str] = field(default_factory=set)  # started or replaced in this plan
 
     def add(self, turnover: Turnover, action: Action, cause: Cause | None = None) -> None:
@@ -71,8 +72,17 @@ def _prove_what_it_waits_for(walk: _Rollout, turnover: Turnover) -> None:
     if not (turnover.new or turnover.idle or turnover.by_compose):
         return
     for dependency in turnover.spec.depends_on:
-        if dependency.condition is not Condition.STARTED and dependency.service in walk.unproven:
-            _prove(walk, walk.turnovers[dependency.service], soak=False)
+        if dependency.condition is not Condition.STARTED:
+            _see_healthy(walk, dependency.service)
+
+
+def _see_healthy(walk: _Rollout, service: str) -> None:
+    """Also what this plan does not touch: a pass that was cut short may have started it a moment ago."""
+    turnover = walk.turnovers.get(service)
+    if turnover is None or service in walk.healthy:
+        return
+    if service in walk.unproven or not turnover.serves:
+        _prove(walk, turnover, soak=False)
 
 
 def _begin(walk: _Rollout, turnover: Turnover) -> None:
@@ -85,8 +95,8 @@ def _begin(walk: _Rollout, turnover: Turnover) -> None:
     starts = _starts(turnover)
     stops = _running(turnover.stale)
     if not starts:
-        if turnover.stale and turnover.kept:
-            walk.unproven[turnover.spec.name] = True
+        if turnover.kept and (turnover.stale or turnover.unproven):
+            walk.unproven[turnover.spec.name] = None
         return
     while len(stops) > 1 and len(starts) > 1:
         _round(walk, turnover, starts.pop(0), stops.pop(0))
@@ -110,7 +120,7 @@ def _round(walk: _Rollout, turnover: Turnover, ref: Ref, old: Container) -> None
 
 
 def _moved(walk: _Rollout, turnover: Turnover) -> None:
-    walk.unproven[turnover.spec.name] = True
+    walk.unproven[turnover.spec.name] = None
     walk.moved.add(turnover.spec.name)
 
 
@@ -130,7 +140,9 @@ def _prove(walk: _Rollout, turnover: Turnover, *, soak: bool, refs: tuple[Ref, .
     name = turnover.spec.name
     patience = walk.policy.of(name)
     within_s, soak_s = patience.timeout_s or 0.0, patience.soak_s or 0.0
-    refs = refs if refs is not None else _proven_refs(turnover)
+    if refs is None:
+        refs = _proven_refs(turnover)
+        walk.healthy.add(name)
     if turnover.spec.job:
         for ref in refs:
             walk.add(turnover, AwaitCompleted(name, ref, within_s))
@@ -151,8 +163,7 @@ def _restart_with_what_it_stands_on(walk: _Rollout, turnover: Turnover) -> None:
 
 
 def _restart(walk: _Rollout, turnover: Turnover, dependency: Dependency, running: list[Container]) -> None:
-    if dependency.service in walk.unproven:
-        _prove(walk, walk.turnovers[dependency.service], soak=False)
+    _see_healthy(walk, dependency.service)
     text = f"depends_on: it restarts when {dependency.service} is replaced"
     for container in running:
         walk.add(turnover, RestartContainer(existing(container)), Cause(CauseKind.DEPENDENCY, text))

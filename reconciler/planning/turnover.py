@@ -18,7 +18,8 @@ _GONE = (State.DEAD, State.REMOVING)
 @dataclass(frozen=True, slots=True)
 class Turnover:
     """``kept``: containers that are what the release wants, at most ``scale``. ``stale``: those that go. ``new``: how
-    many are made. ``chosen``: how they are replaced, None where nothing is.
+    many are made. ``chosen``: how they are replaced, None where nothing is. ``is_news``: what the release wants of it is
+    not what the last proven one wanted.
     """
 
     spec: ServiceSpec
@@ -27,6 +28,17 @@ class Turnover:
     new: int
     cause: Cause
     chosen: Chosen | None = None
+    is_news: bool = False
+
+    @property
+    def serves(self) -> bool:
+        """Every kept container is healthy; of a job: has ended well."""
+        return all(_serves(container, self.spec.job) for container in self.kept)
+
+    @property
+    def unproven(self) -> bool:
+        """It was started by a pass that was cut short: without proof the release would count as applied."""
+        return self.is_news and not self.serves
 
     @property
     def idle(self) -> tuple[Container, ...]:
@@ -73,7 +85,18 @@ def _turnover(spec: ServiceSpec, situation: Situation) -> Turnover:
     new = spec.scale - len(kept)
     cause = _cause(spec, kept, stale, situation)
     chosen = choose(spec, stale, situation.rollout.of(spec.name).strategy) if stale and spec.scale else None
-    return Turnover(spec=spec, kept=kept, stale=stale, new=new, cause=cause, chosen=chosen)
+    found = Turnover(spec, kept, stale, new, cause, chosen, is_news=_is_news(spec, situation))
+    if cause.kind is CauseKind.UNFINISHED and not cause.text and found.unproven:
+        return replace(found, cause=Cause(CauseKind.UNFINISHED, "it was started and is not proven yet"))
+    return found
+
+
+def _is_news(spec: ServiceSpec, situation: Situation) -> bool:
+    before = situation.previous
+    known = before.service(spec.name) if before else None
+    if before is None or known is None or known.digest != spec.digest:
+        return True
+    return before.images.get(spec.image) != situation.release.images.get(spec.image)
 
 
 def _is_right(container: Container, spec: ServiceSpec, situation: Situation, known: set[str]) -> bool:
@@ -110,8 +133,15 @@ def wanted_image(spec: ServiceSpec, situation: Situation) -> str:
 
 
 def _worth_keeping(container: Container) -> tuple[bool, bool, int]:
-    serves = container.state is State.RUNNING and container.probe in (Probe.HEALTHY, Probe.NONE)
-    return (not serves, not container.running, container.number)
+    return (not _is_healthy(container), not container.running, container.number)
+
+
+def _serves(container: Container, job: bool) -> bool:
+    return _has_done_its_job(container, job) if job else _is_healthy(container)
+
+
+def _is_healthy(container: Container) -> bool:
+    return container.state is State.RUNNING and container.probe in (Probe.HEALTHY, Probe.NONE)
 
 
 def _must_start(container: Container, job: bool) -> bool:

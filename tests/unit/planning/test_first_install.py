@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from textwrap import dedent
 
+from reconciler.model.observed import Probe
 from reconciler.model.plan import PullImage
-from tests.builders import bare, decide, healthy, made, port, release, seen, steps, stopped, story, totals, volume
+from tests.builders import (
+    bare,
+    decide,
+    healthy,
+    made,
+    manifest,
+    port,
+    release,
+    seen,
+    steps,
+    stopped,
+    story,
+    totals,
+    volume,
+)
 
 SHOP = {
     "db": healthy(volumes=[volume("pgdata")]),
@@ -37,6 +52,13 @@ def test_a_first_install_reads_as_a_story() -> None:
 def test_what_only_has_to_be_started_is_not_waited_for() -> None:
     wanted = release({"db": {}, "web": {"depends_on": ["db"]}})
     assert steps(decide(wanted, bare(wanted)))[1:3] == ["start db's new container", "start web's new container"]
+
+
+def test_a_dependency_that_two_services_wait_for_is_waited_for_once() -> None:
+    needs_db = {"depends_on": {"db": "service_healthy"}}
+    wanted = release({"db": healthy(), "web": needs_db, "worker": needs_db})
+    waits = [step for step in steps(decide(wanted, bare(wanted))) if step == "wait until db is healthy (within 2m)"]
+    assert len(waits) == 1
 
 
 def test_services_that_do_not_need_each_other_are_all_started_before_any_is_proven() -> None:
@@ -100,6 +122,57 @@ def test_what_is_as_it_should_be_is_left_alone() -> None:
     assert found.empty
     assert found.notes == ()
     assert story(found) == ""
+
+
+def test_a_new_service_waits_for_what_is_there_and_still_starting() -> None:
+    """The pass that started the database was cut short before it was healthy."""
+    wanted = release({"db": healthy(), "web": {"depends_on": {"db": "service_healthy"}}})
+    found = decide(wanted, seen(made(wanted, "db", probe=Probe.STARTING), of=wanted))
+    assert steps(found)[1:3] == ["wait until db is healthy (within 2m)", "start web's new container"]
+
+
+def test_a_new_service_waits_for_a_job_that_still_runs() -> None:
+    wanted = release({"migrate": {}, "web": {"depends_on": {"migrate": "service_completed_successfully"}}})
+    found = decide(wanted, seen(made(wanted, "migrate"), of=wanted))
+    assert steps(found)[1:3] == [
+        "wait until migrate has ended with exit status 0 (within 2m)",
+        "start web's new container",
+    ]
+
+
+def test_a_release_is_not_proven_before_what_is_new_in_it_is_healthy() -> None:
+    """The pass that started it was cut short: without this wait the release would count as applied."""
+    from reconciler.model.observed import Probe
+
+    before = release({"db": healthy()})
+    wanted = release({"db": healthy(), "web": healthy()})
+    there = (made(wanted, "db"), made(wanted, "web", probe=Probe.STARTING))
+    found = decide(wanted, seen(*there, of=wanted), previous=before)
+    assert steps(found) == ["wait until web is healthy (within 2m), and for 5s more"]
+    assert story(found).splitlines()[0] == "web  finish because it was started and is not proven yet"
+
+
+def test_a_job_that_was_cut_off_from_its_pass_is_waited_for_before_the_release_counts() -> None:
+    wanted = release({"job": {}}, declared=manifest(jobs={"job": True}))
+    assert steps(decide(wanted, seen(made(wanted, "job"), of=wanted), declared=manifest(jobs={"job": True}))) == [
+        "wait until job has ended with exit status 0 (within 2m)"
+    ]
+
+
+def test_what_is_ill_and_not_changed_does_not_keep_a_release_from_being_proven() -> None:
+    """Else no commit could mend one service while another one is ill."""
+    before, wanted = release({"db": healthy(), "web": {}}), release({"db": healthy(), "web": {"user": "1"}})
+    there = (made(before, "db", probe=Probe.UNHEALTHY), made(before, "web"))
+    told = steps(decide(wanted, seen(*there, of=wanted), previous=before))
+    assert not any("db" in step for step in told)
+
+
+def test_a_dependent_does_not_start_while_what_it_needs_is_ill() -> None:
+    """As with Compose: the wait fails, and says why."""
+    before = release({"db": healthy()})
+    wanted = release({"db": healthy(), "web": {"depends_on": {"db": "service_healthy"}}})
+    told = steps(decide(wanted, seen(made(before, "db", probe=Probe.UNHEALTHY), of=wanted), previous=before))
+    assert told.index("wait until db is healthy (within 2m)") < told.index("start web's new container")
 
 
 def test_ports_are_tried_before_anything_is_made() -> None:
