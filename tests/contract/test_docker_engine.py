@@ -175,6 +175,15 @@ def test_an_engine_that_goes_and_comes_back_is_looked_at_anew(bench: RealBench, 
     relay.cut()
 
 
+def test_what_we_do_is_seen_at_once_though_events_lag_behind(bench: RealBench) -> None:
+    running = bench.up()
+    heard = bench.engine.events()
+    next(heard)  # From here on details are kept, and nobody takes the events that would drop them.
+    assert bench.look(running) == running
+    bench.engine.update(running.id, {"PidsLimit": 50})
+    assert dict(bench.look(running).settings.resources)["PidsLimit"] == 50
+
+
 def test_many_threads_may_look_and_act_at_once(bench: RealBench) -> None:
     bench.listen()
     services = {f"s{number}": bench.service("steady") for number in range(4)}
