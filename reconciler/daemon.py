@@ -57,6 +57,7 @@ class Daemon:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._desk = Desk(host.journal, clock)
         self._turns = _Turns()
+        self._known: frozenset[str] = frozenset()  # the stacks of this host, as of the last look
         self._lock = threading.Lock()
         self._fetch_now = threading.Event()
         self._leaving = threading.Event()
@@ -113,11 +114,17 @@ class Daemon:
         """From events, requests and waits that are over to passes."""
         if any(event.trigger is Trigger.SOURCE and event.detail != "fetched" for event in events):
             self._fetch_now.set()
-        stacks: set[str | None] = {event.stack for event in events if _asks_for_a_pass(event)}
+        stacks: set[str | None] = {event.stack for event in events if self._asks_for_a_pass(event)}
         stacks |= self._due()
         stacks |= self._requested()
         if stacks:
             self._dispatch(stacks)
+
+    def _asks_for_a_pass(self, event: Event) -> bool:
+        """Not what is only a reason to fetch, nor what happens to other people's projects on the same engine."""
+        if event.trigger is Trigger.ENGINE and event.stack is not None:
+            return event.stack in self._known
+        return event.trigger is not Trigger.SOURCE or event.detail == "fetched"
 
     def _due(self) -> set[str | None]:
         """Stacks whose wait is over: each once, and the pass says when it wants the next one."""
@@ -140,11 +147,12 @@ class Daemon:
 
     def _dispatch(self, stacks: set[str | None]) -> None:
         works = self._host.works()
+        self._known = frozenset(work.name for work in works)
         try:
             snapshot = self._host.look() if None in stacks or len(stacks) > 1 else None
         except EngineUnavailableError:
             snapshot = None
-        for name in stacks - {None} - {work.name for work in works}:
+        for name in stacks - {None} - self._known:
             self._desk.refuse(str(name))
         looked_at = self._clock.monotonic()
         for work in works:
@@ -232,7 +240,3 @@ class Daemon:
                 log.warning("engine_away", error=str(error))
                 self.emit(Event(Trigger.ENGINE, detail="the engine is away"))
             self._leaving.wait(_RECONNECT_S)
-
-
-def _asks_for_a_pass(event: Event) -> bool:
-    return event.trigger is not Trigger.SOURCE or event.detail == "fetched"

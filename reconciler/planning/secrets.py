@@ -14,10 +14,11 @@ _SECRET_NAME = re.compile(
 # Names whose values an operator wants to read in a plan, and that give nothing away.
 _PUBLIC_NAME = re.compile(
     r"(^|_)(DOMAINS?|HOST|HOSTNAME|PORT|IPS?|CIDRS?|PREFIX|IMAGE|TAG|VERSION|EMAIL|USER|TZ|TIMEZONE|LANG|LEVEL|"
-    r"FREQUENCY|SCHEDULE|INTERVAL|TIMEOUT|REPLICAS|PATH|DIR|MODE|ENV|COUNT|SIZE|LIMIT|ENABLED)$|^(MAX|MIN|ALLOW)_"
+    r"FREQUENCY|SCHEDULE|INTERVAL|TIMEOUT|REPLICAS|PATH|DIR|MODE|ENV|COUNT|SIZE|LIMIT|ENABLED|HEALTHCHECK)$|^(MAX|MIN|ALLOW)_"
     r"|ALLOWED_IPS|ALLOW_INVALID",
     re.I,
 )
+_SHORTEST_RANDOM = 12
 _SHORTEST_SEARCHED = 4  # a value of "1" or "yes" would blacken every text; such a secret is known by its name alone
 
 
@@ -28,9 +29,13 @@ def is_secret_name(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """``values``: the secret values of a stack, longest first, each also as Compose escapes it (``$`` as ``$$``)."""
+    """``values``: all that a plan must not show. ``words``: those of them that no text may hold, wherever it comes from.
+
+    Longest first, each also as Compose escapes it (``$`` as ``$$``).
+    """
 
     values: tuple[str, ...] = field(default=(), repr=False)
+    words: tuple[str, ...] = field(default=(), repr=False)
 
     def hides(self, key: str, value: str | None) -> bool:
         """Whether ``value`` must not be shown beside ``key`` (a dotted path such as ``environment.DB_PASSWORD``)."""
@@ -39,18 +44,41 @@ class Mask:
         return value is not None and any(secret in value for secret in self.values)
 
     def clean(self, text: str) -> str:
-        """``text`` with every secret value replaced."""
-        for secret in self.values:
+        """``text`` with every secret in it replaced."""
+        for secret in self.words:
             text = text.replace(secret, HIDDEN)
         return text
 
 
 def mask_of(environment: Mapping[str, str]) -> Mask:
-    """The mask for a stack's host-local variables (``env/<stack>.env``): all but those with a plainly public name."""
-    found: set[str] = set()
+    """The mask for a stack's host-local variables (``env/<stack>.env``).
+
+    A plan shows none but those with a plainly public name: it can afford to. Messages and logs are cleaned only of what
+    is named a secret or looks like one, because a variable that holds an ordinary word would blacken them.
+    """
+    values: set[str] = set()
+    words: set[str] = set()
     for name, value in environment.items():
         if _PUBLIC_NAME.search(name) and not is_secret_name(name):
             continue
-        if len(value) >= _SHORTEST_SEARCHED:
-            found.update((value, value.replace("$", "$$")))
-    return Mask(tuple(sorted(found, key=lambda value: (-len(value), value))))
+        if len(value) < _SHORTEST_SEARCHED:
+            continue
+        values |= _written(value)
+        if is_secret_name(name) or _looks_random(value):
+            words |= _written(value)
+    return Mask(_longest_first(values), _longest_first(words))
+
+
+def _written(value: str) -> set[str]:
+    return {value, value.replace("$", "$$")}
+
+
+def _looks_random(value: str) -> bool:
+    """Long, without spaces, letters and digits mixed: as generated keys are, and addresses with a password in them."""
+    if len(value) < _SHORTEST_RANDOM or any(character.isspace() for character in value):
+        return False
+    return any(character.isdigit() for character in value) and any(character.isalpha() for character in value)
+
+
+def _longest_first(values: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(values, key=lambda value: (-len(value), value)))
