@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -19,11 +18,12 @@ _HEARD = ["create", "start", "kill", "die", "destroy", "rename", "health_status"
 
 @dataclass(frozen=True)
 class Moment:
-    """``action``: the engine's word. ``service``: "" for what is not of the stack."""
+    """``action``: the engine's word. ``service``: "" for what is not of the stack. ``at``: seconds, by the engine's clock."""
 
     action: str
     service: str
     container: str
+    at: float
 
 
 class Timeline:
@@ -58,6 +58,10 @@ class Timeline:
         """Action and service, of ``actions`` only."""
         return [(moment.action, moment.service) for moment in self.moments() if moment.action in actions]
 
+    def times(self, action: str, service: str) -> list[float]:
+        """When it happened, each time: seconds by the engine's clock."""
+        return [found.at for found in self.moments() if (found.action, found.service) == (action, service)]
+
     def serving(self, service: str, checked: bool = True) -> list[int]:
         """How many containers served after each change, from the first that did. ``checked``: it has a healthcheck.
 
@@ -79,7 +83,7 @@ class Timeline:
         self._marks.add(labels.get("name", ""))
         if labels.get("com.docker.compose.project") == self._project:
             service = labels.get("com.docker.compose.service", "")
-            self._heard.append(Moment(event["Action"], service, event["Actor"]["ID"]))
+            self._heard.append(Moment(event["Action"], service, event["Actor"]["ID"], event["timeNano"] / 1e9))
 
     def _catch_up(self) -> None:
         """The engine tells in order: once it has told of a container made now, it has told of all before."""
@@ -90,14 +94,14 @@ class Timeline:
 
 
 def _counts(moments: list[Moment], service: str, begins: tuple[str, ...], ends: tuple[str, ...]) -> Iterator[int]:
-    at: dict[str, set[str]] = defaultdict(set)
+    at: set[str] = set()
     for moment in moments:
         if moment.service != service:
             continue
+        before = len(at)
         if moment.action in begins:
-            at[service].add(moment.container)
+            at.add(moment.container)
         elif moment.action in ends:
-            at[service].discard(moment.container)
-        else:
-            continue
-        yield len(at[service])
+            at.discard(moment.container)
+        if len(at) != before:
+            yield len(at)
