@@ -30,8 +30,10 @@ from reconciler.model.plan import (
     TagImage,
 )
 from reconciler.planning.drift import drift_steps
-from reconciler.planning.prune import prune_steps, removed_containers
-from reconciler.planning.rollout import commit_steps, existing, rollout_steps
+from reconciler.planning.handover import leaving
+from reconciler.planning.names import rename_steps
+from reconciler.planning.prune import container_steps, declined, network_steps, removed_containers
+from reconciler.planning.rollout import existing, removal_steps, rollout_steps, stopped_by
 from reconciler.planning.secrets import Mask
 from reconciler.planning.strategy import fixed_ports
 from reconciler.planning.turnover import Situation, Turnover, turnovers
@@ -55,7 +57,9 @@ def plan(
     standing = _without(observed, downs)
     situation = Situation(release, standing, manifest.rollout, previous, mask or Mask())
     found = tuple(_explained(turnover, downs, changed_networks) for turnover in turnovers(situation))
-    pruned, declined = prune_steps(release, standing, manifest.prune)
+    notes = declined(release, standing, manifest.prune)
+    removed = {} if notes else removed_containers(release, standing)
+    rollout = rollout_steps(found, manifest.rollout, leaving(found, _flat(removed), previous))
     steps = (
         *_restore_steps(observed),
         *_image_steps(found, situation),
@@ -63,16 +67,18 @@ def plan(
         *_down_steps(downs, changed_networks),
         *_create_steps(found, standing),
         *_drift_steps(found, observed),
-        *rollout_steps(found, manifest.rollout),
-        *commit_steps(found, release.stack),
-        *pruned,
+        *rollout,
+        *removal_steps(found),
+        *container_steps(removed, stopped_by(rollout)),
+        *rename_steps(found, release.stack),
+        *(() if notes else network_steps(release, standing)),
     )
     return Plan(
         stack=release.stack,
         release=release.digest,
         steps=steps,
-        services=(*(_told(turnover, steps) for turnover in found), *_told_removed(release, observed, bool(declined))),
-        notes=(*declined, *release.warnings),
+        services=(*(_told(turnover, steps) for turnover in found), *_told_removed(release, observed, bool(notes))),
+        notes=(*notes, *release.warnings),
     )
 
 
@@ -240,7 +246,11 @@ def _makes(step: Step, service: str) -> bool:
     return isinstance(step.action, CreateContainers) and service in step.action.services
 
 
-def _told_removed(release: Release, observed: Observed, declined: bool) -> Iterator[ServicePlan]:
+def _flat(removed: dict[str, tuple[Container, ...]]) -> tuple[Container, ...]:
+    return tuple(container for containers in removed.values() for container in containers)
+
+
+def _told_removed(release: Release, observed: Observed, stays: bool) -> Iterator[ServicePlan]:
     cause = Cause(CauseKind.REMOVED, "it is no longer in the release")
-    for service in () if declined else removed_containers(release, observed):
+    for service in () if stays else removed_containers(release, observed):
         yield ServicePlan(service, "remove", cause)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from reconciler.model.desired import Release
 from reconciler.model.manifest import Prune
 from reconciler.model.observed import Container, Observed
-from reconciler.model.plan import Cause, CauseKind, RemoveContainer, RemoveNetwork, Step, StopContainer
+from reconciler.model.plan import Cause, CauseKind, Ref, RemoveContainer, RemoveNetwork, Step, StopContainer
 from reconciler.planning.rollout import existing
 
 
@@ -18,15 +18,9 @@ def removed_containers(release: Release, observed: Observed) -> dict[str, tuple[
     return {service: observed.of(service) for service in gone}
 
 
-def prune_steps(release: Release, observed: Observed, policy: Prune) -> tuple[tuple[Step, ...], tuple[str, ...]]:
-    """Steps, and notes on what is declined."""
+def declined(release: Release, observed: Observed, policy: Prune) -> tuple[str, ...]:
+    """Why what the release does not have is left where it is, as notes; empty if it goes."""
     removed = removed_containers(release, observed)
-    declined = _declined(release, removed, policy)
-    steps = () if declined else tuple(_container_steps(removed))
-    return steps + tuple(_network_steps(release, observed, bool(declined))), declined
-
-
-def _declined(release: Release, removed: dict[str, tuple[Container, ...]], policy: Prune) -> tuple[str, ...]:
     if not removed:
         return ()
     names = ", ".join(removed)
@@ -42,18 +36,18 @@ def _declined(release: Release, removed: dict[str, tuple[Container, ...]], polic
     return ()
 
 
-def _container_steps(removed: dict[str, tuple[Container, ...]]) -> Iterator[Step]:
+def container_steps(removed: dict[str, tuple[Container, ...]], stopped: frozenset[Ref]) -> Iterator[Step]:
+    """``stopped``: what the rollout has stopped already, because another service needed what it held."""
     cause = Cause(CauseKind.REMOVED, "it is no longer in the release")
     for service, containers in removed.items():
         for container in containers:
-            if container.running:
+            if container.running and existing(container) not in stopped:
                 yield Step(StopContainer(existing(container)), cause, service)
             yield Step(RemoveContainer(existing(container)), cause, service)
 
 
-def _network_steps(release: Release, observed: Observed, something_stays: bool) -> Iterator[Step]:
-    if something_stays:
-        return
+def network_steps(release: Release, observed: Observed) -> Iterator[Step]:
+    """Only where nothing was declined: what stays may use them."""
     wanted = {network.name for network in release.networks}
     for network in observed.networks:
         if network.owned and network.name not in wanted:

@@ -24,12 +24,12 @@ from reconciler.model.plan import (
     RecreateServices,
     Ref,
     RemoveContainer,
-    RenameContainer,
     RestartContainer,
     StartContainer,
     Step,
     StopContainer,
 )
+from reconciler.planning.handover import Leaving, goes_over
 from reconciler.planning.order import levels
 from reconciler.planning.turnover import Turnover
 
@@ -44,6 +44,7 @@ class _Rollout:
 
     turnovers: dict[str, Turnover]
     policy: Rollout
+    leaving: tuple[Leaving, ...]
     steps: list[Step] = field(default_factory=list)
     unproven: dict[str, None] = field(default_factory=dict)  # services that have a soak before them, in order
     healthy: set[str] = field(default_factory=set)  # waited for already, if only without a soak
@@ -52,10 +53,18 @@ class _Rollout:
     def add(self, turnover: Turnover, action: Action, cause: Cause | None = None) -> None:
         self.steps.append(Step(action, cause or turnover.cause, turnover.spec.name))
 
+    def still_running(self, containers: tuple[Container, ...]) -> list[Container]:
+        """By number, those that no step has stopped yet."""
+        stopped = stopped_by(tuple(self.steps))
+        found = [container for container in containers if container.running and existing(container) not in stopped]
+        return sorted(found, key=lambda container: container.number)
 
-def rollout_steps(turnovers: tuple[Turnover, ...], policy: Rollout) -> tuple[Step, ...]:
+
+def rollout_steps(
+    turnovers: tuple[Turnover, ...], policy: Rollout, outgoing: tuple[Leaving, ...] = ()
+) -> tuple[Step, ...]:
     """From the first start to the last stop. Images are here and new containers are made already."""
-    walk = _Rollout({turnover.spec.name: turnover for turnover in turnovers}, policy)
+    walk = _Rollout({turnover.spec.name: turnover for turnover in turnovers}, policy, outgoing)
     for level in levels(tuple(turnover.spec for turnover in turnovers)):
         members = [walk.turnovers[spec.name] for spec in level]
         for turnover in members:
@@ -87,13 +96,14 @@ def _see_healthy(walk: _Rollout, service: str) -> None:
 
 def _begin(walk: _Rollout, turnover: Turnover) -> None:
     """Everything of a service up to its last start; all rounds but the last are proven at once, one by one."""
+    _take_over(walk, turnover)
     if turnover.by_compose:
         walk.add(turnover, RecreateServices((turnover.spec.name,)))
         _moved(walk, turnover)
         return
     _restart_with_what_it_stands_on(walk, turnover)
     starts = _starts(turnover)
-    stops = _running(turnover.stale)
+    stops = walk.still_running(turnover.stale)
     if not starts:
         if turnover.kept and (turnover.stale or turnover.unproven):
             walk.unproven[turnover.spec.name] = None
@@ -106,6 +116,19 @@ def _begin(walk: _Rollout, turnover: Turnover) -> None:
     for ref in starts:
         walk.add(turnover, StartContainer(ref))
     _moved(walk, turnover)
+
+
+def _take_over(walk: _Rollout, turnover: Turnover) -> None:
+    """What it needs and a leaving container of another service still holds is let go of."""
+    if not (turnover.new or turnover.idle):
+        return
+    for holder in walk.leaving:
+        what = goes_over(turnover.spec.definition, holder)
+        if not what or holder.container.service == turnover.spec.name:
+            continue
+        for container in walk.still_running((holder.container,)):
+            cause = Cause(CauseKind.CHANGED, f"{what} goes over to {turnover.spec.name}")
+            walk.steps.append(Step(StopContainer(existing(container)), cause, container.service))
 
 
 def _round(walk: _Rollout, turnover: Turnover, ref: Ref, old: Container) -> None:
@@ -126,8 +149,7 @@ def _moved(walk: _Rollout, turnover: Turnover) -> None:
 
 def _hand_over(walk: _Rollout, turnover: Turnover) -> None:
     """Where an old container still runs, the new one is proven before the walk goes on, and the old one stopped."""
-    stopped = {step.action.ref for step in walk.steps if isinstance(step.action, StopContainer)}
-    stops = [container for container in _running(turnover.stale) if existing(container) not in stopped]
+    stops = walk.still_running(turnover.stale)
     if turnover.by_compose or not stops:
         return
     if turnover.spec.name in walk.unproven:
@@ -180,10 +202,6 @@ def _proven_refs(turnover: Turnover) -> tuple[Ref, ...]:
     return kept + tuple(New(turnover.spec.name, index) for index in range(turnover.new))
 
 
-def _running(containers: tuple[Container, ...]) -> list[Container]:
-    return sorted((container for container in containers if container.running), key=lambda found: found.number)
-
-
 def _stops_first(turnover: Turnover) -> bool:
     return turnover.chosen is not None and turnover.chosen.strategy is Strategy.STOP_FIRST
 
@@ -192,30 +210,19 @@ def _proven(turnover: Turnover) -> Cause:
     return Cause(CauseKind.PROVEN, f"{turnover.spec.name} is served by its successor")
 
 
-def commit_steps(turnovers: tuple[Turnover, ...], stack: str) -> Iterator[Step]:
-    """The release is proven: the old containers go, and the new ones take their names."""
+def stopped_by(steps: tuple[Step, ...]) -> frozenset[Ref]:
+    return frozenset(step.action.ref for step in steps if isinstance(step.action, StopContainer))
+
+
+def removal_steps(turnovers: tuple[Turnover, ...]) -> Iterator[Step]:
+    """The release is proven: the old containers go."""
     for turnover in turnovers:
         if turnover.by_compose:
             continue
         for container in turnover.stale:
             cause = Cause(CauseKind.PROVEN, _why_removed(turnover))
             yield Step(RemoveContainer(existing(container)), cause, turnover.spec.name)
-    for turnover in turnovers:
-        yield from _renames(turnover, stack)
 
 
 def _why_removed(turnover: Turnover) -> str:
     return "the release is proven" if turnover.kept or turnover.new else turnover.cause.text
-
-
-def _renames(turnover: Turnover, stack: str) -> Iterator[Step]:
-    spec = turnover.spec
-    for container in turnover.kept:
-        name = spec.container_name or f"{stack}-{spec.name}-{container.number}"
-        if container.name != name:
-            cause = Cause(CauseKind.DRIFT, f"its name is {container.name}")
-            yield Step(RenameContainer(existing(container), name), cause, spec.name)
-    if spec.container_name:
-        for index in range(turnover.new):
-            cause = Cause(CauseKind.PROVEN, "container_name asks for it")
-            yield Step(RenameContainer(New(spec.name, index), spec.container_name), cause, spec.name)

@@ -51,6 +51,16 @@ def fixed_ports(definition: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def fixed_addresses(definition: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Each network's key with the address that a container of it has there whatever happens."""
+    return tuple(
+        (name, str(network[key]))
+        for name, network in (definition.get("networks") or {}).items()
+        for key in ("ipv4_address", "ipv6_address")
+        if network and network.get(key)
+    )
+
+
 def joined_services(definition: Mapping[str, Any]) -> tuple[str, ...]:
     """Services whose namespaces or volumes it uses: it cannot outlive their containers."""
     found = []
@@ -88,10 +98,8 @@ def _only_one_at_a_time(definition: Mapping[str, Any]) -> _Single | None:
         return _Single(f"host port {', '.join(_port(port) for port in ports)} can be held by one container only")
     if definition.get("network_mode") == "host":
         return _Single("it uses the host's network, where its ports can be held by one container only")
-    for name, network in (definition.get("networks") or {}).items():
-        address = (network or {}).get("ipv4_address") or (network or {}).get("ipv6_address")
-        if address:
-            return _Single(f"its address {address} on network {name} can be held by one container only")
+    for name, address in fixed_addresses(definition):
+        return _Single(f"its address {address} on network {name} can be held by one container only")
     if definition.get("mac_address") or any(
         (network or {}).get("mac_address") for network in (definition.get("networks") or {}).values()
     ):
