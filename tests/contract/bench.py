@@ -199,6 +199,15 @@ class RealBench(Bench):
         self.compose = compose or ComposeProgram()
         self.somebody = DockerProgram()
         self.image, self.other_image = "rig/busybox:1", "rig/busybox:2"
+        self._volumes: set[str] = set()  # anonymous ones carry no project, and outlive their containers
+
+    def found(self, service: str | None = None) -> list[Container]:
+        found = super().found(service)
+        for container in found:
+            if container.has_anonymous_volumes:
+                mounts = DockerProgram().run("inspect", "-f", "{{range .Mounts}}{{.Name}} {{end}}", container.id)
+                self._volumes.update(mounts.split())
+        return found
 
     def service(self, kind: str, **more: Any) -> dict[str, Any]:
         command = {
@@ -229,6 +238,8 @@ class RealBench(Bench):
         for kind in ("network", "volume"):
             for name in docker(kind, "ls", "-q", of_ours).split():
                 docker(kind, "rm", name)
+        for name in self._volumes & set(docker("volume", "ls", "-q").split()):
+            docker("volume", "rm", name)
 
 
 class DockerProgram:
