@@ -5,7 +5,6 @@ Where no daemon runs, those that only change what is remembered are done here, u
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -52,8 +51,7 @@ def reconcile(options: Options, stack: str | None, waits: bool, force: bool, tim
     with roots.open_journal(layout) as journal:
         if stack is not None:
             roots.check_stack(journal, stack)
-        if waits:
-            _fetch_first(options, layout)
+        is_fetched = not waits or _fetch_first(options, layout)
         names = (stack,) if stack is not None else tuple(record.name for record in journal.stacks())
         rows = []
         if stack is None:
@@ -69,20 +67,23 @@ def reconcile(options: Options, stack: str | None, waits: bool, force: bool, tim
         if not _await_answers(journal, rows, deadline):
             output.complain("the time is over: the daemon has not answered yet; see reconciler get")
             return TIMED_OUT
-        return until_settled(journal, names, deadline, judge)
+        status = until_settled(journal, names, deadline, judge)
+        return status if is_fetched else status or FAILED
 
 
-def _fetch_first(options: Options, layout: Layout) -> None:
-    """What was committed before this command was typed is what is waited for, so it must be here before the pass."""
+def _fetch_first(options: Options, layout: Layout) -> bool:
+    """Whether it could be done. What was committed before this command was typed is what is waited for, so it must be here before the pass."""
     from reconciler.cli.wiring import opened
     from reconciler.model.errors import ReconcilerError
 
-    level = level_of(verbose=options.verbose, debug=options.debug, default=logging.ERROR)
+    level = level_of(options, tells_itself=True)
     with opened(layout, log_level=level) as parts:
         try:
             parts.source.fetch()
         except ReconcilerError as error:
-            output.note(f"the repository could not be fetched: {error}")
+            output.complain(f"the repository could not be fetched: {error}")
+            return False
+    return True
 
 
 def _await_answers(journal: Journal, rows: list[int], deadline: float) -> bool:
@@ -252,7 +253,7 @@ def _let_the_daemon_do(journal: Journal, is_done: Callable[[], bool], row: int) 
 
 
 def _do_here(options: Options, journal: Journal, is_done: Callable[[], bool], row: int) -> None:
-    configure(level_of(verbose=options.verbose, debug=options.debug, default=logging.ERROR))
+    configure(level_of(options, tells_itself=True))
     from reconciler.adapters.clock import SystemClock
     from reconciler.model.record import RequestKind
     from reconciler.requests import Desk

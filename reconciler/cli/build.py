@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +33,7 @@ def build(options: Options, stack: str, revision: str | None, no_fetch: bool, sh
     from reconciler.cli.works import find_works
 
     layout = roots.layout_of(options.root)
-    level = level_of(verbose=options.verbose, debug=options.debug, default=logging.ERROR)
+    level = level_of(options, tells_itself=True)
     with opened(layout, log_level=level) as parts:
         host = parts.host(lambda _: None)
         (work,) = find_works(parts, host, stack, revision, fetch=not no_fetch)
@@ -44,24 +43,27 @@ def build(options: Options, stack: str, revision: str | None, no_fetch: bool, sh
 
 def hidden(value: Any, mask: Mask, path: str = "") -> Any:
     """``value``, parts of a model, with every secret in it replaced. ``path``: dotted, where it stands."""
-    from reconciler.planning.secrets import HIDDEN
-
     if isinstance(value, Mapping):
-        return {
-            mask.clean(str(key)): hidden(inner, mask, f"{path}.{key}" if path else str(key))
-            for key, inner in value.items()
-        }
+        return {key: hidden(inner, mask, f"{path}.{key}" if path else str(key)) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [hidden(inner, mask, path) for inner in value]
-    if isinstance(value, str):
-        return HIDDEN if value and mask.hides(path, value) and _is_value(path) else mask.clean(value)
-    return value
+    return _hidden(value, mask, path) if isinstance(value, str) else value
 
 
-def _is_value(path: str) -> bool:
-    """By its name alone only a variable or the text of a config is a secret: ``services.auth.image`` is none."""
+def _hidden(text: str, mask: Mask, path: str) -> str:
+    from reconciler.planning.secrets import HIDDEN, is_secret_name
+
     parts = path.split(".")
-    return "environment" in parts[:-1] or "args" in parts[:-1] or parts[-1] == "content"
+    if text and _is_variable(parts) and is_secret_name(parts[-1]):
+        return HIDDEN
+    for secret in mask.values:
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def _is_variable(parts: list[str]) -> bool:
+    """Only there does a name make a secret: the image of a service that is called auth is none."""
+    return "environment" in parts[:-1] or "args" in parts[:-1]
 
 
 def _plain(value: Any) -> Any:

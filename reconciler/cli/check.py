@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import shutil
@@ -52,7 +51,7 @@ def check(options: Options, form: str | None) -> int:
     from reconciler.cli.wiring import opened
 
     layout = roots.layout_of(options.root)
-    level = level_of(verbose=options.verbose, debug=options.debug, default=logging.CRITICAL)
+    level = level_of(options, tells_itself=True)
     with opened(layout, log_level=level) as parts:
         findings = []
         for look in _looks(layout, parts):
@@ -149,18 +148,26 @@ def _size(number: int) -> str:
 
 
 def _engine() -> Finding:
-    from reconciler.adapters.docker_engine.connection import Connection
     from reconciler.model.errors import ReconcilerError
 
     wanted = f"Docker {_OLDEST_DOCKER[0]} or newer"
     try:
-        connection = Connection(os.environ)
-        answer = connection.client().version(api_version=False)
+        address, version = _ask_engine()
     except ReconcilerError as error:
         return Finding("engine", False, "it does not answer", wanted, str(error))
-    version = str(answer.get("Version", ""))
     mend = "" if _numbers(version) >= _OLDEST_DOCKER else "upgrade Docker (Debian's docker.io, or docker-ce)"
-    return Finding("engine", not mend, f"Docker {version} at {connection.address}", wanted, mend)
+    return Finding("engine", not mend, f"Docker {version} at {address}", wanted, mend)
+
+
+def _ask_engine() -> tuple[str, str]:
+    """Its address and version. Raises EngineUnavailableError."""
+    from reconciler.adapters.docker_engine.connection import Connection
+    from reconciler.model.errors import EngineUnavailableError
+
+    connection = Connection(os.environ)
+    with connection.speaking(lambda _, words: EngineUnavailableError(words)) as client:
+        answer = client.version(api_version=False)
+    return connection.address, str(answer.get("Version", ""))
 
 
 def _compose(parts: Parts) -> Finding:
@@ -177,11 +184,16 @@ def _compose(parts: Parts) -> Finding:
 def _git() -> Finding:
     wanted = f"git {'.'.join(map(str, _OLDEST_GIT))} or newer"
     try:
-        done = subprocess.run(["git", "--version"], capture_output=True, text=True, timeout=_GIT_LIMIT_S, check=True)
+        found = _version_of_git()
     except (OSError, subprocess.SubprocessError):
         return Finding("git", False, "git cannot be run", wanted, "install git (apt-get install git)")
-    mend = "" if _numbers(done.stdout) >= _OLDEST_GIT else "upgrade git"
-    return Finding("git", not mend, done.stdout.strip(), wanted, mend)
+    mend = "" if _numbers(found) >= _OLDEST_GIT else "upgrade git"
+    return Finding("git", not mend, found, wanted, mend)
+
+
+def _version_of_git() -> str:
+    done = subprocess.run(["git", "--version"], capture_output=True, text=True, timeout=_GIT_LIMIT_S, check=True)
+    return done.stdout.strip()
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,7 +54,7 @@ def diff(options: Options, stack: str | None, revision: str | None, no_fetch: bo
     from reconciler.model.errors import ReconcilerError
 
     layout = roots.layout_of(options.root)
-    level = level_of(verbose=options.verbose, debug=options.debug, default=logging.ERROR)
+    level = level_of(options, tells_itself=True)
     with opened(layout, log_level=level) as parts:
         host = parts.host(lambda _: None)
         try:
@@ -116,7 +115,7 @@ def _print_one(one: _Found) -> None:
     at = f" at {revision.short} ({revision.subject})" if revision is not None else ""
     if one.error:
         output.heading(f"{one.work.name}{at}: cannot be looked at")
-        output.complain(one.error)
+        output.line(one.error)
     elif one.differs and one.plan is not None:
         output.heading(f"{one.work.name}{at}")
         for line in tell(one.plan):

@@ -10,7 +10,10 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
-from reconciler.cli.output import no_colour
+import click
+
+from reconciler.cli.options import Options
+from reconciler.cli.output import no_colour, printable
 from reconciler.model.remote import redacted
 
 
@@ -33,19 +36,36 @@ def configure(level: int) -> None:
     )
 
 
-def level_of(*, verbose: bool, debug: bool, default: int) -> int:
-    """Verbose is one step more than the command's own."""
-    if debug:
+def level_of(options: Options, *, tells_itself: bool) -> int:
+    """``tells_itself``: the command prints what it does and what goes wrong; a log would say it twice."""
+    if options.debug:
         return logging.DEBUG
-    return default - 10 if verbose else default
+    if tells_itself:
+        return logging.INFO if options.verbose else logging.CRITICAL
+    return logging.DEBUG if options.verbose else logging.INFO
 
 
 def _for_people() -> list[Any]:
     import structlog
 
-    # Its default shows the local variables of every frame, and those may hold secrets.
-    plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=not no_colour(), exception_formatter=plain, pad_event_to=0)]
+    return [structlog.processors.format_exc_info, _line]
+
+
+def _line(_: object, __: str, event: MutableMapping[str, Any]) -> str:
+    """``2030-01-31T18:00:00 info     fetched  revision=...``. structlog's own renderer takes a key named ``stack`` for a
+    stack trace, and shows the local variables of every frame of an exception, which may hold secrets."""
+    at, level, name = event.pop("timestamp"), event.pop("level"), event.pop("event")
+    exception = event.pop("exception", "")
+    pairs = " ".join(f"{key}={_shown(value)}" for key, value in event.items() if value not in ("", None))
+    colour = {"error": "red", "critical": "red", "warning": "yellow"}.get(level)
+    coloured = f"{level:<8}" if no_colour() or colour is None else click.style(f"{level:<8}", fg=colour)
+    line = f"{at[:23]} {coloured} {name}  {pairs}".rstrip()
+    return f"{line}\n{exception}".rstrip()
+
+
+def _shown(value: object) -> str:
+    text = printable(str(value))
+    return repr(text) if not text or any(character in text for character in " \n=") else text
 
 
 def _for_programs() -> list[Any]:

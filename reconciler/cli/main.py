@@ -122,7 +122,14 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
     type=click.Path(path_type=Path),
     help="The root folder of this host.",
 )
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version and exit.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log more, on standard error.")
 @click.option("--debug", is_flag=True, help="Log everything, and show the traceback of an unexpected error.")
 @click.pass_context

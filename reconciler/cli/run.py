@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -35,8 +34,9 @@ def run(options: Options) -> int:
     from reconciler.cli.wiring import opened
 
     layout = roots.layout_of(options.root)
-    level = level_of(verbose=options.verbose, debug=options.debug, default=logging.INFO)
+    level = level_of(options, tells_itself=False)
     with RootLock(layout.lock), opened(layout, log_level=level, mend=True) as parts:
+        assert parts.settings  # what is wrong with them is said before anything is made
         roots.make_folders(layout)
         return _serve(parts)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,7 +40,7 @@ def trace(options: Options, container: str, form: str | None) -> None:
     from reconciler.cli.wiring import opened
 
     layout = roots.layout_of(options.root)
-    level = level_of(verbose=options.verbose, debug=options.debug, default=logging.ERROR)
+    level = level_of(options, tells_itself=True)
     with opened(layout, log_level=level) as parts:
         found = _trace(parts, container)
     if form == "json":

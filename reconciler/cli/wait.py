@@ -123,6 +123,8 @@ def _verdicts(journal: Journal, names: Sequence[str], judged: Judge) -> dict[str
 def _tell_news(journal: Journal, verdicts: dict[str, Verdict], told: dict[str, str]) -> None:
     for name, verdict in verdicts.items():
         record = journal.stack(name)
+        if verdict is Verdict.FAILED:
+            continue  # said at the end, whole
         if record is None:
             text = "is not known yet"
         elif verdict is Verdict.READY:

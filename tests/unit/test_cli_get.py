@@ -1,0 +1,133 @@
+"""``reconciler get``: what people see, what programs get."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reconciler.adapters.root_lock import RootLock
+from reconciler.model.record import Suspension
+from tests.unit.cli_root import COMMIT, DATABASE, NO_DAEMON, NOON, WEB, Root
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Root]:
+    found = Root(tmp_path / "root")
+    with found.journal:
+        yield found
+
+
+def test_a_pipe_gets_plain_columns_and_the_notes_go_to_standard_error(root: Root) -> None:
+    root.save(WEB, DATABASE)
+    done = root.call("get")
+    assert done.stdout == (
+        "STACK     SYNC       HEALTH    READY  REASON                   RELEASE  REVISION   MESSAGE\n"
+        "database  OutOfSync  Degraded  False  StartFailed              -        -          release 1 failed at step 2 …\n"
+        "web       Synced     Healthy   True   ReconciliationSucceeded  2        3f4a2b1c9  release 2 is healthy\n"
+    )
+    assert done.stderr == NO_DAEMON
+    assert done.exit_code == 0
+
+
+def test_one_stack_is_shown_with_all_that_is_known_of_why_it_is_not_ready(root: Root) -> None:
+    root.save(WEB, DATABASE)
+    done = root.call("get", "database")
+    assert done.stdout == (
+        "STACK     SYNC       HEALTH    READY  REASON       RELEASE  REVISION  MESSAGE\n"
+        "database  OutOfSync  Degraded  False  StartFailed  -        -         release 1 failed at step 2 …\n"
+        "\n"
+        "StartFailed: release 1 failed at step 2\nIts last lines:\nno space\n"
+    )
+
+
+def test_programs_get_one_list_of_objects_with_exactly_the_documented_keys(root: Root) -> None:
+    root.save(WEB, DATABASE)
+    database, web = root.json("get")
+    assert web == {
+        "name": "web",
+        "sync": "Synced",
+        "health": "Healthy",
+        "ready": "True",
+        "reason": "ReconciliationSucceeded",
+        "message": "release 2 is healthy",
+        "attemptedRevision": COMMIT,
+        "appliedRevision": COMMIT,
+        "release": 2,
+        "suspended": False,
+    }
+    assert database["release"] is None
+    assert database["message"].endswith("no space")
+
+
+def test_programs_get_an_empty_list_where_there_is_no_stack_and_nothing_is_said_about_a_daemon(root: Root) -> None:
+    done = root.call("get", "-o", "json")
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_a_root_without_a_stack_says_why_there_may_be_none(root: Root) -> None:
+    done = root.call("get")
+    assert done.stdout == ""
+    assert done.stderr.startswith("no stack is known yet: the first pass has not ended, or the repository holds none\n")
+
+
+def test_wide_shows_what_was_attempted_besides_what_is_applied(root: Root) -> None:
+    root.save(WEB)
+    titles, row = root.call("get", "-o", "wide").stdout.splitlines()
+    assert titles.split()[-4:] == ["APPLIED", "ATTEMPTED", "CHANGED", "MESSAGE"]
+    assert row.split()[5:8] == ["2", "3f4a2b1c9", "3f4a2b1c9"]
+
+
+def test_who_suspended_a_stack_until_when_and_why_is_part_of_its_message(root: Root) -> None:
+    far = 4_102_444_800.0
+    root.save(replace(WEB, suspension=Suspension("new disk", "ada", NOON, far)))
+    assert "suspended by ada until 2100-01-01 00:00:00: new disk; release 2 is healthy" in root.call("get").stdout
+    assert root.json("get")[0]["suspended"] is True
+
+
+def test_a_suspension_that_is_over_is_none(root: Root) -> None:
+    root.save(replace(WEB, suspension=Suspension("", "ada", NOON, NOON + 1)))
+    assert root.json("get")[0]["suspended"] is False
+    assert "suspended" not in root.call("get").stdout
+
+
+def test_a_repository_that_does_not_answer_is_said_below_the_table_until_it_does(root: Root) -> None:
+    root.save(WEB)
+    root.journal.tell("", "error", "FetchFailed", "git.example.com does not answer", "", NOON)
+    assert "ago: FetchFailed: git.example.com does not answer\n" in root.call("get").stderr
+    root.journal.tell("", "info", "Fetched", "the source answers again", "", NOON)
+    assert root.call("get").stderr == NO_DAEMON
+
+
+def test_what_went_wrong_with_a_stack_is_not_taken_for_trouble_of_the_host(root: Root) -> None:
+    root.save(WEB)
+    root.journal.tell("web", "error", "StartFailed", "release 1 failed", "", NOON)
+    assert root.call("get").stderr == NO_DAEMON
+
+
+def test_the_process_that_holds_the_lock_is_named(root: Root) -> None:
+    root.save(WEB)
+    lock = RootLock(root.layout.lock)
+    lock.acquire(NOON)
+    try:
+        assert root.call("get").stderr.startswith("the daemon runs: process ")
+        assert root.call("get").stderr.endswith(", since 2026-01-01 12:00:00\n")
+    finally:
+        lock.release()
+
+
+def test_an_unknown_stack_is_answered_with_the_nearest_name(root: Root) -> None:
+    root.save(WEB, DATABASE)
+    done = root.call("get", "databse")
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert done.stderr == 'error: there is no stack "databse"; did you mean "database"?\n'
+
+
+def test_what_a_container_logged_cannot_steer_the_terminal(root: Root) -> None:
+    evil = replace(DATABASE.ready, message="\x1b[2J\x1b]0;owned\x07 gone")
+    root.save(replace(DATABASE, ready=evil))
+    assert "\x1b" not in root.call("get").stdout
+    assert "\x07" not in root.call("get", "database").stdout

@@ -1,0 +1,140 @@
+"""``reconciler history`` and ``reconciler events``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.model.record import Outcome, PassGoal
+from tests.unit.cli_root import COMMIT, NOON, OLDER, WEB, Root
+
+ADA = "commit by Ada <ada@example.com>"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Root]:
+    found = Root(tmp_path / "root")
+    with found.journal as journal:
+        found.save(WEB)
+        journal.add_release("web", "sha-1", OLDER, "First stack", ADA, NOON)
+        journal.end_release("web", 1, Outcome.APPLIED, NOON + 5.2)
+        journal.add_release("web", "sha-2", COMMIT, "Newer image", ADA, NOON + 60)
+        journal.pin_images("web", 2, {"rig/app:2": "sha256:2222"})
+        journal.end_release("web", 2, Outcome.APPLIED, NOON + 72)
+        journal.add_release("web", "sha-3", COMMIT, "Break it", ADA, NOON + 90)
+        journal.end_release("web", 3, Outcome.FAILED, NOON + 200)
+        journal.quarantine("web", 3, "step 3: web-2 ended with exit status 3\nIts last lines:\nboom")
+        yield found
+
+
+def test_history_shows_the_newest_first_marks_what_runs_and_says_why_one_is_in_quarantine(root: Root) -> None:
+    done = root.call("history", "web")
+    assert done.stdout == (
+        "RELEASE  REVISION   OUTCOME              WHEN                 TOOK   ASKED BY                         SUBJECT\n"
+        f"3        3f4a2b1c9  failed, quarantined  2026-01-01 12:01:30  1m50s  {ADA}  Break it\n"
+        f"2 *      3f4a2b1c9  applied              2026-01-01 12:01:00  12s    {ADA}  Newer image\n"
+        f"1        aaaabbbbc  applied              2026-01-01 12:00:00  5.2s   {ADA}  First stack\n"
+        "release 3 is quarantined: step 3: web-2 ended with exit status 3 …\n"
+    )
+    assert done.exit_code == 0
+
+
+def test_programs_get_each_release_with_its_images(root: Root) -> None:
+    newest, current, oldest = root.json("history", "web")
+    assert current == {
+        "number": 2,
+        "revision": COMMIT,
+        "subject": "Newer image",
+        "outcome": "applied",
+        "quarantined": "",
+        "current": True,
+        "createdAt": "2026-01-01T12:01:00.000Z",
+        "endedAt": "2026-01-01T12:01:12.000Z",
+        "durationSeconds": 12.0,
+        "askedBy": ADA,
+        "digest": "sha-2",
+        "images": {"rig/app:2": "sha256:2222"},
+    }
+    assert newest["quarantined"].endswith("boom")
+    assert (oldest["number"], oldest["current"]) == (1, False)
+
+
+def test_steps_shows_every_step_of_the_last_passes_with_what_went_wrong(root: Root) -> None:
+    journal = root.journal
+    number = journal.begin_pass("web", 3, PassGoal.APPLY, NOON)
+    journal.intend(number, 1, "web", "start web's new container", NOON)
+    journal.done(number, 1, NOON + 0.4)
+    journal.intend(number, 2, "web", "wait until web is healthy", NOON + 1)
+    journal.failed(number, 2, "it ended\nboom", NOON + 13)
+    journal.end_pass(number, "failed", NOON + 13)
+    assert root.call("history", "web", "--steps").stdout == (
+        "pass 1: apply release 3, failed after 13s, 2026-01-01 12:00:00\n"
+        "   1. done       0.4s  start web's new container\n"
+        "   2. failed      12s  wait until web is healthy\n"
+        "        it ended\n"
+        "        boom\n"
+    )
+    (found,) = json.loads(root.call("history", "web", "--steps", "-o", "json").stdout)
+    assert (found["goal"], found["release"], found["outcome"]) == ("apply", 3, "failed")
+    assert found["steps"][1] == {
+        "number": 2,
+        "service": "web",
+        "text": "wait until web is healthy",
+        "state": "failed",
+        "error": "it ended\nboom",
+        "beganAt": "2026-01-01T12:00:01.000Z",
+        "endedAt": "2026-01-01T12:00:13.000Z",
+    }
+
+
+def test_a_pass_that_was_cut_short_is_told_from_one_that_ended(root: Root) -> None:
+    root.journal.begin_pass("web", 3, PassGoal.APPLY, NOON)
+    assert "pass 1: apply release 3, under way or cut short, begun " in root.call("history", "web", "--steps").stdout
+
+
+def test_history_of_an_unknown_stack_names_the_nearest(root: Root) -> None:
+    done = root.call("history", "wbe")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith('error: there is no stack "wbe"')
+
+
+def test_events_are_one_a_line_in_a_pipe_the_newest_last(root: Root) -> None:
+    root.journal.tell("", "error", "FetchFailed", "it does not answer", "", NOON)
+    root.journal.tell("web", "info", "Applied", "release 2 is applied\nand proven", COMMIT, NOON + 1)
+    assert root.call("events").stdout == (
+        "ID  WHEN                 STACK  SEVERITY  REASON       MESSAGE\n"
+        "1   2026-01-01 12:00:00  -      error     FetchFailed  it does not answer\n"
+        "2   2026-01-01 12:00:01  web    info      Applied      release 2 is applied and proven\n"
+    )
+
+
+def test_events_can_be_asked_for_by_stack_and_from_an_id_on(root: Root) -> None:
+    for number in range(3):
+        root.journal.tell("web", "info", f"R{number}", "", "", NOON)
+    root.journal.tell("", "info", "Host", "", "", NOON)
+    assert [event["reason"] for event in root.json("events", "web")] == ["R0", "R1", "R2"]
+    assert [event["reason"] for event in root.json("events", "--since", "2")] == ["R2", "Host"]
+
+
+def test_an_event_has_exactly_the_documented_keys(root: Root) -> None:
+    root.journal.tell("web", "info", "Applied", "release 2", COMMIT, NOON)
+    assert root.json("events") == [
+        {
+            "id": 1,
+            "at": "2026-01-01T12:00:00.000Z",
+            "stack": "web",
+            "severity": "info",
+            "reason": "Applied",
+            "message": "release 2",
+            "revision": COMMIT,
+        }
+    ]
+
+
+def test_no_event_is_said_on_standard_error_and_an_empty_list_for_programs(root: Root) -> None:
+    done = root.call("events")
+    assert (done.stdout, done.stderr) == ("", "nothing happened yet\n")
+    assert root.json("events") == []
