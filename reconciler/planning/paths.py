@@ -51,6 +51,28 @@ class Paths:
         if inside is None:
             self._refuse_escape(path, key)
             return path
+        return self._place_of(path, inside, key, is_data=self._is_declared_data(inside))
+
+    def tracked(self, path: str, key: str, what: str) -> str:
+        """The same for what must be tracked: it decides what is built and what runs, so it must be what Git holds."""
+        inside = self._inside_checkout(path)
+        if inside is not None and not self._is_tracked(inside):
+            self._problem(key, f"{what} {inside or '.'} is not in Git; commit it")
+            return path
+        return self.rewrite(path, key)
+
+    def host_data(self, path: str, key: str) -> str:
+        """The same for what containers write to by its nature: it starts as what Git tracks there, if anything."""
+        inside = self._inside_checkout(path)
+        if inside is None:
+            return self.rewrite(path, key)
+        return self._place_of(path, inside, key, is_data=True)
+
+    def in_stack_folder(self, path: str) -> str:
+        """Where Compose looks for a path that it left as it was written."""
+        return posixpath.normpath(posixpath.join(self._place.checkout, self._manifest.folder, path))
+
+    def _place_of(self, path: str, inside: str, key: str, is_data: bool) -> str:
         trail = follow(self._place.entries, self._place.target_of, inside)
         if trail.fault:
             self._problem(key, f"{trail.path} {trail.fault}; mount what it should point to instead")
@@ -61,20 +83,17 @@ class Paths:
         if entry.kind is EntryKind.SUBMODULE:
             self._problem(key, f"{inside} is a Git submodule, which is not fetched; copy its files into the repository")
             return path
-        if self._is_declared_data(inside):
+        if is_data:
             target = self._data_path(inside)
             self.seeds[target] = Seed(target, entry)
             return target
         self.objects[entry.path] = entry
         return self._place.object_path(entry)
 
-    def context(self, path: str, key: str) -> str:
-        """A build context: it must be tracked, because what is built must be what Git holds."""
-        inside = self._inside_checkout(path)
-        if inside is None or self._place.entries.get(inside) is not None:
-            return self.rewrite(path, key)
-        self._problem(key, f"the build context {inside or '.'} is not in Git; commit it")
-        return path
+    def _is_tracked(self, inside: str) -> bool:
+        """What cannot be followed counts as tracked: that it cannot is another problem."""
+        trail = follow(self._place.entries, self._place.target_of, inside)
+        return bool(trail.fault) or trail.path in self._place.entries
 
     def _inside_checkout(self, path: str) -> str | None:
         path = posixpath.normpath(path)

@@ -27,6 +27,7 @@ from reconciler.model.manifest import Manifest
 from reconciler.planning.digest import digest_of
 from reconciler.planning.nearest import did_you_mean
 from reconciler.planning.paths import Paths, Place
+from reconciler.planning.rewriting import rewritten_files, rewritten_service, rewritten_volumes
 from reconciler.planning.specification import Surroundings, specify
 
 # Rendered into other keys already; their paths would point into a checkout that does not last.
@@ -43,12 +44,12 @@ def resolve(model: Mapping[str, Any], manifest: Manifest, place: Place, environm
     owner = {LABEL_ROOT: place.root_id, LABEL_STACK: manifest.name}
     around = Surroundings(
         networks=_networks(model, owner),
-        volumes=dict(model.get("volumes") or {}),
-        configs=_files(model, "configs", paths),
-        secrets=_files(model, "secrets", paths),
+        volumes=rewritten_volumes(model, paths),
+        configs=rewritten_files(model, "configs", paths),
+        secrets=rewritten_files(model, "secrets", paths),
         environment=environment,
     )
-    rendered = sorted((model.get("services") or {}).items())
+    rendered = sorted(_without_absent_needs(model.get("services") or {}).items())
     specs = tuple(_service(name, service, manifest, paths, around, owner) for name, service in rendered)
     problems = (*paths.problems, *_unknown_services(manifest, specs))
     if problems:
@@ -63,6 +64,16 @@ def resolve(model: Mapping[str, Any], manifest: Manifest, place: Place, environm
         objects=tuple(paths.objects[path] for path in sorted(paths.objects)),
         seeds=tuple(paths.seeds[path] for path in sorted(paths.seeds)),
     )
+
+
+def _without_absent_needs(services: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Compose leaves out services whose profile is off, but not the ``required: false`` dependencies on them, which it
+    then refuses when it reads its own model."""
+    found = {}
+    for name, service in services.items():
+        needs = {other: need for other, need in (service.get("depends_on") or {}).items() if other in services}
+        found[name] = {**service, "depends_on": needs} if "depends_on" in service else service
+    return found
 
 
 def mark_jobs(release: Release, manifest: Manifest) -> Release:
@@ -89,6 +100,7 @@ def _model(
         "name": stack,
         "services": {spec.name: spec.definition for spec in specs},
         "networks": around.networks,
+        "volumes": around.volumes,
         "configs": around.configs,
         "secrets": around.secrets,
     }
@@ -113,11 +125,9 @@ def _service(
 ) -> ServiceSpec:
     definition = {key: value for key, value in rendered.items() if key not in _SPENT_KEYS}
     container_name = definition.pop("container_name", None)
-    if definition.get("volumes"):
-        definition["volumes"] = [_mount(mount, name, paths) for mount in definition["volumes"]]
+    definition |= rewritten_service(name, definition, paths)
     if definition.get("build"):
         definition.setdefault("image", f"{manifest.name}-{name}")
-        definition["build"] = _build(definition["build"], name, paths)
     spec = specify(name, definition, container_name, bool(manifest.rollout.of(name).job), around)
     return replace(spec, definition=_labelled(definition, spec, owner))
 
@@ -130,26 +140,6 @@ def _labelled(definition: dict[str, Any], spec: ServiceSpec, owner: Mapping[str,
         build = definition["build"]
         labelled["build"] = {**build, "labels": {**(build.get("labels") or {}), LABEL_BUILD: spec.build_digest}}
     return labelled
-
-
-def _mount(mount: Mapping[str, Any], service: str, paths: Paths) -> Mapping[str, Any]:
-    if mount.get("type") != "bind" or not mount.get("source"):
-        return mount
-    return {**mount, "source": paths.rewrite(mount["source"], f"services.{service}.volumes")}
-
-
-def _build(build: Mapping[str, Any], service: str, paths: Paths) -> dict[str, Any]:
-    """The build section with its contexts rewritten."""
-    key = f"services.{service}.build"
-    found = dict(build)
-    if str(found.get("context", "")).startswith("/"):
-        found["context"] = paths.context(found["context"], f"{key}.context")
-    if found.get("additional_contexts"):
-        found["additional_contexts"] = {
-            name: paths.context(value, f"{key}.additional_contexts.{name}") if str(value).startswith("/") else value
-            for name, value in found["additional_contexts"].items()
-        }
-    return found
 
 
 def _networks(model: Mapping[str, Any], owner: Mapping[str, str]) -> dict[str, Any]:
@@ -174,17 +164,6 @@ def _network_specs(networks: Mapping[str, Any]) -> tuple[NetworkSpec, ...]:
         )
         for key, definition in sorted(networks.items())
     )
-
-
-def _files(model: Mapping[str, Any], kind: str, paths: Paths) -> dict[str, Any]:
-    """Top-level ``configs`` and ``secrets`` with the paths of their files rewritten."""
-    found: dict[str, Any] = {}
-    for key, value in (model.get(kind) or {}).items():
-        definition = dict(value or {})
-        if definition.get("file"):
-            definition["file"] = paths.rewrite(definition["file"], f"{kind}.{key}.file")
-        found[key] = definition
-    return found
 
 
 def _unknown_services(manifest: Manifest, specs: tuple[ServiceSpec, ...]) -> tuple[Problem, ...]:
