@@ -304,3 +304,13 @@ def test_trace_of_a_container_that_is_not_there_names_the_nearest(world: World) 
         1,
         'error: there is no container "web-server"; did you mean "web-server-1"?\n',
     )
+
+
+def test_trace_does_not_take_a_release_for_the_maker_of_a_container_that_it_did_not_make(world: World) -> None:
+    world.commit("First stack", web="app:1")
+    world.call("once")
+    (identity, box), *_ = world.host.boxes.items()
+    box.definition = "of another time"
+    (found,) = json.loads(world.call("trace", identity, "-o", "json").stdout)
+    assert (found["release"], found["current"], found["revision"]) == (None, False, "")
+    assert "release     none that is kept makes this container\n" in world.call("trace", identity).stdout
