@@ -1,0 +1,529 @@
+"""Laws of a pass over a stack, on a host in memory: apply, go back, keep, mend, wait."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.model.errors import EngineUnavailableError
+from reconciler.model.manifest import DriftMode
+from reconciler.model.record import Health, Outcome, Suspension, Sync, Truth
+from reconciler.planning.secrets import mask_of
+from reconciler.ports import Compose, Engine
+from tests.builders import CHECKOUT, STACK, bind, healthy, port, release, tracked, volume
+from tests.unit.loop.world import World
+
+SICK, CRASHES, BROKEN = "web:sick", "web:crashes", "web:broken"
+FAILING = {SICK: "is unhealthy", CRASHES: "ended with exit status 3", BROKEN: "exec: no such file"}
+
+
+@pytest.fixture(autouse=True)
+def registry(world: World) -> None:
+    names = ("web:1", "web:2", "web:3", SICK, CRASHES, BROKEN, "db:1", "db:2", "job:1", "job:2", "worker:1")
+    world.host.registry |= {name: f"sha256:{name}" for name in names}
+    world.behaves(SICK, healthy_after_s=None, unhealthy_after_s=3.0, log="cannot reach the database")
+    world.behaves(CRASHES, exits_after_s=0.2, exit_code=3, log="segmentation fault")
+    world.behaves(BROKEN, cannot_start="exec: no such file")
+    world.behaves("job:1", exits_after_s=0.3, exit_code=0)
+    world.behaves("job:2", exits_after_s=0.3, exit_code=1, log="no such table")
+
+
+def web(image: str = "web:1", **more: Any) -> dict[str, Any]:
+    return healthy(image=image, **more)
+
+
+def outcomes(world: World) -> list[tuple[int, Outcome, bool]]:
+    return [(found.number, found.outcome, bool(found.quarantined)) for found in world.journal.releases(STACK)]
+
+
+def events(world: World) -> list[str]:
+    return [found.reason for found in world.journal.events(stack=STACK)]
+
+
+def applied(world: World, *commits: Any) -> list[str]:
+    """Go through ``commits``; the ids of what runs then."""
+    for services in commits:
+        world.commit(services)
+        assert world.settle().ready.status is Truth.TRUE
+    return [box.id for box in world.boxes()]
+
+
+# To a new release
+
+
+def test_a_first_release_is_applied_and_proven(world: World) -> None:
+    world.commit({"db": {"volumes": [volume("pg")]}, "web": web(depends_on=["db"])})
+    record = world.settle()
+    assert world.names() == ["shop-db-1", "shop-web-1"]
+    assert (record.sync, record.health, record.ready.status) == (Sync.SYNCED, Health.HEALTHY, Truth.TRUE)
+    assert (record.attempted_revision, record.applied_revision, record.applied_release) == ("0", "0", 1)
+    assert outcomes(world) == [(1, Outcome.APPLIED, False)]
+
+
+def test_a_commit_replaces_what_it_changes_without_a_gap(world: World) -> None:
+    db, _ = applied(world, {"db": {}, "web": web()}, {"db": {}, "web": web("web:2")})
+    assert world.names() == ["shop-db-1", "shop-web-2"]
+    assert world.boxes("db")[0].id == db
+    assert world.host.gaps(STACK, "web") == ()
+    assert world.next_plan().empty
+
+
+def test_a_commit_that_changes_nothing_touches_nothing(world: World) -> None:
+    services = {"web": web()}
+    applied(world, services)
+    touched = list(world.host.touched)
+    applied(world, dict(services))
+    assert world.host.touched == touched
+    assert world.record.applied_revision == "1"
+
+
+def test_a_release_that_changes_no_container_is_still_remembered(world: World) -> None:
+    """Else the next one that fails would find nothing to go back to, and take everything away."""
+    before = applied(world, {"db": {}, "web": web()}, {"db": {}, "web": web(depends_on=["db"])})
+    assert world.record.applied_release == 2
+    world.commit({"db": {}, "web": web(SICK, depends_on=["db"])})
+    world.settle()
+    assert [box.id for box in world.boxes()] == before
+
+
+def test_a_commit_that_takes_back_the_last_one_goes_back(world: World) -> None:
+    applied(world, {"web": web()}, {"web": web("web:2")}, {"web": web()})
+    assert [box.image for box in world.boxes()] == ["web:1"]
+    assert world.record.applied_release == 1
+
+
+def test_a_renamed_service_takes_its_port_and_name_over(world: World) -> None:
+    front: dict[str, Any] = {"ports": [port(80)], "container_name": "front"}
+    applied(world, {"db": {}, "web": web(**front)}, {"db": {}, "server": web(**front)})
+    assert world.names() == ["front", "shop-db-1"]
+
+
+def test_a_changed_network_is_made_anew(world: World) -> None:
+    services = {"web": web(networks={"back": None}), "db": {}}
+    world.commit(services, networks={"back": {}})
+    world.settle()
+    before, (db,) = world.host.network_named("shop_back"), world.boxes("db")
+    world.commit(services, networks={"back": {"internal": True}})
+    assert world.settle().ready.status is Truth.TRUE
+    after = world.host.network_named("shop_back")
+    assert before is not None
+    assert after is not None
+    assert before.id != after.id
+    assert world.boxes("db") == [db]
+
+
+def test_a_changed_network_is_changed_back_when_the_release_fails(world: World) -> None:
+    def services(image: str) -> dict[str, Any]:
+        return {"web": web(image, networks={"back": None}), "db": {}}
+
+    world.commit(services("web:1"), networks={"back": {}})
+    world.settle()
+    before = world.host.network_named("shop_back")
+    world.commit(services(SICK), networks={"back": {"internal": True}})
+    world.settle()
+    after = world.host.network_named("shop_back")
+    assert before is not None
+    assert after is not None
+    assert before.definition == after.definition
+    assert [(box.image, box.serves) for box in world.boxes("web")] == [("web:1", True)]
+
+
+def test_steps_are_written_down_before_and_after_they_are_taken(world: World) -> None:
+    applied(world, {"web": web()})
+    (only,) = world.journal.passes(STACK, 10)
+    assert only.outcome == "done"
+    assert [(step.index, step.text, step.state) for step in world.journal.steps(only.id)] == [
+        (1, "pull image web:1", "done"),
+        (2, "make new containers, beside what is there, for web", "done"),
+        (3, "start web's new container", "done"),
+        (4, "wait until web is healthy (within 20s), and for 1s more", "done"),
+    ]
+
+
+# Back from a release that failed
+
+
+@pytest.mark.parametrize("image", FAILING)
+def test_what_served_serves_on_when_the_new_one_fails(world: World, image: str) -> None:
+    before = applied(world, {"web": web()})
+    world.commit({"web": web(image)})
+    record = world.settle()
+    assert [box.id for box in world.boxes()] == before
+    assert world.host.gaps(STACK, "web") == ()
+    assert record.ready.status is Truth.FALSE
+    assert FAILING[image] in record.ready.message
+    assert "Release 1 serves as before" in record.ready.message
+    assert (record.attempted_release, record.applied_release) == (2, 1)
+    assert (record.attempted_revision, record.applied_revision) == ("1", "0")
+    assert world.next_plan().empty
+
+
+def test_ready_names_the_step_and_the_last_words_of_the_container(world: World) -> None:
+    applied(world, {"web": web()})
+    world.commit({"web": web(SICK)})
+    record = world.settle()
+    assert record.ready.reason == "HealthCheckFailed"
+    assert record.ready.message == (
+        "release 2 failed at step 4, wait until web is healthy (within 20s), and for 1s more: shop-web-2 is unhealthy\n"
+        "Its last lines:\ncannot reach the database\nRelease 1 serves as before."
+    )
+    assert record.sync is Sync.OUT_OF_SYNC
+    assert record.health is Health.HEALTHY
+
+
+def test_a_release_that_failed_is_not_tried_again(world: World) -> None:
+    applied(world, {"web": web()})
+    world.commit({"web": web(SICK)})
+    world.settle()
+    assert outcomes(world) == [(1, Outcome.APPLIED, False), (2, Outcome.FAILED, True)]
+    touched = list(world.host.touched)
+    for _ in range(5):
+        world.clock.advance(3600)
+        world.settle()
+    assert world.host.touched == touched
+    assert "is unhealthy" in world.record.ready.message
+
+
+def test_a_release_that_failed_is_tried_again_by_force(world: World) -> None:
+    applied(world, {"web": web()})
+    world.commit({"web": web(SICK)})
+    world.settle()
+    world.behaves(SICK, healthy_after_s=0.5)
+    assert world.once(forced=True).ready.status is Truth.TRUE
+    assert [box.image for box in world.boxes()] == [SICK]
+    assert outcomes(world)[1] == (2, Outcome.APPLIED, False)
+
+
+def test_the_next_commit_is_tried_after_one_that_failed(world: World) -> None:
+    applied(world, {"web": web()})
+    world.commit({"web": web(SICK)})
+    world.settle()
+    world.commit({"web": web("web:2")})
+    assert world.settle().ready.status is Truth.TRUE
+    assert [box.image for box in world.boxes()] == ["web:2"]
+
+
+def test_a_service_that_was_replaced_already_gets_its_old_container_back(world: World) -> None:
+    before = applied(world, {"db": {"ports": [port(5432)]}, "web": web(depends_on=["db"])})
+    world.commit({"db": {"ports": [port(5432)], "user": "1"}, "web": web(SICK, depends_on=["db"])})
+    world.settle()
+    assert [box.id for box in world.boxes()] == before
+    assert all(box.serves for box in world.boxes())
+
+
+def test_a_first_release_that_fails_leaves_nothing(world: World) -> None:
+    world.commit({"db": {}, "web": web(SICK)})
+    record = world.settle()
+    assert world.boxes() == []
+    assert record.health is Health.MISSING
+    assert record.ready.message.endswith("There was no release before it, so nothing of it was left.")
+
+
+def test_a_failed_job_keeps_the_release_from_being_applied(world: World) -> None:
+    def services(job: str, image: str) -> dict[str, Any]:
+        return {"job": {"image": job}, "web": web(image, depends_on={"job": "service_completed_successfully"})}
+
+    applied(world, services("job:1", "web:1"))
+    world.commit(services("job:2", "web:2"))
+    record = world.settle()
+    assert record.ready.reason == "JobFailed"
+    assert "no such table" in record.ready.message
+    assert [box.image for box in world.boxes("web")] == ["web:1"]
+    assert [box.image for box in world.boxes("job")] == ["job:1"]
+
+
+def test_a_job_that_is_done_is_not_run_again(world: World) -> None:
+    services = {"job": {"image": "job:1"}, "web": web(depends_on={"job": "service_completed_successfully"})}
+    applied(world, services)
+    (job,) = world.boxes("job")
+    started = job.started_at
+    applied(world, {**services, "web": web("web:2", depends_on={"job": "service_completed_successfully"})})
+    world.somebody.stop("shop-web-2")
+    world.settle()
+    assert world.boxes("job") == [job]
+    assert job.started_at == started
+
+
+def test_no_secret_is_said_of_a_failure(world: World) -> None:
+    applied(world, {"web": web()})
+    world.behaves(SICK, log="login as hunter22 refused")
+    world.commit({"web": web(SICK)})
+    record = world.once(mask=mask_of({"DB_PASSWORD": "hunter22"}))
+    told = [event.message for event in world.journal.events(stack=STACK)]
+    failed = [found.quarantined for found in world.journal.releases(STACK)]
+    assert "login as (secret) refused" in record.ready.message
+    assert not any("hunter22" in text for text in (record.ready.message, *told, *failed))
+
+
+# What time mends
+
+
+def test_an_image_that_is_not_there_is_waited_for_and_nothing_is_touched(world: World) -> None:
+    before = applied(world, {"web": web()})
+    world.commit({"web": web("web:later")})
+    touched = list(world.host.touched)
+    record = world.once()
+    assert record.ready.reason == "ImagePullFailed"
+    assert world.host.touched == touched
+    assert outcomes(world)[1] == (2, Outcome.FAILED, False)
+    world.host.registry["web:later"] = "sha256:web:later"
+    assert world.settle().ready.status is Truth.TRUE
+    assert [box.id for box in world.boxes()] != before
+
+
+def test_a_port_that_is_taken_costs_no_interruption_and_is_tried_again(world: World) -> None:
+    applied(world, {"web": web()})
+    world.host.taken_ports.add("0.0.0.0:8080/tcp")
+    world.commit({"web": web(ports=[port(8080)])})
+    record = world.once()
+    assert record.ready.reason == "PortTaken"
+    assert world.host.gaps(STACK, "web") == ()
+    world.host.taken_ports.clear()
+    assert world.settle().ready.status is Truth.TRUE
+    assert world.boxes()[0].ports == ("0.0.0.0:8080/tcp",)
+
+
+def test_waits_between_attempts_grow(world: World) -> None:
+    world.commit({"web": web("web:later")})
+    waits = []
+    for _ in range(5):
+        began = world.clock.monotonic()
+        world.once()
+        wait = world.books.due_in_s(STACK, began)
+        assert wait is not None
+        waits.append(wait)
+        world.clock.advance(wait + 0.01)
+    assert all(later > sooner * 1.3 for sooner, later in zip(waits, waits[2:], strict=False))
+
+
+def test_nothing_is_tried_before_its_wait_is_over(world: World) -> None:
+    world.commit({"web": web("web:later")})
+    for _ in range(20):
+        world.once()
+    assert world.said.count("pulling web:later") == 1
+
+
+def test_an_engine_that_goes_away_in_the_middle_is_waited_for(world: World) -> None:
+    applied(world, {"web": web()})
+    world.commit({"web": web("web:2")})
+    world.host.fail_next("start", EngineUnavailableError("gone"))
+    with pytest.raises(EngineUnavailableError):
+        world.loop.reconcile(world.work())
+    assert world.settle().ready.status is Truth.TRUE
+    assert world.names() == ["shop-web-2"]
+    assert outcomes(world)[1] == (2, Outcome.APPLIED, False)
+
+
+def test_a_pass_that_was_asked_to_stop_is_continued_by_the_next(world: World) -> None:
+    applied(world, {"db": {}, "web": web()})
+    world.commit({"db": {"user": "1"}, "web": web("web:2")})
+    left = iter(["", "", ""])
+    world.once(stop=lambda: next(left, "the daemon leaves"))
+    assert len(world.boxes()) == 4
+    world.start()
+    assert world.settle().ready.status is Truth.TRUE
+    assert world.names() == ["shop-db-2", "shop-web-2"]
+    assert "Resumed" in events(world)
+
+
+# What Git says cannot be used
+
+
+def test_what_runs_is_kept_while_git_says_nothing_usable(world: World) -> None:
+    (before,) = applied(world, {"web": web()})
+    world.commit(None)
+    record = world.settle()
+    assert record.ready.reason == "InvalidConfiguration"
+    assert "shop/compose.yaml:3: services: is no mapping" in record.ready.message
+    world.somebody.stop("shop-web-1")
+    world.settle()
+    assert [(box.id, box.serves) for box in world.boxes()] == [(before, True)]
+    assert world.record.ready.reason == "InvalidConfiguration"
+
+
+def test_mending_the_file_mends_the_stack(world: World) -> None:
+    applied(world, {"web": web()})
+    world.commit(None)
+    world.settle()
+    applied(world, {"web": web("web:2")})
+    assert [box.image for box in world.boxes()] == ["web:2"]
+
+
+def test_containers_that_are_not_ours_stop_the_stack_and_are_not_touched(world: World) -> None:
+    foreign = world.host.add_foreign(STACK, "web")
+    world.commit({"web": web()})
+    record = world.settle()
+    assert record.ready.reason == "NotOurs"
+    assert "shop-web-1" in record.ready.message
+    assert world.host.touched == []
+    del world.host.boxes[foreign.id]
+    assert world.settle().ready.status is Truth.TRUE
+
+
+def test_a_stack_that_left_git_runs_on(world: World) -> None:
+    before = applied(world, {"web": web()})
+    record = world.once(gone=True)
+    assert record.ready.reason == "StackGone"
+    assert [box.id for box in world.boxes()] == before
+
+
+def test_a_suspended_stack_is_not_touched(world: World) -> None:
+    applied(world, {"web": web()})
+    world.journal.save_stack(replace(world.record, suspension=Suspension("holidays", "ada", 0.0)))
+    world.somebody.stop("shop-web-1")
+    world.commit({"web": web("web:2")})
+    touched = list(world.host.touched)
+    assert world.settle().health is Health.SUSPENDED
+    assert world.host.touched == touched
+    world.journal.save_stack(replace(world.record, suspension=None))
+    assert world.settle().ready.status is Truth.TRUE
+    assert [box.image for box in world.boxes()] == ["web:2"]
+
+
+def test_a_stack_waits_for_one_that_it_depends_on(world: World) -> None:
+    world.commit({"web": web()})
+    record = world.once(waits_for="base")
+    assert record.ready.reason == "DependencyNotReady"
+    assert world.boxes() == []
+    assert world.settle().ready.status is Truth.TRUE
+
+
+# Rollback by hand
+
+
+def test_a_rollback_by_hand_goes_to_the_kept_release_and_stays_there(world: World) -> None:
+    applied(world, {"web": web()}, {"web": web("web:2")})
+    world.journal.quarantine(STACK, 2, "rolled back by ada")
+    world.journal.save_stack(replace(world.record, wanted_release=1))
+    record = world.settle()
+    assert [box.image for box in world.boxes()] == ["web:1"]
+    assert record.applied_release == 1
+    assert record.sync is Sync.OUT_OF_SYNC
+    touched = list(world.host.touched)
+    world.settle()
+    assert world.host.touched == touched
+    applied(world, {"web": web("web:3")})
+    assert [box.image for box in world.boxes()] == ["web:3"]
+
+
+# Drift
+
+
+DRIFT: dict[str, Any] = {
+    "stop": lambda somebody: somebody.stop("shop-web-1"),
+    "kill": lambda somebody: somebody.kill("shop-web-1"),
+    "pause": lambda somebody: somebody.pause("shop-web-1"),
+    "rename": lambda somebody: somebody.rename("shop-web-1", "precious"),
+    "update": lambda somebody: somebody.limit_memory("shop-web-1", 64),
+    "disconnect": lambda somebody: somebody.disconnect("shop-web-1", "shop_default"),
+    "connect": lambda somebody: somebody.connect("shop-web-1", "bridge"),
+    "retag": lambda somebody: somebody.tag("db:1", "web:1"),
+}
+
+
+@pytest.mark.parametrize("act", DRIFT.values(), ids=DRIFT.keys())
+def test_what_somebody_changed_is_put_back_on_the_same_container(world: World, act: Any) -> None:
+    before = applied(world, {"db": {}, "web": web()})
+    seen = world.boxes("web")[0].seen()
+    act(world.somebody)
+    record = world.once()
+    (after,) = world.boxes("web")
+    assert record.ready.status is Truth.TRUE
+    assert [box.id for box in world.boxes()] == before
+    assert (after.serves, after.seen().settings) == (True, seen.settings)
+    assert world.host.images["web:1"] == "sha256:web:1"
+    assert "DriftMended" in events(world)
+    assert world.next_plan().empty
+
+
+def test_a_removed_container_is_made_anew(world: World) -> None:
+    applied(world, {"db": {}, "web": web()})
+    world.somebody.remove("shop-web-1")
+    assert world.once().ready.status is Truth.TRUE
+    assert world.names() == ["shop-db-1", "shop-web-1"]
+
+
+@pytest.mark.parametrize("act", DRIFT.values(), ids=DRIFT.keys())
+def test_drift_that_is_only_warned_of_is_said_once_and_left(world: World, act: Any) -> None:
+    world.declared = replace(world.declared, drift=DriftMode.WARN)
+    applied(world, {"db": {}, "web": web()})
+    act(world.somebody)
+    touched = list(world.host.touched)
+    for _ in range(3):
+        record = world.once()
+    assert record.ready.reason == "DriftFound"
+    assert world.host.touched == touched
+    assert events(world).count("DriftFound") == 1
+
+
+def test_a_repair_that_does_not_last_is_made_ever_more_slowly(world: World) -> None:
+    applied(world, {"web": web()})
+    repairs = 0
+    for _ in range(40):
+        world.somebody.stop("shop-web-1")
+        touched = len(world.host.touched)
+        world.once()
+        repairs += len(world.host.touched) > touched
+        world.clock.advance(1.0)
+    assert 2 <= repairs <= 12
+    assert world.record.ready.reason == "DriftComesBack"
+
+
+def test_a_repair_that_fails_does_not_spin(world: World) -> None:
+    applied(world, {"web": web()})
+    world.behaves("web:1", exits_after_s=0.1, exit_code=3)
+    world.somebody.stop("shop-web-1")
+    for _ in range(50):
+        world.once()
+    assert sum(1 for verb, _ in world.host.touched if verb == "start") <= 3
+
+
+def test_a_container_that_is_ill_is_said_and_left_alone(world: World) -> None:
+    applied(world, {"web": web()})
+    world.behaves("web:1", fails_after_s=60.0)
+    world.clock.advance(120)
+    touched = list(world.host.touched)
+    record = world.settle()
+    assert record.health is Health.DEGRADED
+    assert record.ready.message == "release 1: web is degraded"
+    assert world.host.touched == touched
+
+
+def test_a_file_that_somebody_edited_is_restored(world: World) -> None:
+    entry = tracked("shop/app.conf")
+    services = {"web": web(volumes=[bind(f"{CHECKOUT}/shop/app.conf")])}
+    world.commit(services)
+    world.git.put(0, release(services, declared=world.declared, pinned=False, revision="0", entries=[entry]))
+    world.settle()
+    assert world.objects.laid_out == ["shop/app.conf"]
+    world.objects.touched.add(entry.object_id)
+    assert world.once().ready.status is Truth.TRUE
+    assert world.objects.touched == set()
+
+
+# Other people's things
+
+
+def test_nothing_without_our_label_is_ever_touched(world: World) -> None:
+    others = [world.host.add_foreign("other", "web").id, world.host.add_foreign("shopping", "web").id]
+    theirs = world.host.add_network("other_default", stack="other")
+    applied(world, {"web": web()}, {"web": web("web:2")}, {"db": {}})
+    assert not {identity for _, identity in world.host.touched} & set(others)
+    assert world.host.network_named("other_default") == theirs
+
+
+def test_anonymous_volumes_carry_over(world: World) -> None:
+    anonymous: dict[str, Any] = {"volumes": [{"type": "volume", "target": "/data"}]}
+    applied(world, {"web": web(**anonymous)})
+    contents = world.boxes()[0].anonymous_volume
+    applied(world, {"web": web("web:2", **anonymous)})
+    assert world.boxes()[0].anonymous_volume == contents
+    world.commit({"web": web(SICK, **anonymous)})
+    world.settle()
+    assert [(box.image, box.anonymous_volume) for box in world.boxes()] == [("web:2", contents)]
+
+
+def test_no_port_can_remove_a_volume() -> None:
+    assert not [name for port in (Engine, Compose) for name in vars(port) if "volume" in name or name == "down"]
