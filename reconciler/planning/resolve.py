@@ -126,10 +126,22 @@ def _service(
     definition = {key: value for key, value in rendered.items() if key not in _SPENT_KEYS}
     container_name = definition.pop("container_name", None)
     definition |= rewritten_service(name, definition, paths)
+    if container_name and definition.get("networks"):
+        definition["networks"] = _reached_as(container_name, definition["networks"])
     if definition.get("build"):
         definition.setdefault("image", f"{manifest.name}-{name}")
     spec = specify(name, definition, container_name, bool(manifest.rollout.of(name).job), around)
     return replace(spec, definition=_labelled(definition, spec, owner))
+
+
+def _reached_as(name: str, networks: Mapping[str, Any]) -> dict[str, Any]:
+    """The networks of a service, with its fixed name for an alias: it is only given to a new container once the release
+    is proven, and until then others must find the service by it, too."""
+    found = {}
+    for key, network in networks.items():
+        aliases = (network or {}).get("aliases") or []
+        found[key] = {**(network or {}), "aliases": [*aliases, *(() if name in aliases else (name,))]}
+    return found
 
 
 def _labelled(definition: dict[str, Any], spec: ServiceSpec, owner: Mapping[str, str]) -> dict[str, Any]:

@@ -100,9 +100,14 @@ def test_what_is_declined_to_be_removed_is_not_stopped_for_its_port() -> None:
     assert "stop shop-web-1" not in steps(found)
 
 
+def _named(name: str) -> dict[str, str]:
+    """On no network, where nobody finds a container by its name, a name alone is no reason for another container."""
+    return {"container_name": name, "network_mode": "none"}
+
+
 def test_names_that_move_from_one_service_to_another_are_free_when_they_are_taken() -> None:
-    before = release({"a": {"container_name": "one"}, "b": {"container_name": "two"}})
-    wanted = release({"a": {"container_name": "two"}, "b": {"container_name": "three"}})
+    before = release({"a": _named("one"), "b": _named("two")})
+    wanted = release({"a": _named("two"), "b": _named("three")})
     there = (made(before, "a", name="one"), made(before, "b", name="two"))
     assert steps(decide(wanted, seen(*there, of=wanted), previous=before)) == [
         "rename two to three",
@@ -111,8 +116,8 @@ def test_names_that_move_from_one_service_to_another_are_free_when_they_are_take
 
 
 def test_two_services_can_swap_their_names() -> None:
-    before = release({"a": {"container_name": "one"}, "b": {"container_name": "two"}})
-    wanted = release({"a": {"container_name": "two"}, "b": {"container_name": "one"}})
+    before = release({"a": _named("one"), "b": _named("two")})
+    wanted = release({"a": _named("two"), "b": _named("one")})
     there = (made(before, "a", name="one"), made(before, "b", name="two"))
     found = decide(wanted, seen(*there, of=wanted), previous=before)
     names = {"a1": "one", "b1": "two"}
@@ -125,8 +130,8 @@ def test_two_services_can_swap_their_names() -> None:
 
 
 def test_a_new_container_takes_its_name_after_two_others_swapped_theirs() -> None:
-    before = release({"a": {"container_name": "one"}, "b": {"container_name": "two"}})
-    wanted = release({"a": {"container_name": "two"}, "b": {"container_name": "one"}, "c": {"container_name": "three"}})
+    before = release({"a": _named("one"), "b": _named("two")})
+    wanted = release({"a": _named("two"), "b": _named("one"), "c": _named("three")})
     there = (made(before, "a", name="one"), made(before, "b", name="two"))
     told = steps(decide(wanted, seen(*there, of=[before, wanted]), previous=before))
     assert told[-4:] == [

@@ -246,6 +246,16 @@ def test_a_fixed_name_is_taken_out_and_remembered() -> None:
     assert "container_name" not in found.model["services"]["web"]
 
 
+def test_a_fixed_name_is_an_alias_until_the_container_gets_it() -> None:
+    networks = {"back": {"aliases": ["www"]}, "default": None, "front": {"aliases": ["the-web"]}}
+    found = release({"web": {"container_name": "the-web", "networks": networks}}, networks={"back": {}, "front": {}})
+    assert spec_of(found, "web").definition["networks"] == {
+        "back": {"aliases": ["www", "the-web"]},
+        "default": {"aliases": ["the-web"]},
+        "front": {"aliases": ["the-web"]},
+    }
+
+
 def test_keys_that_were_rendered_into_others_are_taken_out() -> None:
     spent = {
         "profiles": ["p"],

@@ -242,9 +242,16 @@ def test_a_swap_that_is_taken_back_leaves_the_fixed_name_where_it_is() -> None:
 
 
 def test_a_changed_name_alone_is_a_rename_and_nothing_more() -> None:
-    before, wanted = two({"container_name": "old-name"}, container_name="new-name")
+    before, wanted = two({"container_name": "old-name", "network_mode": "none"}, container_name="new-name")
     found = decide(wanted, seen(made(before, "web", name="old-name"), of=wanted), previous=before)
     assert steps(found) == ["rename old-name to new-name"]
+
+
+def test_a_changed_name_on_a_network_is_another_container_that_is_found_by_it_from_its_start() -> None:
+    """As Compose has it: the names that a container answers to on its networks cannot be changed."""
+    before, wanted = two({"container_name": "old-name"}, container_name="new-name")
+    found = decide(wanted, seen(made(before, "web", name="old-name"), of=wanted), previous=before)
+    assert steps(found)[-2:] == ["remove old-name, its volumes stay", "rename web's new container to new-name"]
 
 
 def test_a_changed_job_runs_again_beside_its_old_container() -> None:
