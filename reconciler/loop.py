@@ -51,6 +51,7 @@ class StackLoop:
 
     def plan(self, work: Work, release: Release, observed: Observed) -> Plan:
         """What ``diff`` prints and ``reconcile`` then does."""
+        observed = replace(observed, unproven=self._books.unproven(work))
         return plan(release, observed, work.manifest, self._books.applied(work), work.mask)
 
     def _render(self, work: Work) -> Release | None:

@@ -106,6 +106,21 @@ class Books:
         number = self.record(work).applied_release
         return None if number is None else self._shelf.load(work.name, number)
 
+    def unproven(self, work: Work) -> frozenset[str]:
+        """Services that only releases since the last proven one have. Nothing, where that one cannot be read any more:
+        then nobody knows what served."""
+        record, applied = self.record(work), self.applied(work)
+        if applied is None and record.applied_release is not None:
+            return frozenset()
+        tried = [
+            self._shelf.load(work.name, found.number)
+            for found in self._journal.releases(work.name)
+            if found.outcome is not Outcome.APPLIED
+            and (found.number > (record.applied_release or 0) or found.number == record.attempted_release)
+        ]
+        services = {spec.name for release in tried if release is not None for spec in release.services}
+        return frozenset(services - {spec.name for spec in (applied.services if applied else ())})
+
     def candidates(self, work: Work, rendered: Release | None) -> Candidates:
         record = self.record(work)
         quarantined = {

@@ -112,7 +112,8 @@ class Observed:
     not ours: never touched, only reported. ``images``: by reference, None where the engine holds none.
     ``baselines``: each container's live settings as they were when we made it, by container id.
     ``touched``: paths of objects whose content is no longer what Git holds. ``unfinished``: a pass over the stack was cut
-    short, so what is there may be half of a swap, and is ours to end.
+    short, so what is there may be half of a swap, and is ours to end. ``unproven``: services that only releases have which
+    were never proven; what is there of them is a leftover.
     """
 
     stack: str
@@ -123,6 +124,7 @@ class Observed:
     baselines: Mapping[str, LiveSettings] = field(default_factory=lambda: MappingProxyType({}))
     touched: tuple[str, ...] = ()
     unfinished: bool = False
+    unproven: frozenset[str] = frozenset()
 
     def of(self, service: str) -> tuple[Container, ...]:
         return tuple(c for c in self.containers if c.service == service and not c.oneoff)

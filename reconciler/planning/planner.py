@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 
 from reconciler.model.desired import LABEL_BUILD, Release
 from reconciler.model.errors import StalledError
@@ -32,7 +33,7 @@ from reconciler.model.plan import (
 from reconciler.planning.drift import drift_steps
 from reconciler.planning.handover import leaving
 from reconciler.planning.names import rename_steps
-from reconciler.planning.prune import container_steps, declined, network_steps, removed_containers
+from reconciler.planning.prune import Pruning, container_steps, network_steps, pruning, removed_containers
 from reconciler.planning.rollout import existing, removal_steps, rollout_steps, stopped_by
 from reconciler.planning.secrets import Mask
 from reconciler.planning.strategy import fixed_ports
@@ -57,9 +58,8 @@ def plan(
     standing = _without(observed, downs)
     situation = Situation(release, standing, manifest.rollout, previous, mask or Mask())
     found = tuple(_explained(turnover, downs, changed_networks) for turnover in turnovers(situation))
-    notes = declined(release, standing, manifest.prune)
-    removed = {} if notes else removed_containers(release, standing)
-    rollout = rollout_steps(found, manifest.rollout, leaving(found, _flat(removed), previous))
+    pruned = pruning(release, standing, manifest.prune)
+    rollout = rollout_steps(found, manifest.rollout, leaving(found, chain(*pruned.removed.values()), previous))
     steps = (
         *_restore_steps(observed),
         *_image_steps(found, situation),
@@ -69,16 +69,16 @@ def plan(
         *_drift_steps(found, observed),
         *rollout,
         *removal_steps(found),
-        *container_steps(removed, stopped_by(rollout)),
+        *container_steps(pruned.removed, stopped_by(rollout)),
         *rename_steps(found, release.stack),
-        *(() if notes else network_steps(release, standing)),
+        *network_steps(release, standing, pruned.stays),
     )
     return Plan(
         stack=release.stack,
         release=release.digest,
         steps=steps,
-        services=(*(_told(turnover, steps) for turnover in found), *_told_removed(release, observed, bool(notes))),
-        notes=(*notes, *release.warnings),
+        services=(*(_told(turnover, steps) for turnover in found), *_told_removed(release, observed, pruned)),
+        notes=(*pruned.notes, *release.warnings),
     )
 
 
@@ -246,11 +246,8 @@ def _makes(step: Step, service: str) -> bool:
     return isinstance(step.action, CreateContainers) and service in step.action.services
 
 
-def _flat(removed: dict[str, tuple[Container, ...]]) -> tuple[Container, ...]:
-    return tuple(container for containers in removed.values() for container in containers)
-
-
-def _told_removed(release: Release, observed: Observed, stays: bool) -> Iterator[ServicePlan]:
+def _told_removed(release: Release, observed: Observed, pruned: Pruning) -> Iterator[ServicePlan]:
     cause = Cause(CauseKind.REMOVED, "it is no longer in the release")
-    for service in () if stays else removed_containers(release, observed):
-        yield ServicePlan(service, "remove", cause)
+    for service in removed_containers(release, observed):
+        if service not in pruned.stays:
+            yield ServicePlan(service, "remove", cause)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from reconciler.model.desired import Release
 from reconciler.model.manifest import Prune
@@ -18,9 +19,26 @@ def removed_containers(release: Release, observed: Observed) -> dict[str, tuple[
     return {service: observed.of(service) for service in gone}
 
 
-def declined(release: Release, observed: Observed, policy: Prune) -> tuple[str, ...]:
-    """Why what the release does not have is left where it is, as notes; empty if it goes."""
-    removed = removed_containers(release, observed)
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """Containers of services that the release does not have: those that go, those that stay, and ``notes`` on why."""
+
+    removed: Mapping[str, tuple[Container, ...]]
+    stays: Mapping[str, tuple[Container, ...]]
+    notes: tuple[str, ...] = ()
+
+
+def pruning(release: Release, observed: Observed, policy: Prune) -> Pruning:
+    """The guards protect what served from a commit, and not what only a release had that was never proven."""
+    gone = removed_containers(release, observed)
+    guarded = {service: containers for service, containers in gone.items() if service not in observed.unproven}
+    notes = _declined(release, guarded, policy)
+    if not notes:
+        return Pruning(gone, {})
+    return Pruning({service: found for service, found in gone.items() if service not in guarded}, guarded, notes)
+
+
+def _declined(release: Release, removed: Mapping[str, tuple[Container, ...]], policy: Prune) -> tuple[str, ...]:
     if not removed:
         return ()
     names = ", ".join(removed)
@@ -36,7 +54,7 @@ def declined(release: Release, observed: Observed, policy: Prune) -> tuple[str, 
     return ()
 
 
-def container_steps(removed: dict[str, tuple[Container, ...]], stopped: frozenset[Ref]) -> Iterator[Step]:
+def container_steps(removed: Mapping[str, tuple[Container, ...]], stopped: frozenset[Ref]) -> Iterator[Step]:
     """``stopped``: what the rollout has stopped already, because another service needed what it held."""
     cause = Cause(CauseKind.REMOVED, "it is no longer in the release")
     for service, containers in removed.items():
@@ -46,9 +64,12 @@ def container_steps(removed: dict[str, tuple[Container, ...]], stopped: frozense
             yield Step(RemoveContainer(existing(container)), cause, service)
 
 
-def network_steps(release: Release, observed: Observed) -> Iterator[Step]:
-    """Only where nothing was declined: what stays may use them."""
-    wanted = {network.name for network in release.networks}
+def network_steps(release: Release, observed: Observed, stays: Mapping[str, tuple[Container, ...]]) -> Iterator[Step]:
+    """But those that something that stays is attached to."""
+    attached = {
+        end.network for containers in stays.values() for found in containers for end in found.settings.endpoints
+    }
+    wanted = {network.name for network in release.networks} | attached
     for network in observed.networks:
         if network.owned and network.name not in wanted:
             cause = Cause(CauseKind.REMOVED, "no service of the release uses it")

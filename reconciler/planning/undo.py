@@ -21,6 +21,7 @@ def without_what_came(before: Observed, now: Observed, manifest: Manifest) -> Pl
         now,
         containers=tuple(found for found in now.containers if found.id not in known),
         networks=tuple(found for found in now.networks if found.id not in networks),
+        unproven=frozenset(found.service for found in now.containers),
     )
     found = plan(nothing_of(now.stack), came, manifest)
     return replace(found, steps=(*found.steps, *_starts(before, now)))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.model.errors import EngineUnavailableError
-from reconciler.model.manifest import DriftMode
+from reconciler.model.manifest import DriftMode, Prune
 from reconciler.model.record import Health, Outcome, Suspension, Sync, Truth
 from reconciler.planning.secrets import mask_of
 from reconciler.ports import Compose, Engine
@@ -219,6 +219,32 @@ def test_a_first_release_that_fails_leaves_nothing(world: World) -> None:
     assert world.boxes() == []
     assert record.health is Health.MISSING
     assert record.ready.message.endswith("There was no release before it, so nothing of it was left.")
+
+
+def test_a_first_release_that_fails_leaves_nothing_also_where_pruning_is_disabled(world: World) -> None:
+    world.declared = replace(world.declared, prune=Prune(enabled=False))
+    world.commit({"db": {}, "web": web(SICK)})
+    world.settle()
+    assert world.boxes() == []
+
+
+@pytest.mark.parametrize("prune", [Prune(), Prune(enabled=False)], ids=["guarded", "disabled"])
+def test_services_that_only_the_failed_release_had_are_taken_away_with_it(world: World, prune: Prune) -> None:
+    """The guard against landslides protects what served, not what was never proven."""
+    world.declared = replace(world.declared, prune=prune)
+    before = applied(world, {"web": web()})
+    world.commit({"web": web(SICK), "db": {}, "worker": {}})
+    world.settle()
+    assert [box.id for box in world.boxes()] == before
+
+
+def test_what_was_declined_to_be_removed_survives_a_release_that_failed(world: World) -> None:
+    everything = {"web": web(), "db": {}, "worker": {}}
+    before = applied(world, everything, {"web": web()})
+    assert len(before) == 3
+    world.commit({"web": web(SICK), "job": {"image": "job:1"}})
+    world.settle()
+    assert [box.id for box in world.boxes()] == before
 
 
 def test_a_failed_job_keeps_the_release_from_being_applied(world: World) -> None:

@@ -93,3 +93,36 @@ def test_containers_that_are_not_ours_stop_the_plan_and_are_named() -> None:
     assert refused.value.reason == "NotOurs"
     assert "a Compose project named shop is there already and is not ours: shop-web-1" in str(refused.value)
     assert "docker compose -p shop down" in str(refused.value)
+
+
+@pytest.mark.parametrize("policy", [Prune(), Prune(enabled=False)], ids=["guarded", "disabled"])
+def test_what_only_a_release_had_that_was_never_proven_goes_whatever_the_guards_say(policy: Prune) -> None:
+    proven = release({"web": {}})
+    observed = replace(seen(*ALL, of=proven), unproven=frozenset({"worker", "cache"}))
+    found = decide(proven, observed, previous=proven, declared=manifest(prune=policy))
+    assert steps(found) == [
+        "stop shop-cache-1",
+        "remove shop-cache-1, its volumes stay",
+        "stop shop-worker-1",
+        "remove shop-worker-1, its volumes stay",
+    ]
+    assert found.notes == ()
+
+
+def test_leftovers_are_not_counted_into_a_landslide_and_do_not_hide_one() -> None:
+    wanted = release({"web": {}})
+    before = release({"web": {}, "worker": {}, "cache": {}, "left": {}})
+    there = [made(before, name) for name in ("web", "worker", "cache", "left")]
+    found = decide(wanted, replace(seen(*there, of=wanted), unproven=frozenset({"left"})), previous=before)
+    assert steps(found) == ["stop shop-left-1", "remove shop-left-1, its volumes stay"]
+    assert found.notes[0].startswith("cache, worker: left running")
+    assert [told.service for told in found.services if told.verb == "remove"] == ["left"]
+
+
+def test_a_network_that_nothing_declined_uses_goes_all_the_same() -> None:
+    before = release({"web": {"networks": {"back": None, "default": None}}, "worker": {}}, networks={"back": {}})
+    there = [made(before, name) for name in ("web", "worker")]
+    wanted = release({"web": {}})
+    declared = manifest(prune=Prune(enabled=False))
+    found = decide(wanted, seen(*there, of=[before, wanted]), previous=before, declared=declared)
+    assert steps(found)[-1] == "remove network shop_back"
