@@ -87,7 +87,7 @@ class StackLoop:
         Also where no step is left to take, as when the process was killed after the last one, or state.db was lost and
         what runs is what Git says: the release must be remembered as the one to go back to.
         """
-        release = self._books.attempt(work, goal.release)
+        release, taken = self._books.attempt(work, goal.release), 0
         pass_id = self._books.begin(work, release, PassGoal.APPLY)
         try:
             release, found, taken = self._bring_images(work, release, found, pass_id)
@@ -95,10 +95,19 @@ class StackLoop:
         except StepFailedError as failure:
             if failure.engine_is_gone:
                 raise failure.cause from failure
+            if failure.number > taken + found.proven_after:
+                return self._leave_untidy(work, replace(goal, release=release), pass_id, found, failure)
             self._books.failed(work, release, failure)
             return self._undo(work, pass_id, observed)
         applied = replace(goal, release=release)
         return self._books.applied_now(work, applied, pass_id, found, self._observe(work, release))
+
+    def _leave_untidy(self, work: Work, goal: Goal, pass_id: int, found: Plan, failure: StepFailedError) -> StackRecord:
+        """The new one is proven and serves; what could not be cleaned up after it is no reason to go back."""
+        observed = self._observe(work, goal.release)
+        self._books.applied_now(work, goal, pass_id, found, observed)
+        rest = self.plan(work, goal.release, observed)
+        return self._books.untidy(work, goal, pass_id, rest, failure)
 
     def _bring_images(self, work: Work, release: Release, found: Plan, pass_id: int) -> tuple[Release, Plan, int]:
         """Every image is here, known and pinned before anything stops; then the plan is made with what is known."""

@@ -228,6 +228,15 @@ class Books:
         self._shelf.tidy(work.name, record)
         return record
 
+    def untidy(self, work: Work, goal: Goal, pass_id: int, rest: Plan, failure: StepFailedError) -> StackRecord:
+        """After ``applied_now``: ``rest`` is left to do, and is tried again like a repair."""
+        self._journal.end_pass(pass_id, "failed", self._clock.now())
+        self._count_repair(work, rest)
+        why = work.mask.clean(str(failure))
+        message = f"release {goal.release.number} is proven, but cleaning up after it failed at {why}"
+        ready = Ready(Truth.FALSE, failure.reason, f"{message}. It is tried again by itself.")
+        return self._say(work, replace(self.record(work), sync=Sync.OUT_OF_SYNC, ready=ready))
+
     def failed(self, work: Work, release: Release, failure: StepFailedError) -> None:
         """Written before anything is undone: after a crash the release is not gone to again."""
         why = work.mask.clean(str(failure))

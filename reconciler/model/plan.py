@@ -237,6 +237,8 @@ class ServicePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
+    """``proven_after``: how many of the steps must be done for the release to be proven; the rest is cleaning up."""
+
     stack: str
     release: str  # the release's digest
     steps: tuple[Step, ...] = ()
@@ -244,6 +246,7 @@ class Plan:
     notes: tuple[
         str, ...
     ] = ()  # what is declined, announced or worth knowing: gaps, refused prunes, foreign containers
+    proven_after: int = 0
 
     @property
     def empty(self) -> bool:

@@ -60,7 +60,7 @@ def plan(
     found = tuple(_explained(turnover, downs, changed_networks) for turnover in turnovers(situation))
     pruned = pruning(release, standing, manifest.prune)
     rollout = rollout_steps(found, manifest.rollout, leaving(found, chain(*pruned.removed.values()), previous))
-    steps = (
+    towards = (
         *_restore_steps(observed),
         *_image_steps(found, situation),
         *_port_steps(found, observed),
@@ -68,6 +68,9 @@ def plan(
         *_create_steps(found, standing),
         *_drift_steps(found, observed),
         *rollout,
+    )
+    steps = (
+        *towards,
         *removal_steps(found),
         *container_steps(pruned.removed, stopped_by(rollout)),
         *rename_steps(found, release.stack),
@@ -79,6 +82,7 @@ def plan(
         steps=steps,
         services=(*(_told(turnover, steps) for turnover in found), *_told_removed(release, observed, pruned)),
         notes=(*pruned.notes, *release.warnings),
+        proven_after=len(towards),
     )
 
 

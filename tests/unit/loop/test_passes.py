@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.errors import EngineUnavailableError
+from reconciler.model.errors import EngineUnavailableError, WaitingError
 from reconciler.model.manifest import DriftMode, Prune
 from reconciler.model.record import Health, Outcome, Suspension, Sync, Truth
 from reconciler.planning.secrets import mask_of
@@ -352,6 +352,24 @@ def test_a_pass_that_was_asked_to_stop_is_continued_by_the_next(world: World) ->
     assert world.settle().ready.status is Truth.TRUE
     assert world.names() == ["shop-db-2", "shop-web-2"]
     assert "Resumed" in events(world)
+
+
+@pytest.mark.parametrize("method", ["remove", "rename", "remove_network"])
+def test_what_cannot_be_cleaned_up_after_a_proven_release_does_not_undo_it(world: World, method: str) -> None:
+    """Somebody's own container may still use the network, or have the very name that the new one should get."""
+    world.commit({"web": web(networks={"default": None, "back": None})}, networks={"back": {}})
+    world.settle()
+    world.commit({"web": web("web:2", container_name="front")})
+    world.host.fail_next(method, WaitingError("it is in use", reason="EngineRefused"))
+    record = world.once()
+    assert record.ready.status is Truth.FALSE
+    assert "it is in use" in record.ready.message
+    assert [box.image for box in world.boxes() if box.serves] == ["web:2"]
+    assert outcomes(world)[-1] == (2, Outcome.APPLIED, False)
+    assert world.settle().ready.status is Truth.TRUE
+    assert world.names() == ["front"]
+    assert world.host.network_named("shop_back") is None
+    assert world.host.gaps(STACK, "web") == ()
 
 
 # What Git says cannot be used
