@@ -160,7 +160,7 @@ class _Builder:
         line = _line_of(event)
         match event:
             case yaml.DocumentStartEvent():
-                self._anchors = {}
+                # Anchors stay: YAML ends them with their document, but Compose's reader lets the next one use them.
                 self._document_line = line
             case yaml.ScalarEvent():
                 scalar = _scalar(event)

@@ -207,6 +207,7 @@ COMPOSE = [
     ("", []),
     ("# an override that overrides nothing\n", []),
     ("services: {}\n---\nservices: {}\n", []),
+    ("x-a: &a {}\nservices: {}\n---\nx-b: *a\n", []),
     ("x-a: &a {image: x}\nservices:\n  b: {<<: *a}\n  c:\n    <<: [*a, {command: y}]\n", []),
     ("services:\n  a:\n    ports: !reset []\n    command: !override [x]\n    user: !!str 0\n", []),
     ("services:\n  a:\n    command: one\n      two\n", []),
