@@ -46,7 +46,7 @@ def _pass_over_all(parts: Parts, forced: frozenset[str]) -> int:
     from reconciler.model.record import Truth
     from reconciler.requests import Desk
 
-    host, desk = parts.host(output.line), Desk(parts.journal, parts.clock)
+    host, desk = parts.host(output.progress), Desk(parts.journal, parts.clock)
     with leaving_on_signals(parts.leaving.ask):
         is_fetched = _fetch(parts, host, desk)
         asked = desk.handle()
@@ -74,7 +74,7 @@ def _fetch(parts: Parts, host: Host, desk: Desk) -> bool:
         output.note(f"the repository could not be fetched: {told(error)}{goes_on}")
         return False
     desk.fetched()
-    output.line(f"fetched {revision.short}: {revision.subject}")
+    output.progress(f"fetched {revision.short}: {revision.subject}")
     return True
 
 

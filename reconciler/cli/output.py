@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,6 +78,12 @@ def heading(text: str) -> None:
 
 def line(text: str) -> None:
     click.echo(printable(text))
+
+
+def progress(text: str) -> None:
+    """A line of work under way, at once. That nobody reads it any more is no reason to end the work half-done."""
+    with suppress(OSError):
+        click.echo(printable(text))
 
 
 def printable(text: str) -> str:

@@ -53,8 +53,8 @@ def _serve(parts: Parts) -> int:
     crashed = threading.Event()
 
     def leave(why: str) -> None:
-        log.info("leaving", why=why)
         parts.leaving.ask(why)
+        log.info("leaving", why=why)
         daemon.leave(why)
 
     def leave_after_crash() -> None:

@@ -139,6 +139,18 @@ def test_a_second_reconciler_refuses_to_start(world: World, command: str) -> Non
     assert done.stderr.startswith("error: Another reconciler already runs for this root: process ")
 
 
+def test_once_finishes_what_it_began_though_nobody_reads_what_it_says_any_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    world.commit("First stack", web="app:1")
+    monkeypatch.setattr("click.echo", gone)
+    world.call("once")
+    assert world.root.record("web").applied_release == 1
+
+
 # diff
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -124,6 +125,16 @@ def test_logins_in_addresses_are_taken_out_of_logs(fresh_logs: None, capsys: pyt
     logs.configure(logging.INFO)
     structlog.get_logger().info("fetching", source="https://ada:hunter2@git.example.com/x.git")
     assert "hunter2" not in capsys.readouterr().err
+
+
+def test_a_log_that_nobody_reads_any_more_fails_nothing(fresh_logs: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    logs.configure(logging.INFO)
+    structlog.get_logger().info("leaving", why="SIGINT")
 
 
 @pytest.mark.parametrize(
