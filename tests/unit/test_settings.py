@@ -64,6 +64,11 @@ def test_the_keys_for_https_are_taken_over() -> None:
     )
 
 
+def test_an_access_token_needs_no_user_name() -> None:
+    text = b"source: {url: 'https://h/x', passwordFile: /token}"
+    assert load_settings(text, "host.yaml").source == SourceSettings(url="https://h/x", password_file="/token")
+
+
 @pytest.mark.parametrize("written", ["", ".", "./"])
 def test_the_root_of_the_repository_may_be_written_in_several_ways(written: str) -> None:
     text = f"{URL}, path: '{written}'}}"
@@ -142,7 +147,6 @@ WRONG = [
         ["1: source.caFile: is for https alone, and source.url is reached by ssh; take it out"],
     ),
     ("source: {url: 'https://h/x', username: u}\n", ['1: source.username: needs "passwordFile" beside it']),
-    ("source: {url: 'https://h/x', passwordFile: /p}\n", ['1: source.passwordFile: needs "username" beside it']),
     (
         "source: {url: 'ssh://h/x', sshKey: ~/.ssh/id}\n",
         ['1: source.sshKey: expected the absolute path of a file on this host, found "~/.ssh/id"; it must begin with /'],
