@@ -200,7 +200,7 @@ class Books:
     # What is said after it
 
     def settled(self, work: Work, goal: Goal, observed: Observed) -> StackRecord:
-        self._close_open_passes(work)
+        self._close_unfinished(work)
         self._memory.told_drift.pop(work.name, None)
         record = settled(self.record(work), goal, observed, _commit(work))
         if goal.blocked:
@@ -379,6 +379,15 @@ class Books:
 
     def _tell(self, work: Work, severity: str, reason: str, message: str) -> None:
         self._journal.tell(work.name, severity, reason, work.mask.clean(message), _commit(work), self._clock.now())
+
+    def _close_unfinished(self, work: Work) -> None:
+        """Nothing is left of what a pass could not end: what is found from now on is somebody's drift."""
+        newest = self._journal.passes(work.name, 1)
+        if not newest or newest[0].outcome == "done":
+            return
+        self._close_open_passes(work)
+        now = self._clock.now()
+        self._journal.end_pass(self._journal.begin_pass(work.name, newest[0].release, PassGoal.REPAIR, now), "done", now)
 
     def _close_open_passes(self, work: Work) -> None:
         while left := self._journal.open_pass(work.name):

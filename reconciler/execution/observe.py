@@ -44,8 +44,13 @@ class Observer:
             networks=tuple(found for found in snapshot.networks if found.stack == stack),
             baselines=self._baselines(owned),
             touched=self._touched(applied),
-            unfinished=self._journal.open_pass(stack) is not None,
+            unfinished=self._is_unfinished(stack),
         )
+
+    def _is_unfinished(self, stack: str) -> bool:
+        """The last pass was cut short, or could not go back to what served."""
+        newest = self._journal.passes(stack, 1)
+        return bool(newest) and newest[0].outcome != "done"
 
     def _images(self, releases: tuple[Release, ...]) -> dict[str, Image | None]:
         references = {spec.image for release in releases for spec in release.services if spec.image}

@@ -502,6 +502,15 @@ def test_drift_that_is_only_warned_of_is_said_once_and_left(world: World, act: A
     assert events(world).count("DriftFound") == 1
 
 
+def test_a_swap_that_was_cut_short_is_ended_also_where_drift_is_only_warned_of(world: World) -> None:
+    world.declared = replace(world.declared, drift=DriftMode.WARN)
+    before = applied(world, {"web": web()})
+    world.commit({"web": web(SICK)})
+    world.host.fail_next("remove", WaitingError("removal is already in progress", reason="EngineRefused"))
+    world.settle()
+    assert [box.id for box in world.boxes()] == before
+
+
 def test_a_repair_that_does_not_last_is_made_ever_more_slowly(world: World) -> None:
     applied(world, {"web": web()})
     repairs = 0
