@@ -22,7 +22,7 @@ class Desk:
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting: dict[str, list[int]] = {}  # stack: requests that its next pass answers
-        self._fetch_failure: str | None = None
+        self._fetch_failure = ""
 
     def handle(self) -> tuple[Request, ...]:
         """Do what new requests ask of the journal; they ask for a pass, too, which answers them."""
@@ -59,21 +59,25 @@ class Desk:
             self._waiting[stack] = left
 
     def fetched(self) -> None:
-        if self._fetch_failure != "":
-            if self._fetch_failure:
-                self._tell("info", "Fetched", "the source answers again")
+        if not self._fetch_failure or self._tell("info", "Fetched", "the source answers again"):
             self._fetch_failure = ""
 
     def could_not_fetch(self, error: ReconcilerError) -> None:
         """Told once for each kind of failure; what runs goes on from the last good revision."""
         text = str(error)
         if text != self._fetch_failure:
-            self._fetch_failure = text
             log.error("fetch_failed", reason=error.reason, error=text)
-            self._tell("error", error.reason, text)
+            if self._tell("error", error.reason, text):
+                self._fetch_failure = text
 
-    def _tell(self, severity: str, reason: str, message: str) -> None:
-        self._journal.tell("", severity, reason, message, "", self._clock.now())
+    def _tell(self, severity: str, reason: str, message: str) -> bool:
+        """Whether it could be written down: on a full disk it cannot, and that must not end the fetching."""
+        try:
+            self._journal.tell("", severity, reason, message, "", self._clock.now())
+        except ReconcilerError as error:
+            log.error("not_written_down", reason=error.reason, error=str(error))
+            return False
+        return True
 
     def _take(self, request: Request) -> None:
         refused = self._do(request)
