@@ -83,7 +83,7 @@ def _from_url(url: str) -> Remote:
         raise _refused(url, "it names no host or no repository")
     if scheme == "ssh":
         if parts.password is not None:
-            raise _refused(url, "ssh takes no password from a URL: use source.ssh_key")
+            raise _refused(url, "ssh takes no password from a URL: use source.sshKey")
         return _ssh(url, url, host, port, parts.username)
     authority = parts.netloc.rpartition("@")[2]
     return Remote(

@@ -64,11 +64,11 @@ def _ssh(settings: SourceSettings) -> Mapping[str, str]:
         "ServerAliveInterval=15",
     ]
     if settings.known_hosts is not None:
-        known_hosts = _existing(settings.known_hosts, "source.known_hosts")
+        known_hosts = _existing(settings.known_hosts, "source.knownHosts")
         options += [f'UserKnownHostsFile="{_without_tokens(known_hosts)}"', f"GlobalKnownHostsFile={os.devnull}"]
     command = ["ssh"]
     if settings.ssh_key is not None:
-        key = _existing(settings.ssh_key, "source.ssh_key")
+        key = _existing(settings.ssh_key, "source.sshKey")
         command += ["-i", _without_tokens(key)]
         options += ["IdentitiesOnly=yes", "IdentityAgent=none"]
     for option in options:
@@ -80,7 +80,7 @@ def _https(git: Git, allowed: Mapping[str, str], remote: Remote, settings: Sourc
     environment = dict(allowed)
     configuration = {"http.sslVerify": "true"}
     if settings.ca_file is not None:
-        configuration["http.sslCAInfo"] = _existing(settings.ca_file, "source.ca_file")
+        configuration["http.sslCAInfo"] = _existing(settings.ca_file, "source.caFile")
     username = settings.username or remote.username
     if settings.password_file is not None or username is not None:
         environment["RECONCILER_GIT_USERNAME"] = username or "git"  # forges take any name beside a token
@@ -90,7 +90,7 @@ def _https(git: Git, allowed: Mapping[str, str], remote: Remote, settings: Sourc
         port = "" if remote.port is None else f":{remote.port}"
         configuration[f"credential.https://{host}{port}.helper"] = _HELPER
     if settings.password_file is not None:
-        environment["RECONCILER_GIT_PASSWORD_FILE"] = _existing(settings.password_file, "source.password_file")
+        environment["RECONCILER_GIT_PASSWORD_FILE"] = _existing(settings.password_file, "source.passwordFile")
     return _with(git, environment, configuration)
 
 

@@ -62,7 +62,7 @@ def explain(said: str, remote: Remote, settings: SourceSettings) -> SourceError 
     if _UNTRUSTED.search(said):
         return SourceError(
             f"the certificate of {remote.host} is not trusted on this host ({_last_line(said)}): if it comes from a "
-            "certificate authority of your own, name that one's file in source.ca_file",
+            "certificate authority of your own, name that one's file in source.caFile",
             reason="CertificateUntrusted",
         )
     if _UNREACHABLE.search(said) and not _LOGIN.search(said):
@@ -100,7 +100,7 @@ def _refused_login(where: str, said: str, remote: Remote, settings: SourceSettin
         hint = " (the key's file must be readable by its owner only: chmod 600)" if "UNPROTECTED" in said else ""
         return f"{where} refuses {key}{hint}: add its public half to the repository's deploy keys ({_cause(said)})"
     if settings.password_file is None and remote.username is None:
-        return f"{where} wants a login: set source.username and source.password_file"
+        return f"{where} wants a login: set source.username and source.passwordFile"
     given = settings.password_file or "the password in source.url"
     return f"{where} refuses the login of source.username with {given}: {_cause(said)}"
 
