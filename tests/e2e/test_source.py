@@ -299,12 +299,12 @@ def test_a_wrong_password_is_told_and_shown_nowhere(
 
 def test_a_missing_login_is_told_with_the_settings_that_give_it(by_https: SourceSettings, mirror: Path) -> None:
     told = failure_of(GitSource(replace(by_https, username=None, password_file=None), mirror), "AuthenticationFailed")
-    assert "source.username and source.password_file" in told
+    assert "source.username and source.passwordFile" in told
 
 
 def test_a_certificate_of_an_unknown_authority_is_refused(by_https: SourceSettings, mirror: Path) -> None:
     told = failure_of(GitSource(replace(by_https, ca_file=None), mirror), "CertificateUntrusted")
-    assert "source.ca_file" in told
+    assert "source.caFile" in told
 
 
 def test_a_repository_that_is_not_there_is_told_over_https(
