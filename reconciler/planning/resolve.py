@@ -38,7 +38,7 @@ def resolve(model: Mapping[str, Any], manifest: Manifest, place: Place, environm
     """The release that ``model`` (``docker compose config --format json``) makes of a stack.
 
     ``environment``: what interpolation saw; secrets and configs given by variable are copied from it.
-    Raises InvalidInputError with every path that leads out of the repository.
+    Raises InvalidInputError with every path that leads out of the repository, and for a stack without a service.
     """
     paths = Paths(manifest, place)
     owner = {LABEL_ROOT: place.root_id, LABEL_STACK: manifest.name}
@@ -51,7 +51,7 @@ def resolve(model: Mapping[str, Any], manifest: Manifest, place: Place, environm
     )
     rendered = sorted(_without_absent_needs(model.get("services") or {}).items())
     specs = tuple(_service(name, service, manifest, paths, around, owner) for name, service in rendered)
-    problems = (*paths.problems, *_unknown_services(manifest, specs))
+    problems = (*paths.problems, *_no_services(manifest, specs), *_unknown_services(manifest, specs))
     if problems:
         raise InvalidInputError(problems)
     return Release(
@@ -176,6 +176,18 @@ def _network_specs(networks: Mapping[str, Any]) -> tuple[NetworkSpec, ...]:
         )
         for key, definition in sorted(networks.items())
     )
+
+
+def _no_services(manifest: Manifest, specs: tuple[ServiceSpec, ...]) -> tuple[Problem, ...]:
+    """A commit that leaves nothing to run is a mistake more often than a wish, and all that ran would go."""
+    if specs:
+        return ()
+    file = posixpath.join(manifest.folder, manifest.compose_files[0])
+    message = (
+        "there is no service to run, or each is behind a profile; what ran runs on. To end a stack, take its folder "
+        f"out of Git and its containers down by hand (docker compose -p {manifest.name} down)"
+    )
+    return (Problem(file, 0, "services", message),)
 
 
 def _unknown_services(manifest: Manifest, specs: tuple[ServiceSpec, ...]) -> tuple[Problem, ...]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from reconciler.model.desired import nothing_of
 from reconciler.model.observed import Probe, State
 from reconciler.model.record import Health, PassGoal, StackRecord, Sync, Truth
 from reconciler.planning.health import container_health, service_health, stack_health
@@ -70,7 +71,7 @@ def test_a_stack_is_as_well_as_its_worst_service() -> None:
 
 
 def test_a_stack_without_services_is_healthy() -> None:
-    assert stack_health(release({}), seen(of=release({}))) is Health.HEALTHY
+    assert stack_health(nothing_of("shop"), seen(of=nothing_of("shop"))) is Health.HEALTHY
 
 
 # The order of starting
