@@ -1,31 +1,25 @@
-"""``reconcile``, ``rollback``, ``suspend`` and ``resume``: requests, which are rows in state.db that the daemon handles.
-
-Where no daemon runs, those that only change what is remembered are done here, under the root's lock.
-"""
+"""``reconciler reconcile``, ``rollback``, ``suspend`` and ``resume``: what people ask for besides looking."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli import output, roots
 from reconciler.cli.errors import FAILED, WRONG_USE, Failure
-from reconciler.cli.logs import configure, level_of
+from reconciler.cli.hand_in import answer, eventually, hand_in
+from reconciler.cli.logs import level_of
 from reconciler.cli.options import Options
 from reconciler.cli.wait import TIMED_OUT, Verdict, judge, timeout_option, until_settled
 
 if TYPE_CHECKING:
     from reconciler.layout import Layout
-    from reconciler.model.record import RequestKind, StackRecord
+    from reconciler.model.record import StackRecord
     from reconciler.ports import Journal
-
-_HANDLED_WITHIN_S = 15.0
-_LOOK_EVERY_S = 0.05
 
 
 @click.command(epilog="Example: reconciler reconcile web --wait")
@@ -88,12 +82,7 @@ def _fetch_first(options: Options, layout: Layout) -> bool:
 
 def _await_answers(journal: Journal, rows: list[int], deadline: float) -> bool:
     """Whether passes that began after the requests have ended."""
-    return _eventually(lambda: all(_answer(journal, row) for row in rows), deadline)
-
-
-def _answer(journal: Journal, row: int) -> str:
-    request = journal.request(row)
-    return request.answer if request is not None else "ok"
+    return eventually(lambda: all(answer(journal, row) for row in rows), deadline)
 
 
 @click.command(epilog='Example: reconciler rollback web 4 --reason "login is broken"')
@@ -120,7 +109,7 @@ def rollback(options: Options, stack: str, release: int | None, reason: str, wai
         def is_done() -> bool:
             return any(event.reason == "RollbackAsked" for event in journal.events(after=last, stack=stack))
 
-        at_once = _hand_in(
+        at_once = hand_in(
             options, layout, journal, is_done, RequestKind.ROLLBACK, stack, release=release, reason=reason
         )
         target = _target(journal, stack)
@@ -170,7 +159,7 @@ def suspend(options: Options, stack: str, reason: str, until: str | None) -> Non
             record = journal.stack(stack)
             return record is not None and record.suspension is not None and record.suspension.since >= asked
 
-        _hand_in(options, layout, journal, is_done, RequestKind.SUSPEND, stack, reason=reason, until=ends)
+        hand_in(options, layout, journal, is_done, RequestKind.SUSPEND, stack, reason=reason, until=ends)
         until_when = f"until {output.local(ends)}" if ends is not None else f"until: reconciler resume {stack}"
         output.line(f"{stack} is suspended {until_when}")
 
@@ -192,7 +181,7 @@ def resume(options: Options, stack: str) -> None:
 
         if is_done():
             raise Failure(f"{stack} is not suspended")
-        at_once = _hand_in(options, layout, journal, is_done, RequestKind.RESUME, stack)
+        at_once = hand_in(options, layout, journal, is_done, RequestKind.RESUME, stack)
         output.line(f"{stack} is resumed")
         if at_once:
             output.note("no daemon runs: `reconciler once`, or the daemon's next start, looks after it")
@@ -213,63 +202,3 @@ def _moment(text: str, now: float) -> float:
     if found <= now:
         raise Failure(f'--until "{text}": {output.local(found)} is over already', WRONG_USE)
     return found
-
-
-def _hand_in(
-    options: Options,
-    layout: Layout,
-    journal: Journal,
-    is_done: Callable[[], bool],
-    kind: RequestKind,
-    stack: str,
-    **details: Any,
-) -> bool:
-    """Have it done, by the daemon or here; whether it was done here. Raises Failure where it is refused."""
-    from reconciler.adapters.root_lock import RootLock
-    from reconciler.model.errors import StalledError
-
-    lock = RootLock(layout.lock)
-    try:
-        lock.acquire(time.time())
-    except StalledError as error:
-        if error.reason != "AlreadyRunning":
-            raise
-        _let_the_daemon_do(journal, is_done, journal.ask(kind, stack, roots.who(), time.time(), **details))
-        return False
-    with lock:
-        _do_here(options, journal, is_done, journal.ask(kind, stack, roots.who(), time.time(), **details))
-    return True
-
-
-def _let_the_daemon_do(journal: Journal, is_done: Callable[[], bool], row: int) -> None:
-    """The effect is looked for besides the answer, which comes only after the stack's next pass."""
-    deadline = time.monotonic() + _HANDLED_WITHIN_S
-    if not _eventually(lambda: is_done() or bool(_answer(journal, row)), deadline):
-        raise Failure(
-            f"the daemon has not answered within {_HANDLED_WITHIN_S:g} s; the request stays, see reconciler events"
-        )
-    if not is_done():
-        raise Failure(_answer(journal, row))
-
-
-def _do_here(options: Options, journal: Journal, is_done: Callable[[], bool], row: int) -> None:
-    configure(level_of(options, tells_itself=True))
-    from reconciler.adapters.clock import SystemClock
-    from reconciler.model.record import RequestKind
-    from reconciler.requests import Desk
-
-    handled = Desk(journal, SystemClock()).handle()
-    for request in handled:
-        # Done as far as the journal goes. Left open, the next pass's desk would do it once more.
-        if request.kind is not RequestKind.RECONCILE and not _answer(journal, request.id):
-            journal.answer(request.id, "ok", time.time())
-    if not is_done():
-        raise Failure(_answer(journal, row))
-
-
-def _eventually(is_so: Callable[[], bool], deadline: float) -> bool:
-    while not is_so():
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(_LOOK_EVERY_S)
-    return True
