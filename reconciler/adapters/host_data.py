@@ -13,7 +13,7 @@ from reconciler.model.errors import StalledError, WaitingError
 
 class HostData:
     def seed(self, source: Path, destination: Path) -> None:
-        """Copy ``source`` (an object: read-only) to ``destination``, writable, unless something is there.
+        """Copy ``source`` (an object) to ``destination``, unless something is there.
 
         Raises WaitingError (DiskFull) and StalledError.
         """
@@ -32,11 +32,7 @@ class HostData:
 
 
 def _copy(source: Path, copy: Path) -> None:
-    if not source.is_dir():
+    if source.is_dir():
+        shutil.copytree(source, copy, symlinks=True)
+    else:
         shutil.copy2(source, copy)
-        copy.chmod(copy.stat().st_mode | 0o200)
-        return
-    shutil.copytree(source, copy, symlinks=True)
-    for path in (copy, *copy.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(path.stat().st_mode | 0o200)

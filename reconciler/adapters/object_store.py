@@ -51,7 +51,7 @@ class ObjectStore:
         return self._root / _folder_name(entry) / (entry.path.rpartition("/")[2] or "root")
 
     def ensure(self, entry: TreeEntry) -> Path:
-        """Where ``entry`` lies now: complete, on the disk, read-only. Cheap if it was there.
+        """Where ``entry`` lies now: complete, on the disk, with the modes of a checkout. Cheap if it was there.
 
         Raises StalledError for a submodule, a symbolic link (resolve it first), or a folder with a link that leads out
         of it, SourceError where the mirror does not give the content.

@@ -21,8 +21,10 @@ from reconciler.plumbing.process import Git
 TEMPORARY = ".tmp-"  # how the names of what is not finished begin
 MOST_BYTES = 512 * 1024 * 1024  # of one file; a configuration repository has no business holding more
 
-FILE_MODES: Mapping[EntryKind, int] = {EntryKind.FILE: 0o444, EntryKind.EXECUTABLE: 0o555}
-FOLDER_MODE = 0o555  # like the files: any user of a container may read, none is meant to write
+# As git itself checks them out, for modes are handed on: with a read-only copy for its context, `COPY --chown` would make
+# an image whose user cannot write to its own files. A copy is not protected by its mode but proven by its content.
+FILE_MODES: Mapping[EntryKind, int] = {EntryKind.FILE: 0o644, EntryKind.EXECUTABLE: 0o755}
+FOLDER_MODE = 0o755
 
 
 @contextmanager
@@ -36,10 +38,8 @@ def put_in_place(destination: Path) -> Iterator[Path]:
     try:
         yield room / destination.name
         sync_folder(room)
-        with _ours_or_theirs(destination), _movable(room / destination.name) as mode:
+        with _ours_or_theirs(destination):
             os.rename(room / destination.name, destination)
-            if mode is not None:
-                destination.chmod(mode)
         sync_folder(destination.parent)
     finally:
         remove(room)
@@ -181,14 +181,3 @@ def _ours_or_theirs(destination: Path) -> Iterator[None]:
     except OSError:
         if not destination.is_dir():
             raise
-
-
-@contextmanager
-def _movable(path: Path) -> Iterator[int | None]:
-    """A folder moves only while its owner may write to it: its ``..`` changes. Root may anyway, others may not."""
-    if path.is_symlink() or not path.is_dir():
-        yield None
-        return
-    mode = path.stat().st_mode & 0o7777
-    path.chmod(mode | 0o200)
-    yield mode

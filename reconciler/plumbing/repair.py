@@ -45,7 +45,7 @@ def has_our_mode(found: Found) -> bool:
 def _repair_folder(git: Git, parent: int, name: str, wanted: Sequence[TreeEntry]) -> None:
     children = {entry.path: entry for entry in wanted if "/" not in entry.path}
     with _folder(name, parent) as folder:
-        os.fchmod(folder, FOLDER_MODE | _OWNER_WRITES)
+        os.fchmod(folder, FOLDER_MODE)
         for foreign in set(os.listdir(folder)) - set(children):
             remove_at(folder, foreign)
         for child in children.values():
@@ -54,7 +54,6 @@ def _repair_folder(git: Git, parent: int, name: str, wanted: Sequence[TreeEntry]
                 _repair_folder(git, folder, child.path, _below(child.path, wanted))
             else:
                 _repair_file(git, folder, child.path, child)
-        os.fchmod(folder, FOLDER_MODE)
         os.fsync(folder)
 
 
@@ -63,7 +62,7 @@ def _make_folder(parent: int, name: str) -> None:
     if status is not None and stat.S_ISDIR(status.st_mode):
         return
     remove_at(parent, name)
-    os.mkdir(name, FOLDER_MODE | _OWNER_WRITES, dir_fd=parent)
+    os.mkdir(name, FOLDER_MODE, dir_fd=parent)
 
 
 def _repair_file(git: Git, parent: int, name: str, entry: TreeEntry) -> None:
@@ -108,7 +107,7 @@ def _open_to_write(parent: int, name: str) -> int:
 
 
 def _let_owner_write(parent: int, name: str) -> None:
-    """Only root writes to a read-only file without this."""
+    """Somebody made it read-only, and only root writes to such a file without this."""
     file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
     try:
         os.fchmod(file, stat.S_IMODE(os.fstat(file).st_mode) | _OWNER_WRITES)

@@ -76,23 +76,23 @@ def test_the_path_is_known_before_anything_is_written(work: Work, store: ObjectS
 def test_one_content_as_a_file_and_as_a_program_are_two_copies(work: Work, store: ObjectStore) -> None:
     script, text = entry(work, "app/conf/run.sh"), entry(work, "app/same-as-run")
     assert script.object_id == text.object_id
-    assert stat.S_IMODE(store.ensure(script).stat().st_mode) == 0o555
-    assert stat.S_IMODE(store.ensure(text).stat().st_mode) == 0o444
+    assert stat.S_IMODE(store.ensure(script).stat().st_mode) == 0o755
+    assert stat.S_IMODE(store.ensure(text).stat().st_mode) == 0o644
     assert store.verify([script, text]) == ()
 
 
-def test_a_folder_is_copied_whole_and_read_only(work: Work, store: ObjectStore) -> None:
+def test_a_folder_is_copied_whole_with_the_modes_of_a_checkout(work: Work, store: ObjectStore) -> None:
     path = store.ensure(entry(work, "app/conf"))
     found = {str(item.relative_to(path)): oct(stat.S_IMODE(item.lstat().st_mode)) for item in (path, *path.rglob("*"))}
     del found["sites/current"]
     assert found == {
-        ".": "0o555",
-        "nginx.conf": "0o444",
-        "run.sh": "0o555",
-        "sites": "0o555",
-        "sites/a.conf": "0o444",
-        "sites.d": "0o555",
-        "sites.d/b.conf": "0o444",
+        ".": "0o755",
+        "nginx.conf": "0o644",
+        "run.sh": "0o755",
+        "sites": "0o755",
+        "sites/a.conf": "0o644",
+        "sites.d": "0o755",
+        "sites.d/b.conf": "0o644",
     }
     assert os.readlink(path / "sites/current") == "../nginx.conf"
     assert (path / "sites/current").read_text() == "worker 1;\n"
@@ -162,7 +162,6 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "foreign socket": lambda conf: a_socket(writable(conf) / "sock"),
     "missing file": lambda conf: (writable(conf) / "nginx.conf").unlink(),
     "missing folder": lambda conf: checkout.remove(writable(conf) / "sites"),
-    "another inode, same content": lambda conf: replace_with_the_same(writable(conf) / "nginx.conf"),
     "file became a link": lambda conf: become(writable(conf) / "nginx.conf", lambda path: path.symlink_to("run.sh")),
     "file became a folder": lambda conf: become(writable(conf) / "nginx.conf", Path.mkdir),
     "file became a pipe": lambda conf: become(writable(conf) / "nginx.conf", os.mkfifo),
@@ -180,14 +179,8 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 def same_size_and_time(path: Path) -> None:
     before = path.stat()
     writable(path).write_text("worker 9;\n")
-    path.chmod(0o444)
+    path.chmod(0o644)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
-def replace_with_the_same(path: Path) -> None:
-    content = path.read_bytes()
-    path.unlink()
-    path.write_bytes(content)
 
 
 def become(path: Path, make: Callable[[Path], object]) -> None:
@@ -229,7 +222,7 @@ FILE_CHANGES: dict[str, Callable[[Path], object]] = {
     "longer": lambda path: writable(path).write_text("worker 9;\n" * 1000),
     "empty": lambda path: writable(path).write_text(""),
     "mode": lambda path: path.chmod(0o600),
-    "made a program": lambda path: path.chmod(0o555),
+    "made a program": lambda path: path.chmod(0o755),
     "missing": Path.unlink,
     "became a folder": lambda path: become(path, Path.mkdir),
     "became a link": lambda path: become(path, lambda place: place.symlink_to("/etc/passwd")),
@@ -270,7 +263,7 @@ def test_a_program_that_runs_is_mended_all_the_same(work: Work, store: ObjectSto
     work.commit()
     prog = entry(work, "app/prog")
     path = store.ensure(prog)
-    path.chmod(0o755)
+    path.chmod(0o700)
     with subprocess.Popen([str(path), "600"]) as running:
         try:
             assert store.verify([prog]) == (prog,)
@@ -288,6 +281,7 @@ def test_restoring_never_writes_through_a_link_or_to_a_second_name(
     outside.mkdir()
     for name in ("precious", "a.conf"):
         (outside / name).write_text("precious")
+        (outside / name).chmod(0o600)
     conf = entry(work, "app/conf")
     path = store.ensure(conf)
     writable(path)
@@ -299,7 +293,7 @@ def test_restoring_never_writes_through_a_link_or_to_a_second_name(
         "precious": "precious",
         "a.conf": "precious",
     }
-    assert (outside / "precious").stat().st_mode & 0o777 != 0o444
+    assert (outside / "precious").stat().st_mode & 0o777 == 0o600
 
 
 def test_an_unchanged_copy_is_not_read_again(work: Work, store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,7 +313,7 @@ def test_a_copy_that_changed_just_now_is_read_again(work: Work, store: ObjectSto
         before = path.stat()
         with writable(path).open("r+") as content:
             content.write("W")
-        path.chmod(0o444)
+        path.chmod(0o644)
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         assert store.verify([file]) == (file,)
         store.restore(file)

@@ -230,14 +230,14 @@ def test_a_checkout_holds_every_file_byte_for_byte(work: Work, tmp_path: Path) -
     destination = tmp_path / "checkouts" / revision(work).tree
     tree_of(work).export(revision(work).tree, destination)
     assert contents(destination) == {
-        ".gitattributes": ("0o444", (work.folder / ".gitattributes").read_text()),
-        "text": ("0o444", "one\ntwo\n"),
-        "lfs.bin": ("0o444", "version https://git-lfs.github.com/spec/v1\n"),
-        "secret": ("0o444", "x"),
-        "id": ("0o444", "$Id$ $Format:%H$"),
-        "bytes": ("0o444", bytes(range(256)).decode("latin-1")),
-        "run": ("0o555", "#!/bin/sh\n"),
-        "empty": ("0o444", ""),
+        ".gitattributes": ("0o644", (work.folder / ".gitattributes").read_text()),
+        "text": ("0o644", "one\ntwo\n"),
+        "lfs.bin": ("0o644", "version https://git-lfs.github.com/spec/v1\n"),
+        "secret": ("0o644", "x"),
+        "id": ("0o644", "$Id$ $Format:%H$"),
+        "bytes": ("0o644", bytes(range(256)).decode("latin-1")),
+        "run": ("0o755", "#!/bin/sh\n"),
+        "empty": ("0o644", ""),
         "app": ("folder", ""),
         "app/link": ("link", "../text"),
     }
