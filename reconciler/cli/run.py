@@ -61,8 +61,9 @@ def _serve(parts: Parts) -> int:
         crashed.set()
         leave("a thread crashed")
 
-    log.info("daemon_started", version=version("reconciler"), root=str(parts.layout.root), pid=os.getpid())
     with _crashes_told(leave_after_crash), leaving_on_signals(leave), _watching(parts, daemon):
+        # Said when it is so: whoever waits for this line may send a signal at once.
+        log.info("daemon_started", version=version("reconciler"), root=str(parts.layout.root), pid=os.getpid())
         daemon.run()
     log.info("daemon_left", why=daemon.leaving_because)
     return FAILED if crashed.is_set() else 0
