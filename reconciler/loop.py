@@ -35,9 +35,10 @@ class StackLoop:
         if self._books.is_suspended(work):
             return self._books.suspended(work)
         rendered = self._render(work)
-        goal = choose_goal(self._books.candidates(work, rendered))
+        candidates = self._books.candidates(work, rendered)
+        goal = choose_goal(candidates)
         if goal is None:
-            return self._books.nothing_to_go_to(work)
+            return self._books.nothing_to_go_to(work, candidates)
         observed = self._observe(work, goal.release, snapshot)
         try:
             found = self.plan(work, goal.release, observed)
@@ -90,7 +91,7 @@ class StackLoop:
         release, taken = self._books.attempt(work, goal.release), 0
         pass_id = self._books.begin(work, release, PassGoal.APPLY)
         try:
-            release, found, taken = self._bring_images(work, release, found, pass_id)
+            release, found, taken = self._bring_images(work, release, found, pass_id, observed.unfinished)
             self._walk(work, release, found, pass_id, first=taken + 1)
         except StepFailedError as failure:
             if failure.engine_is_gone:
@@ -109,7 +110,9 @@ class StackLoop:
         rest = self.plan(work, goal.release, observed)
         return self._books.untidy(work, goal, pass_id, rest, failure)
 
-    def _bring_images(self, work: Work, release: Release, found: Plan, pass_id: int) -> tuple[Release, Plan, int]:
+    def _bring_images(
+        self, work: Work, release: Release, found: Plan, pass_id: int, unfinished: bool
+    ) -> tuple[Release, Plan, int]:
         """Every image is here, known and pinned before anything stops; then the plan is made with what is known."""
         steps = tuple(step for step in found.steps if _is_about_images(step))
         if needs_images(found):
@@ -117,7 +120,8 @@ class StackLoop:
         else:
             steps = ()
         release = self._books.pin(work, release, self._observe(work, release))
-        return release, self.plan(work, release, self._observe(work, release)), len(steps)
+        now = replace(self._observe(work, release), unfinished=unfinished)  # this very pass is open
+        return release, self.plan(work, release, now), len(steps)
 
     def _undo(self, work: Work, failed_pass: int, at_first: Observed) -> StackRecord:
         """Back to the last good release: the same planner, from wherever the failed step left things."""

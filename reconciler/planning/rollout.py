@@ -105,7 +105,7 @@ def _begin(walk: _Rollout, turnover: Turnover) -> None:
     starts = _starts(turnover)
     stops = walk.still_running(turnover.stale)
     if not starts:
-        if turnover.kept and (turnover.stale or turnover.unproven):
+        if turnover.unproven or (turnover.stale and turnover.kept):
             walk.unproven[turnover.spec.name] = None
         return
     while len(stops) > 1 and len(starts) > 1:

@@ -18,8 +18,8 @@ _GONE = (State.DEAD, State.REMOVING)
 @dataclass(frozen=True, slots=True)
 class Turnover:
     """``kept``: containers that are what the release wants, at most ``scale``. ``stale``: those that go. ``new``: how
-    many are made. ``chosen``: how they are replaced, None where nothing is. ``is_news``: what the release wants of it is
-    not what the last proven one wanted.
+    many are made. ``chosen``: how they are replaced, None where nothing is. ``unproven``: a pass that was cut short may have
+    started what is kept, so that without a proof the release would count as applied.
     """
 
     spec: ServiceSpec
@@ -28,17 +28,12 @@ class Turnover:
     new: int
     cause: Cause
     chosen: Chosen | None = None
-    is_news: bool = False
+    unproven: bool = False
 
     @property
     def serves(self) -> bool:
         """Every kept container is healthy; of a job: has ended well."""
         return all(_serves(container, self.spec.job) for container in self.kept)
-
-    @property
-    def unproven(self) -> bool:
-        """It was started by a pass that was cut short: without proof the release would count as applied."""
-        return self.is_news and not self.serves
 
     @property
     def idle(self) -> tuple[Container, ...]:
@@ -85,13 +80,14 @@ def _turnover(spec: ServiceSpec, situation: Situation) -> Turnover:
     new = spec.scale - len(kept)
     cause = _cause(spec, kept, stale, situation)
     chosen = choose(spec, stale, situation.rollout.of(spec.name).strategy) if stale and spec.scale else None
-    found = Turnover(spec, kept, stale, new, cause, chosen, is_news=_is_news(spec, situation))
-    if cause.kind is CauseKind.UNFINISHED and not cause.text and found.unproven:
-        return replace(found, cause=Cause(CauseKind.UNFINISHED, "it was started and is not proven yet"))
-    return found
+    unproven = bool(kept) and situation.observed.unfinished and _is_news(spec, situation)
+    if unproven and not cause.text:
+        cause = Cause(CauseKind.UNFINISHED, "it was started and is not proven yet")
+    return Turnover(spec, kept, stale, new, cause, chosen, unproven)
 
 
 def _is_news(spec: ServiceSpec, situation: Situation) -> bool:
+    """Whether what the release wants of it is not what the last proven one wanted."""
     before = situation.previous
     known = before.service(spec.name) if before else None
     if before is None or known is None or known.digest != spec.digest:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from textwrap import dedent
 
+import pytest
+
 from reconciler.model.observed import Probe
 from reconciler.model.plan import PullImage
 from tests.builders import (
@@ -140,30 +142,35 @@ def test_a_new_service_waits_for_a_job_that_still_runs() -> None:
     ]
 
 
-def test_a_release_is_not_proven_before_what_is_new_in_it_is_healthy() -> None:
-    """The pass that started it was cut short: without this wait the release would count as applied."""
-    from reconciler.model.observed import Probe
-
+@pytest.mark.parametrize("probe", [Probe.STARTING, Probe.HEALTHY], ids=["starting", "healthy, not soaked"])
+def test_what_a_cut_short_pass_started_is_proven_before_the_release_counts(probe: Probe) -> None:
     before = release({"db": healthy()})
     wanted = release({"db": healthy(), "web": healthy()})
-    there = (made(wanted, "db"), made(wanted, "web", probe=Probe.STARTING))
-    found = decide(wanted, seen(*there, of=wanted), previous=before)
+    there = (made(wanted, "db"), made(wanted, "web", probe=probe))
+    found = decide(wanted, seen(*there, of=wanted, unfinished=True), previous=before)
     assert steps(found) == ["wait until web is healthy (within 2m), and for 5s more"]
     assert story(found).splitlines()[0] == "web  finish because it was started and is not proven yet"
 
 
+def test_what_runs_already_is_taken_for_right_where_no_pass_was_cut_short() -> None:
+    """The memory of what was proven was lost: that is no reason to call ill what is ill for other reasons a failed release."""
+    wanted = release({"db": healthy(), "web": healthy()})
+    there = (made(wanted, "db", probe=Probe.UNHEALTHY), made(wanted, "web"))
+    assert decide(wanted, seen(*there, of=wanted)).empty
+
+
 def test_a_job_that_was_cut_off_from_its_pass_is_waited_for_before_the_release_counts() -> None:
-    wanted = release({"job": {}}, declared=manifest(jobs={"job": True}))
-    assert steps(decide(wanted, seen(made(wanted, "job"), of=wanted), declared=manifest(jobs={"job": True}))) == [
-        "wait until job has ended with exit status 0 (within 2m)"
-    ]
+    declared = manifest(jobs={"job": True})
+    wanted = release({"job": {}}, declared=declared)
+    found = decide(wanted, seen(made(wanted, "job"), of=wanted, unfinished=True), declared=declared)
+    assert steps(found) == ["wait until job has ended with exit status 0 (within 2m)"]
 
 
 def test_what_is_ill_and_not_changed_does_not_keep_a_release_from_being_proven() -> None:
     """Else no commit could mend one service while another one is ill."""
     before, wanted = release({"db": healthy(), "web": {}}), release({"db": healthy(), "web": {"user": "1"}})
     there = (made(before, "db", probe=Probe.UNHEALTHY), made(before, "web"))
-    told = steps(decide(wanted, seen(*there, of=wanted), previous=before))
+    told = steps(decide(wanted, seen(*there, of=wanted, unfinished=True), previous=before))
     assert not any("db" in step for step in told)
 
 

@@ -370,15 +370,6 @@ def test_hooks_are_handed_over_as_commands_with_their_dollars_unescaped() -> Non
     assert found.pre_stop == (LifecycleHook(("true",)),)
 
 
-def test_a_model_without_a_service_is_refused_since_all_that_ran_would_go() -> None:
-    with pytest.raises(InvalidInputError) as refused:
-        release({})
-    (problem,) = refused.value.problems
-    assert (problem.file, problem.key) == ("shop/compose.yaml", "services")
-    assert "what ran runs on" in problem.message
-    assert "docker compose -p shop down" in problem.message
-
-
 def test_a_rollout_for_a_service_that_is_not_there_is_refused_with_the_nearest_name() -> None:
     declared = manifest(strategies={"sever": Strategy.STOP_FIRST})
     with pytest.raises(InvalidInputError) as refused:
