@@ -23,9 +23,12 @@ class Chosen:
     reason: str
 
 
-def choose(spec: ServiceSpec, outgoing: tuple[Container, ...], asked: Strategy | None) -> Chosen:
-    """The strategy for replacing ``outgoing`` with containers of ``spec``. ``asked`` is what ``stack.yaml`` wants."""
-    forced = _must_recreate(spec, outgoing)
+def choose(
+    spec: ServiceSpec, outgoing: tuple[Container, ...], asked: Strategy | None, linked_by: tuple[str, ...] = ()
+) -> Chosen:
+    """The strategy for replacing ``outgoing`` with containers of ``spec``. ``asked`` is what ``stack.yaml`` wants;
+    ``linked_by`` the services with ``links`` to it."""
+    forced = _must_recreate(spec, outgoing, linked_by)
     if forced:
         return Chosen(Strategy.RECREATE, forced)
     if asked is Strategy.RECREATE or asked is Strategy.STOP_FIRST:
@@ -75,12 +78,19 @@ def joined_services(definition: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _must_recreate(spec: ServiceSpec, outgoing: tuple[Container, ...]) -> str:
+def linked_services(definition: Mapping[str, Any]) -> tuple[str, ...]:
+    """Services whose containers it knows by a name of its own."""
+    return tuple(str(link).partition(":")[0] for link in definition.get("links") or ())
+
+
+def _must_recreate(spec: ServiceSpec, outgoing: tuple[Container, ...], linked_by: tuple[str, ...]) -> str:
     joined = joined_services(spec.definition)
     if joined:
         return f"it lives in the namespaces or volumes of {', '.join(joined)}"
     if any(container.has_anonymous_volumes for container in outgoing):
         return "its anonymous volumes must carry over to the new container"
+    if linked_by:
+        return f"its new container must have the old one's name, which the links of {', '.join(linked_by)} lead to"
     return ""
 
 

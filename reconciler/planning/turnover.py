@@ -10,7 +10,7 @@ from reconciler.model.observed import Container, Observed, Probe, State
 from reconciler.model.plan import Cause, CauseKind
 from reconciler.planning.changes import changes
 from reconciler.planning.secrets import Mask
-from reconciler.planning.strategy import Chosen, choose, joined_services
+from reconciler.planning.strategy import Chosen, choose, joined_services, linked_services
 
 _GONE = (State.DEAD, State.REMOVING)
 
@@ -79,11 +79,16 @@ def _turnover(spec: ServiceSpec, situation: Situation) -> Turnover:
     stale = tuple(container for container in existing if container not in kept)
     new = spec.scale - len(kept)
     cause = _cause(spec, kept, stale, situation)
-    chosen = choose(spec, stale, situation.rollout.of(spec.name).strategy) if stale and spec.scale else None
+    chosen = _chosen(spec, stale, situation) if stale and spec.scale else None
     unproven = bool(kept) and situation.observed.unfinished and _is_news(spec, situation)
     if unproven and not cause.text:
         cause = Cause(CauseKind.UNFINISHED, "it was started and is not proven yet")
     return Turnover(spec, kept, stale, new, cause, chosen, unproven)
+
+
+def _chosen(spec: ServiceSpec, stale: tuple[Container, ...], situation: Situation) -> Chosen:
+    linked_by = (other.name for other in situation.release.services if spec.name in linked_services(other.definition))
+    return choose(spec, stale, situation.rollout.of(spec.name).strategy, tuple(linked_by))
 
 
 def _is_news(spec: ServiceSpec, situation: Situation) -> bool:

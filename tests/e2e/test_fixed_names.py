@@ -1,4 +1,4 @@
-"""A service with a ``container_name`` is found by it, whichever of its containers holds the name just now."""
+"""A service is found by the names that its Compose file gives it, whichever of its containers serves just now."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pytest
 from tests.e2e.world import World
 
 pytestmark = pytest.mark.engine
+
+COMMON = {"image": "rig/busybox:1", "command": ["sleep", "3600"], "stop_grace_period": "0s"}
 
 
 def test_a_service_is_found_by_its_fixed_name_while_it_is_replaced(world: World) -> None:
@@ -22,12 +24,22 @@ def test_a_service_is_found_by_its_fixed_name_while_it_is_replaced(world: World)
     assert world.container("shop", "db")["Config"]["Env"][0] == "VERSION=2"
 
 
+def test_a_link_leads_to_the_container_that_replaced_the_one_it_was_made_for(world: World) -> None:
+    for version in ("1", "2"):
+        services = {
+            "db": {**COMMON, "environment": {"VERSION": version}},
+            "app": {**COMMON, "links": ["db:the-database"]},
+        }
+        world.commit(world.compose("shop", {"services": services}))
+        assert world.once().returncode == 0
+        assert "Address" in world.execute(world.container("shop", "app")["Id"], "nslookup", "the-database")
+
+
 def deploy(world: World, name: str, version: str) -> CompletedProcess[str]:
-    common = {"image": "rig/busybox:1", "command": ["sleep", "3600"], "environment": {"VERSION": version}}
     look = {"test": ["CMD", "nslookup", name], "interval": "200ms", "retries": 3, "timeout": "2s"}
     services = {
-        "db": {**common, "container_name": name, "stop_grace_period": "0s"},
-        "app": {**common, "depends_on": ["db"], "healthcheck": look, "stop_grace_period": "0s"},
+        "db": {**COMMON, "container_name": name, "environment": {"VERSION": version}},
+        "app": {**COMMON, "environment": {"VERSION": version}, "depends_on": ["db"], "healthcheck": look},
     }
     world.commit(world.compose("shop", {"services": services}))
     return world.once()

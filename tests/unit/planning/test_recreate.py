@@ -130,3 +130,13 @@ def test_a_recreate_that_was_cut_short_goes_on_from_where_it_is() -> None:
         "remove shop-web-1, its volumes stay",
         "rename abc123_shop-web-1 to shop-web-1",
     ]
+
+
+def test_what_others_link_to_is_recreated_under_its_name() -> None:
+    """The engine resolves a link by the name that the linked container had when the linking one was made."""
+    services: dict[str, Any] = {"db": {"image": "db:1"}, "app": {"links": ["db:database"]}}
+    before, wanted = release(services), release({**services, "db": {"image": "db:2"}})
+    there = (made(before, "db"), made(before, "app"))
+    found = decide(wanted, seen(*there, of=[wanted, before]), previous=before)
+    assert steps(found)[0] == "let Compose recreate db"
+    assert "its new container must have the old one's name, which the links of app lead to" in story(found)
