@@ -23,9 +23,9 @@ from reconciler.model.source import Revision
 from reconciler.planning.health import stack_health
 from reconciler.planning.patience import Patience
 from reconciler.planning.secrets import Mask
-from reconciler.planning.status import settled
+from reconciler.planning.status import settled, still_told
 from reconciler.planning.story import describe
-from reconciler.planning.target import Candidates, Goal
+from reconciler.planning.target import Candidates, Goal, why_not
 from reconciler.ports import Clock, Journal, Progress
 
 
@@ -204,7 +204,7 @@ class Books:
         self._memory.told_drift.pop(work.name, None)
         record = settled(self.record(work), goal, observed, _commit(work))
         if goal.blocked:
-            record = replace(record, ready=self._blocked(work, goal, record))
+            record = self._unlike_git(work, goal, record)
         elif goal.release.number is not None:
             self._shelf.seen_at(goal.release, _commit(work))
             self._memory.applying.pop(work.name, None)
@@ -287,7 +287,7 @@ class Books:
             self._tell(work, "info", "DriftMended", _causes(found))
         record = settled(self.record(work), goal, observed, "" if goal.blocked else _commit(work))
         if goal.blocked:
-            record = replace(record, ready=self._blocked(work, goal, record))
+            record = self._unlike_git(work, goal, record)
         return self._say(work, record)
 
     def repair_failed(
@@ -318,13 +318,12 @@ class Books:
     def suspended(self, work: Work) -> StackRecord:
         return self._save(replace(self.record(work), health=Health.SUSPENDED))
 
-    def nothing_to_go_to(self, work: Work) -> StackRecord:
+    def nothing_to_go_to(self, work: Work, found: Candidates) -> StackRecord:
         """No release was ever proven, and what Git says cannot be tried now."""
-        record = self.record(work)
-        if work.waits_for:
-            message = f"waits for {work.waits_for}, which it depends on"
-            record = replace(record, ready=Ready(Truth.FALSE, "DependencyNotReady", message))
-        return self._say(work, replace(record, sync=Sync.OUT_OF_SYNC, health=Health.MISSING))
+        record, why = self.record(work), why_not(found)
+        sync = Sync.UNKNOWN if found.rendered is None and not work.gone else Sync.OUT_OF_SYNC
+        ready = record.ready if found.rendered is None else self._why(work, record.ready, why)
+        return self._say(work, replace(record, sync=sync, health=Health.MISSING, ready=ready))
 
     def refused(self, work: Work, error: ReconcilerError) -> StackRecord:
         ready = Ready(Truth.FALSE, error.reason, work.mask.clean(str(error)))
@@ -342,6 +341,10 @@ class Books:
 
     # Saying
 
+    def _unlike_git(self, work: Work, goal: Goal, record: StackRecord) -> StackRecord:
+        sync = Sync.OUT_OF_SYNC if work.gone else record.sync
+        return replace(record, sync=sync, ready=self._blocked(work, goal, record))
+
     def _blocked(self, work: Work, goal: Goal, record: StackRecord) -> Ready:
         """What ran goes on; Ready keeps saying why it is not what Git says."""
         if work.gone:
@@ -352,13 +355,19 @@ class Books:
         if work.revision is None:
             message = f"Git has not been read yet; release {goal.release.number} runs on"
             return Ready(Truth.FALSE, "FetchFailed", message)
-        if work.problems or record.ready.reason in ("InvalidConfiguration", "BuildFailed"):
-            return record.ready
+        if goal.is_what_git_says_unknown:
+            return record.ready  # this very pass said why
+        return self._why(work, record.ready, goal.blocked)
+
+    def _why(self, work: Work, before: Ready, why: str) -> Ready:
+        """``before``: what an earlier pass said. It may have been about something that Git says no more."""
+        if still_told(before, why):
+            return before
         if work.waits_for:
-            return Ready(Truth.FALSE, "DependencyNotReady", goal.blocked)
-        if record.ready.status is Truth.FALSE and record.ready.message:
-            return record.ready
-        return Ready(Truth.FALSE, "Quarantined", goal.blocked)
+            return Ready(Truth.FALSE, "DependencyNotReady", why)
+        if " is quarantined: " in why:
+            return Ready(Truth.FALSE, "Quarantined", why)
+        return Ready(Truth.FALSE, "Retrying", f"{why}. It is tried again by itself")
 
     def _say(self, work: Work, record: StackRecord) -> StackRecord:
         """Save, and tell people when Ready turned."""

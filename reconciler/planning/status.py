@@ -15,7 +15,8 @@ def settled(record: StackRecord, goal: Goal, observed: Observed, revision: str) 
     """Nothing is left to do for ``goal``. ``revision``: what Git says, "" if unknown."""
     health = stack_health(goal.release, observed)
     if goal.blocked:
-        return replace(record, sync=Sync.OUT_OF_SYNC, health=health)
+        sync = Sync.UNKNOWN if goal.is_what_git_says_unknown else Sync.OUT_OF_SYNC
+        return replace(record, sync=sync, health=health)
     return replace(
         record,
         sync=Sync.SYNCED,
@@ -26,6 +27,12 @@ def settled(record: StackRecord, goal: Goal, observed: Observed, revision: str) 
         attempted_release=goal.release.number,
         applied_release=goal.release.number,
     )
+
+
+def still_told(ready: Ready, why: str) -> bool:
+    """Whether ``ready``, of an earlier pass, is about ``why``: it then says more of it, such as what serves now."""
+    core = why.partition(" is quarantined: ")[2] or why
+    return ready.status is Truth.FALSE and core in ready.message
 
 
 def ready_of(release: Release, observed: Observed) -> Ready:

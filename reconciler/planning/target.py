@@ -9,6 +9,9 @@ from reconciler.model.desired import Release
 from reconciler.model.record import PassGoal
 
 
+UNRENDERED = "what Git says cannot be rendered"
+
+
 @dataclass(frozen=True, slots=True)
 class Goal:
     """``blocked``: why ``release`` is not what Git says, "" where it is."""
@@ -16,6 +19,10 @@ class Goal:
     kind: PassGoal
     release: Release
     blocked: str = ""
+
+    @property
+    def is_what_git_says_unknown(self) -> bool:
+        return self.blocked == UNRENDERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,7 @@ def choose_goal(found: Candidates) -> Goal | None:
     """None where there is nothing to go to: no release was ever proven, and what Git says cannot be tried now."""
     rendered, applied = found.rendered, found.applied
     if rendered is None:
-        return _keep(applied, "what Git says cannot be rendered")
+        return _keep(applied, UNRENDERED)
     if rendered.digest in found.quarantined:
         if found.wanted is not None and found.wanted.digest not in found.quarantined:
             return _go_back(found.wanted, applied, found.quarantined[rendered.digest])
@@ -46,6 +53,13 @@ def choose_goal(found: Candidates) -> Goal | None:
     if found.waiting:
         return _keep(applied, found.waiting)
     return Goal(PassGoal.APPLY, rendered)
+
+
+def why_not(found: Candidates) -> str:
+    """Why what Git says is not gone to now, "" where it is."""
+    if found.rendered is None:
+        return UNRENDERED
+    return found.quarantined.get(found.rendered.digest, found.waiting)
 
 
 def _go_back(wanted: Release, applied: Release | None, why: str) -> Goal:

@@ -387,6 +387,27 @@ def test_what_runs_is_kept_while_git_says_nothing_usable(world: World) -> None:
     assert world.record.ready.reason == "InvalidConfiguration"
 
 
+def test_what_is_said_is_about_what_git_says_now(world: World) -> None:
+    """A file that was broken after a release had failed, and was mended, went on being complained of."""
+    applied(world, {"web": web()})
+    for bad in ({"web": web(SICK)}, None, {"web": web(SICK)}):
+        world.commit(bad)
+        record = world.settle()
+    assert (record.ready.status, record.ready.reason, record.sync) == (Truth.FALSE, "Quarantined", Sync.OUT_OF_SYNC)
+    assert "release 2 is quarantined" in record.ready.message
+    assert "is unhealthy" in record.ready.message
+
+
+def test_what_is_said_of_a_stack_that_never_ran_is_about_what_git_says_now(world: World) -> None:
+    for bad in ({"web": web(SICK)}, None):
+        world.commit(bad)
+        record = world.settle()
+    assert (record.ready.reason, record.sync, record.health) == ("InvalidConfiguration", Sync.UNKNOWN, Health.MISSING)
+    world.commit({"web": web(SICK)})
+    record = world.settle()
+    assert (record.ready.reason, record.sync) == ("Quarantined", Sync.OUT_OF_SYNC)
+
+
 def test_mending_the_file_mends_the_stack(world: World) -> None:
     applied(world, {"web": web()})
     world.commit(None)

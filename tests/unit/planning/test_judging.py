@@ -8,12 +8,12 @@ import pytest
 
 from reconciler.model.desired import nothing_of
 from reconciler.model.observed import Probe, State
-from reconciler.model.record import Health, PassGoal, StackRecord, Sync, Truth
+from reconciler.model.record import Health, PassGoal, Ready, StackRecord, Sync, Truth
 from reconciler.planning.health import container_health, service_health, stack_health
 from reconciler.planning.order import levels
 from reconciler.planning.patience import FORGOTTEN_AFTER_S, MOST_ATTEMPTS, Patience
-from reconciler.planning.status import settled
-from reconciler.planning.target import Candidates, Goal, choose_goal
+from reconciler.planning.status import settled, still_told
+from reconciler.planning.target import UNRENDERED, Candidates, Goal, choose_goal, why_not
 from tests.builders import healthy, made, release, seen, spec_of, stopped
 
 # Health
@@ -130,6 +130,15 @@ def test_something_new_from_git_ends_a_rollback_by_hand() -> None:
     assert choose_goal(found) == Goal(PassGoal.APPLY, newest)
 
 
+def test_why_what_git_says_is_not_gone_to_is_known() -> None:
+    assert why_not(replace(NOTHING, applied=OLD)) == UNRENDERED
+    assert (
+        why_not(replace(NOTHING, rendered=NEW, quarantined={NEW.digest: "it failed"}, waiting="later")) == "it failed"
+    )
+    assert why_not(replace(NOTHING, rendered=NEW, waiting="a port is taken")) == "a port is taken"
+    assert why_not(replace(NOTHING, rendered=NEW)) == ""
+
+
 def test_with_nothing_to_go_to_nothing_is_done() -> None:
     assert choose_goal(NOTHING) is None
 
@@ -156,6 +165,24 @@ def test_a_settled_stack_that_is_not_what_git_says_is_out_of_sync() -> None:
     )
     assert record.sync is Sync.OUT_OF_SYNC
     assert record.applied_revision == ""
+
+
+def test_whether_a_stack_is_what_git_says_is_unknown_where_that_cannot_be_rendered() -> None:
+    blocked = Goal(PassGoal.REPAIR, OLD, UNRENDERED)
+    assert settled(StackRecord("shop"), blocked, seen(made(OLD, "web"), of=OLD), "c9").sync is Sync.UNKNOWN
+
+
+def test_what_an_attempt_said_is_told_for_as_long_as_it_is_what_is_in_the_way() -> None:
+    said = Ready(
+        Truth.FALSE, "HealthCheckFailed", "release 2 failed at step 3: web is ill\nRelease 1 serves as before."
+    )
+    assert still_told(said, "release 2 is quarantined: step 3: web is ill")
+    assert still_told(said, "release 2 failed at step 3: web is ill")
+    assert not still_told(said, "release 3 is quarantined: step 3: db is ill")
+    assert not still_told(
+        Ready(Truth.FALSE, "InvalidConfiguration", "broken YAML"), "release 2 is quarantined: it is ill"
+    )
+    assert not still_told(replace(said, status=Truth.TRUE), "release 2 is quarantined: step 3: web is ill")
 
 
 # How soon again
