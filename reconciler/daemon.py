@@ -172,6 +172,8 @@ class Daemon:
     def _pass(self, work: Work, snapshot: Snapshot | None, looked_at: float) -> None:
         began = self._clock.monotonic()
         wait: float | None = _AFTER_TROUBLE_S
+        if self._leaving.is_set():
+            return
         try:
             self._take_turn(work, None if began - looked_at > _SNAPSHOT_LASTS_S else snapshot)
             wait = self._host.due_in_s(work.name, began)

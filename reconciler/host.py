@@ -16,7 +16,7 @@ from reconciler.model.desired import Release
 from reconciler.model.errors import EngineUnavailableError, StalledError
 from reconciler.model.manifest import HostSettings, Manifest
 from reconciler.model.plan import Plan
-from reconciler.model.record import Ready, StackRecord, Truth
+from reconciler.model.record import Health, Ready, StackRecord, Sync, Truth
 from reconciler.model.source import Revision
 from reconciler.planning.stack_order import order
 from reconciler.ports import Clock, Journal, Progress, Source
@@ -72,14 +72,15 @@ class Host:
 
     def _work(self, manifest: Manifest, revision: Revision | None) -> Work:
         desire = self._made.desire
+        mask = desire.mask(manifest.name)
         return Work(
             name=manifest.name,
             manifest=manifest,
             revision=revision,
             asked_by=f"commit by {revision.author}" if revision else "",
-            mask=desire.mask(manifest.name),
+            mask=mask,
             environment=desire.process_environment(manifest.name),
-            progress=self._progress,
+            progress=lambda text: self._progress(mask.clean(text)),
             stop=self._stop,
         )
 
@@ -111,7 +112,8 @@ class Host:
 
     def _engine_is_away(self, work: Work, error: EngineUnavailableError) -> StackRecord:
         record = self._made.journal.stack(work.name) or StackRecord(work.name)
-        record = replace(record, ready=Ready(Truth.UNKNOWN, error.reason, str(error)))
+        ready = Ready(Truth.UNKNOWN, error.reason, str(error))
+        record = replace(record, sync=Sync.UNKNOWN, health=Health.UNKNOWN, ready=ready)
         self._made.journal.save_stack(record)
         return record
 

@@ -82,7 +82,8 @@ class Desk:
     def _take(self, request: Request) -> None:
         refused = self._do(request)
         log.info("request", kind=request.kind.value, stack=request.stack, who=request.who, refused=refused)
-        if refused or not request.stack:
+        if refused or not request.stack or request.kind is not RequestKind.RECONCILE:
+            # Done as far as it goes: handled again after a crash, a rollback would go back twice.
             self._journal.answer(request.id, refused or "ok", self._clock.now())
         else:
             self._waiting.setdefault(request.stack, []).append(request.id)
@@ -134,8 +135,10 @@ class Desk:
         if releases[target].outcome is not Outcome.APPLIED:
             return f"release {target} was never proven; see: reconciler history {record.name}"
         why = f"rolled back to release {target} by {request.who}" + (f": {request.reason}" if request.reason else "")
-        for number in {current, record.attempted_release} - {None, target}:
-            self._journal.quarantine(record.name, int(str(number)), why)
+        left = (releases[number] for number in (current, record.attempted_release) if number in releases)
+        for release in left:
+            if release.number != target and not release.quarantined:
+                self._journal.quarantine(record.name, release.number, why)
         self._journal.quarantine(record.name, target, "")
         self._journal.save_stack(replace(record, wanted_release=target))
         self._told(record, "RollbackAsked", why, request)

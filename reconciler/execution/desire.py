@@ -110,7 +110,10 @@ class Desire:
         folder = checkout / manifest.folder
         env_files = self._env_files(manifest, folder)
         environment = self.environment(manifest.name)
-        model = reading.compose.render(manifest.name, folder, manifest.compose_files, env_files, environment)
+        try:
+            model = reading.compose.render(manifest.name, folder, manifest.compose_files, env_files, environment)
+        except InvalidInputError as error:
+            raise _in_repository(error, manifest, folder) from error
         place = Place(
             root=str(self._layout.root),
             root_id=self._root_id,
@@ -174,3 +177,15 @@ class Desire:
             elif path.endswith(_READ_BY_COMPOSE) and b".." in self._reading.tree.read(entry.object_id):
                 return True
         return False
+
+
+def _in_repository(error: InvalidInputError, manifest: Manifest, folder: Path) -> InvalidInputError:
+    """Compose names files as they are below the stack's folder; people know them as they are in the repository."""
+    return InvalidInputError(
+        tuple(
+            replace(problem, file=posixpath.join(manifest.folder, problem.file))
+            if problem.file and (folder / problem.file).exists()
+            else problem
+            for problem in error.problems
+        )
+    )
