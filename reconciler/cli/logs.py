@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
@@ -34,6 +35,14 @@ def configure(level: int) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Unfailing(sys.stderr))),
         cache_logger_on_first_use=True,
     )
+    warnings.showwarning = _log_warning
+
+
+def _log_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    """A library's warning must not be a line that no program can parse between ours."""
+    import structlog
+
+    structlog.get_logger().debug("warning", category=category.__name__, warning=str(message))
 
 
 class _Unfailing:
