@@ -18,8 +18,8 @@ from reconciler.model.observed import Observed
 from reconciler.model.plan import BuildImage, Plan, PullImage, Step, TagImage
 from reconciler.model.record import PassGoal, StackRecord
 from reconciler.planning.planner import needs_images, plan
-from reconciler.planning.target import Goal, choose_goal
-from reconciler.planning.undo import without_what_came
+from reconciler.planning.target import Candidates, Goal, choose_goal
+from reconciler.planning.undo import stood_before, without_what_came
 
 
 class StackLoop:
@@ -38,7 +38,7 @@ class StackLoop:
         candidates = self._books.candidates(work, rendered)
         goal = choose_goal(candidates)
         if goal is None:
-            return self._books.nothing_to_go_to(work, candidates)
+            return self._take_away_what_was_left(work, candidates)
         observed = self._observe(work, goal.release, snapshot)
         try:
             found = self.plan(work, goal.release, observed)
@@ -129,15 +129,35 @@ class StackLoop:
         before = self._books.applied(work)
         if before is None:
             before = nothing_of(work.name)
-            found = without_what_came(at_first, self._observe(work, before), calm.manifest)
+            found = without_what_came(self._at_first(work, at_first), self._observe(work, before), calm.manifest)
         else:
             found = self.plan(calm, before, self._observe(work, before))
         pass_id = self._books.begin_undo(work, before, failed_pass)
         try:
             self._walk(calm, before, found, pass_id)
         except StepFailedError as failure:
-            return self._books.undo_failed(work, pass_id, failure)
+            return self._books.undo_failed(work, pass_id, found, failure)
         return self._books.undone(work, pass_id, self._observe(work, before))
+
+    def _take_away_what_was_left(self, work: Work, candidates: Candidates) -> StackRecord:
+        """No release was ever proven. Where taking a failed one away was cut short, it goes on."""
+        nothing = nothing_of(work.name)
+        observed = self._observe(work, nothing)
+        found = without_what_came(self._at_first(work, observed), observed, work.manifest)
+        if found.empty or self._books.must_wait(work, found):
+            return self._books.nothing_to_go_to(work, candidates, is_finished=found.empty)
+        pass_id = self._books.begin(work, nothing, PassGoal.UNDO)
+        try:
+            self._walk(work, nothing, found, pass_id)
+        except StepFailedError as failure:
+            return self._books.undo_failed(work, pass_id, found, failure)
+        return self._books.undone(work, pass_id, self._observe(work, nothing))
+
+    def _at_first(self, work: Work, observed: Observed) -> Observed:
+        """What stood before any release was tried."""
+        if not observed.unfinished:
+            return observed
+        return stood_before(observed, self._books.tried(work), self._books.first_pass_at(work))
 
     def _walk(
         self,

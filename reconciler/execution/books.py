@@ -28,6 +28,8 @@ from reconciler.planning.story import describe
 from reconciler.planning.target import Candidates, Goal, why_not
 from reconciler.ports import Clock, Journal, Progress
 
+_ALL_PASSES = 1000  # more than the journal keeps
+
 
 def _never() -> str:
     return ""
@@ -107,19 +109,28 @@ class Books:
         return None if number is None else self._shelf.load(work.name, number)
 
     def unproven(self, work: Work) -> frozenset[str]:
-        """Services that only releases since the last proven one have. Nothing, where that one cannot be read any more:
-        then nobody knows what served."""
-        record, applied = self.record(work), self.applied(work)
-        if applied is None and record.applied_release is not None:
-            return frozenset()
-        tried = [
-            self._shelf.load(work.name, found.number)
-            for found in self._journal.releases(work.name)
-            if found.outcome is not Outcome.APPLIED
-            and (found.number > (record.applied_release or 0) or found.number == record.attempted_release)
-        ]
-        services = {spec.name for release in tried if release is not None for spec in release.services}
+        """Services that only releases since the last proven one have."""
+        applied = self.applied(work)
+        services = {spec.name for release in self.tried(work) for spec in release.services}
         return frozenset(services - {spec.name for spec in (applied.services if applied else ())})
+
+    def tried(self, work: Work) -> tuple[Release, ...]:
+        """Releases since the last proven one, which are not proven. None of them where that one cannot be read any more:
+        then nobody knows what served."""
+        if self.record(work).applied_release is not None and self.applied(work) is None:
+            return ()
+        record = self.record(work)
+        found = (
+            self._shelf.load(work.name, tried.number)
+            for tried in self._journal.releases(work.name)
+            if tried.outcome is not Outcome.APPLIED
+            and (tried.number > (record.applied_release or 0) or tried.number == record.attempted_release)
+        )
+        return tuple(release for release in found if release is not None)
+
+    def first_pass_at(self, work: Work) -> float:
+        """When the first pass over the stack that is still known of began, seconds since the epoch."""
+        return min((found.began_at for found in self._journal.passes(work.name, _ALL_PASSES)), default=0.0)
 
     def candidates(self, work: Work, rendered: Release | None) -> Candidates:
         record = self.record(work)
@@ -272,8 +283,9 @@ class Books:
         ready = replace(record.ready, message=message)
         return self._save(replace(record, sync=Sync.OUT_OF_SYNC, health=health, ready=ready))
 
-    def undo_failed(self, work: Work, pass_id: int, failure: StepFailedError) -> StackRecord:
+    def undo_failed(self, work: Work, pass_id: int, found: Plan, failure: StepFailedError) -> StackRecord:
         self._journal.end_pass(pass_id, "failed", self._clock.now())
+        self._count_repair(work, found)
         record, why = self.record(work), work.mask.clean(str(failure))
         message = f"{record.ready.message}\nGoing back failed, too, at {why}. It is tried again by itself."
         self._tell(work, "error", "UndoFailed", f"going back failed at {why}")
@@ -318,8 +330,10 @@ class Books:
     def suspended(self, work: Work) -> StackRecord:
         return self._save(replace(self.record(work), health=Health.SUSPENDED))
 
-    def nothing_to_go_to(self, work: Work, found: Candidates) -> StackRecord:
+    def nothing_to_go_to(self, work: Work, found: Candidates, is_finished: bool) -> StackRecord:
         """No release was ever proven, and what Git says cannot be tried now."""
+        if is_finished:
+            self._close_unfinished(work)
         record, why = self.record(work), why_not(found)
         sync = Sync.UNKNOWN if found.rendered is None and not work.gone else Sync.OUT_OF_SYNC
         ready = record.ready if found.rendered is None else self._why(work, record.ready, why)
@@ -396,7 +410,9 @@ class Books:
             return
         self._close_open_passes(work)
         now = self._clock.now()
-        self._journal.end_pass(self._journal.begin_pass(work.name, newest[0].release, PassGoal.REPAIR, now), "done", now)
+        self._journal.end_pass(
+            self._journal.begin_pass(work.name, newest[0].release, PassGoal.REPAIR, now), "done", now
+        )
 
     def _close_open_passes(self, work: Work) -> None:
         while left := self._journal.open_pass(work.name):

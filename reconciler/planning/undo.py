@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.model.desired import nothing_of
+from reconciler.model.desired import Release, nothing_of
 from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Cause, CauseKind, Plan, StartContainer, Step
@@ -25,6 +25,16 @@ def without_what_came(before: Observed, now: Observed, manifest: Manifest) -> Pl
     )
     found = plan(nothing_of(now.stack), came, manifest)
     return replace(found, steps=(*found.steps, *_starts(before, now)))
+
+
+def stood_before(now: Observed, tried: tuple[Release, ...], since: float) -> Observed:
+    """What was there at first, told after a kill, when nobody remembers it: all but what is of the releases that were tried
+    and never proven, and was not started before ``since`` (seconds since the epoch), when the first pass began."""
+    definitions = {spec.digest for release in tried for spec in release.services}
+    stood = tuple(
+        found for found in now.containers if found.definition not in definitions or 0.0 < found.started_at < since
+    )
+    return replace(now, containers=stood, networks=now.networks if stood else ())
 
 
 def _starts(before: Observed, now: Observed) -> tuple[Step, ...]:

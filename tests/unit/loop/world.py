@@ -1,6 +1,6 @@
 """One stack on a host in memory, driven by the real loop: books, shelf, observer, executor, and a journal on disk.
 
-Everything that the product calls passes through ``Fate``, which can make the n-th call fail or end the process there.
+Everything that the product does passes through ``Fate``, which can make the n-th deed fail or end the process there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from reconciler.execution.observe import Observer
 from reconciler.execution.shelf import Shelf
 from reconciler.loop import StackLoop
 from reconciler.model.desired import Release
-from reconciler.model.errors import EngineUnavailableError, InvalidInputError, Problem, ReconcilerError, StalledError
+from reconciler.model.errors import EngineUnavailableError, InvalidInputError, Problem, StalledError
 from reconciler.model.manifest import Manifest
 from reconciler.model.plan import Plan
 from reconciler.model.record import StackRecord
@@ -34,44 +34,68 @@ MOST_PASSES = 60  # a loop that needs more does not end
 _LOOK_S = 300.0  # the daemon looks at everything this often, whatever happens
 
 
+LOOKS = frozenset(
+    [
+        "containers",
+        "inspect",
+        "networks",
+        "image",
+        "logs",
+        "stacks",
+        "stack",
+        "releases",
+        "open_pass",
+        "passes",
+        "steps",
+        "baselines",
+        "events",
+        "requests",
+        "request",
+        "version",
+        "load",
+        "model_path",
+        "root_id",
+    ]
+)
+
+
 class Killed(BaseException):
     """The process ends here: ``kill -9``. No handler of the product may see it."""
 
 
 class Fate:
-    """Counts what happens, and at one of it strikes. ``after``: once it has been done, not before."""
+    """Counts the deeds of the ports, and strikes at one of them. Looking is no deed: killed before a look or after the
+    deed that came before it is the same."""
 
     def __init__(self) -> None:
-        self.happened = 0
-        self.names: list[str] = []
-        self._at: int | None = None
-        self._blow: BaseException | None = None
-        self._after = False
+        self.deeds: list[str] = []
+        self._strikes: dict[int, BaseException] = {}
+        self._about: tuple[str, ...] = ()
 
-    def strike(self, at: int, blow: BaseException, *, after: bool = False) -> None:
-        """At the ``at``-th call from now on (from 1)."""
-        self._at, self._blow, self._after = self.happened + at, blow, after
+    def strike(self, at: int, blow: BaseException, about: tuple[str, ...] = ()) -> None:
+        """Before the ``at``-th deed from now on (from 1); of deeds whose names begin with one of ``about``, if given."""
+        self._about = about
+        self._strikes[len(self.counted()) + at] = blow
 
     def spare(self) -> None:
-        self._at = None
+        self._strikes.clear()
+
+    @property
+    def pending(self) -> bool:
+        return bool(self._strikes)
+
+    def counted(self) -> list[str]:
+        return [name for name in self.deeds if name.startswith(self._about)] if self._about else self.deeds
 
     def around(self, name: str, deed: Callable[[], Any]) -> Any:
-        self.happened += 1
-        self.names.append(name)
-        due = self.happened == self._at
-        if due and not self._after:
-            self._fall(name)
-        found = deed()
-        if due and self._after:
-            self._fall(name)
-        return found
-
-    def _fall(self, name: str) -> None:
-        blow, self._at = self._blow, None
-        if isinstance(blow, ReconcilerError) and name.startswith(("journal", "releases")):
-            return  # faults are the engine's; a process can be killed anywhere
-        if blow is not None:
-            raise blow
+        if name.rpartition(".")[2] in LOOKS:
+            return deed()
+        self.deeds.append(name)
+        if not self._about or name.startswith(self._about):
+            blow = self._strikes.pop(len(self.counted()), None)
+            if blow is not None:
+                raise blow
+        return deed()
 
 
 class Fated:
@@ -188,6 +212,7 @@ class World:
         self.objects = PlainObjects()
         self.git = Git()
         self.said: list[str] = []
+        self.since = 0.0  # from when on a law looks
         self.journal = SqliteJournal(folder / "state.db", synchronous="OFF")
         self.start()
 
