@@ -39,7 +39,7 @@ def fault(git: Git) -> str:
     try:
         commits = git.run("for-each-ref", "--format=%(objectname)", TIP, KEPT)
         if commits:
-            git.run("rev-list", "--no-walk", "--verify-objects", "--quiet", "--stdin", stdin=commits)
+            git.run("rev-list", "--no-walk", "--verify-objects", "--quiet", "--stdin", stdin=commits, strict=True)
     except GitFailedError as error:
         return str(error)
     return ""
@@ -108,7 +108,7 @@ def rescue(fresh: Git, old: Path, commit: str) -> bool:
         if not _has(fresh, commit):
             pack = str(fresh.folder / "objects" / "pack" / "pack")
             borrowing.run("pack-objects", "--quiet", "--revs", pack, stdin=f"{commit}\n".encode())
-        fresh.run("rev-list", "--no-walk", "--verify-objects", "--quiet", commit)
+        fresh.run("rev-list", "--no-walk", "--verify-objects", "--quiet", commit, strict=True)
         fresh.run("update-ref", "--no-deref", f"{KEPT}/{commit}", commit)
     except GitFailedError:
         return False

@@ -87,16 +87,19 @@ class Git:
     def on(self, folder: Path) -> Git:
         return replace(self, folder=folder)
 
-    def run(self, *arguments: str, stdin: bytes = b"") -> bytes:
-        """What git wrote. Raises GitFailedError, GitTimeLimitError."""
-        with self.stream(*arguments, stdin=stdin) as output:
+    def run(self, *arguments: str, stdin: bytes = b"", strict: bool = False) -> bytes:
+        """What git wrote. Raises GitFailedError, GitTimeLimitError.
+
+        ``strict``: any error that git tells of counts, for some commands tell of them and end with status 0.
+        """
+        with self.stream(*arguments, stdin=stdin, strict=strict) as output:
             answer = output.read(_MOST_OUTPUT + 1)
             if len(answer) > _MOST_OUTPUT:
                 raise SourceError(f"git {arguments[0]} answers more than {_MOST_OUTPUT} bytes")
             return answer
 
     @contextmanager
-    def stream(self, *arguments: str, stdin: bytes = b"") -> Iterator[IO[bytes]]:
+    def stream(self, *arguments: str, stdin: bytes = b"", strict: bool = False) -> Iterator[IO[bytes]]:
         """git's standard output, to be read inside the ``with``; its failure is raised at the end of it.
 
         A reader that meets the end too early raises EOFError; what made git stop is then raised in its place.
@@ -118,7 +121,7 @@ class Git:
             status = leash.end()
         if leash.expired:
             raise GitTimeLimitError(f"git {arguments[0]} was ended after its time limit of {self.limit_s:g} s")
-        if status != 0:
+        if status != 0 or (strict and "error:" in leash.said):
             raise GitFailedError(arguments[0], status, redacted(leash.said))
         if cut_short:
             raise GitFailedError(arguments[0], status, "its answer ends in the middle")

@@ -151,12 +151,13 @@ def test_a_key_that_others_may_read_is_told_with_how_to_mend_it(by_ssh: SourceSe
     assert source.fetch().subject == "first"
 
 
-@pytest.mark.parametrize("setting", ["ssh_key", "known_hosts"])
-def test_a_file_that_is_missing_is_told_by_its_name(by_ssh: SourceSettings, mirror: Path, setting: str) -> None:
+@pytest.mark.parametrize(("setting", "shown"), [("ssh_key", "sshKey"), ("known_hosts", "knownHosts")])
+def test_a_file_that_is_missing_is_told_by_its_name(
+    by_ssh: SourceSettings, mirror: Path, setting: str, shown: str
+) -> None:
     settings = replace(by_ssh, **{setting: "/nowhere/file"})  # type: ignore[arg-type]
-    assert f"source.{setting}: /nowhere/file: No such file" in failure_of(
-        GitSource(settings, mirror), "AuthenticationFailed"
-    )
+    told = failure_of(GitSource(settings, mirror), "AuthenticationFailed")
+    assert f"source.{shown}: /nowhere/file: No such file" in told
 
 
 def test_an_unknown_host_key_is_never_accepted_and_the_told_command_mends_it(

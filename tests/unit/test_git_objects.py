@@ -22,7 +22,7 @@ from reconciler.adapters.object_store import ObjectStore
 from reconciler.model.errors import SourceError, StalledError, WaitingError
 from reconciler.model.source import EntryKind, Revision, TreeEntry
 from reconciler.plumbing import checkout
-from reconciler.plumbing.fingerprint import scan, tree_id
+from reconciler.plumbing.fingerprint import Mark, scan, tree_id
 from tests.unit.local_git import Work, git
 
 
@@ -304,19 +304,18 @@ def test_an_unchanged_copy_is_not_read_again(work: Work, store: ObjectStore, mon
     assert store.verify([conf]) == ()
 
 
-def test_a_copy_that_changed_just_now_is_read_again(work: Work, store: ObjectStore) -> None:
-    """Within one tick of the file system's clock a second change would leave no trace in the times."""
+def test_a_copy_that_changed_just_now_is_read_again(
+    work: Work, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within one tick of the file system's clock a second change leaves no trace in the times. The ticks of newer
+    kernels are too fine to be met by a test, so here is one that lasts as long as the test."""
+    stopped_ns = time.time_ns()
+    monkeypatch.setattr("reconciler.adapters.object_store.mark", lambda path: Mark(((str(path),),), stopped_ns))
     file = entry(work, "app/conf/nginx.conf")
     path = store.ensure(file)
-    for _ in range(50):
-        assert store.verify([file]) == ()
-        before = path.stat()
-        with writable(path).open("r+") as content:
-            content.write("W")
-        path.chmod(0o644)
-        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-        assert store.verify([file]) == (file,)
-        store.restore(file)
+    assert store.verify([file]) == ()
+    writable(path).write_text("worker 9;\n")
+    assert store.verify([file]) == (file,)
 
 
 def test_a_missing_copy_is_told(work: Work, store: ObjectStore) -> None:

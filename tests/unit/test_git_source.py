@@ -240,7 +240,10 @@ def test_nothing_of_this_hosts_git_configuration_applies(
     hooks.mkdir()
     (hooks / "reference-transaction").write_text(f"#!/bin/sh\ntouch {marker}\n")
     (hooks / "reference-transaction").chmod(0o755)
-    (tmp_path / "gitconfig").write_text(f"[core]\n\thooksPath = {hooks}\n[init]\n\ttemplateDir = {hooks}\n")
+    (tmp_path / "gitconfig").write_text(
+        f"[core]\n\thooksPath = {hooks}\n[init]\n\ttemplateDir = {hooks}\n"
+        f'[url "/nowhere"]\n\tinsteadOf = {work.folder}\n'
+    )
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     monkeypatch.setenv("GIT_DIR", str(work.folder / ".git"))
     monkeypatch.setenv("GIT_OBJECT_DIRECTORY", "/nonexistent")
@@ -286,6 +289,14 @@ def empty_every_loose_object(mirror: Path) -> None:
         path.write_bytes(b"")
 
 
+def hold_another_content(mirror: Path) -> None:
+    """Nothing that a look at sizes and checksums of compression would find: only the id tells."""
+    unpack(mirror)
+    blobs = [path for path in mirror.glob("objects/??/*") if zlib.decompress(path.read_bytes()).startswith(b"blob")]
+    blobs[0].chmod(0o600)
+    blobs[0].write_bytes(blobs[1].read_bytes())
+
+
 def lose_one_loose_file(mirror: Path) -> None:
     unpack(mirror)
     for path in mirror.glob("objects/??/*"):
@@ -315,6 +326,7 @@ BREAKAGES: dict[str, Callable[[Path], object]] = {
     "zero-length pack": lambda mirror: truncate(mirror, "objects/pack/*.pack"),
     "a flipped byte in a pack": flip_a_byte_in_the_pack,
     "zero-length objects": empty_every_loose_object,
+    "another content in a file": hold_another_content,
     "one missing file": lose_one_loose_file,
     "no objects": lambda mirror: shutil.rmtree(mirror / "objects"),
     "no refs": lambda mirror: shutil.rmtree(mirror / "refs"),

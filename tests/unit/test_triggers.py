@@ -229,6 +229,22 @@ def test_a_folder_that_is_removed_is_made_anew_and_watched(tmp_path: Path, heard
     _until_heard(heard, lambda: (env / "app.env").write_text("A=1"), "app.env")
 
 
+def test_a_folder_made_anew_with_the_inode_of_the_old_one_is_watched(
+    tmp_path: Path,
+    heard: Heard,
+    watch,  # type: ignore[no-untyped-def]
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """File systems hand out a number again as soon as it is free: then nothing but the watch's own end tells."""
+    monkeypatch.setattr(triggers, "_identity", lambda _: (1, 1))
+    env = tmp_path / "env"
+    watch(env_watcher(env, heard))
+    env.rmdir()
+    env.mkdir(exist_ok=True)
+    heard.one_about("watching anew")
+    _until_heard(heard, lambda: (env / "app.env").write_text("A=1"), "app.env")
+
+
 def test_a_folder_that_was_replaced_by_another_is_watched(tmp_path: Path, heard: Heard, watch) -> None:  # type: ignore[no-untyped-def]
     env, other = tmp_path / "env", tmp_path / "other"
     other.mkdir()
