@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reconciler.model.desired import Injection, LifecycleHook
+from reconciler.model.desired import LABEL_DEFINITION, Injection, LifecycleHook
 from reconciler.model.errors import StalledError, WaitingError
 from reconciler.model.observed import Probe, State
 from tests.contract.bench import SAID, Bench, FakeBench, RealBench, names
@@ -90,6 +91,27 @@ def test_composes_own_recreate_of_what_cannot_start_loses_the_old(bench: Bench) 
         bench.compose.recreate(bench.project, model, ["web"], {})
     assert raised.value.reason == "StartFailed"
     assert (bench.only("web").definition, bench.only("web").state) == ("second", State.CREATED)
+
+
+def test_who_lives_in_a_container_that_was_replaced_is_recreated_though_its_definition_is_the_same(
+    bench: Bench,
+) -> None:
+    def model(definition: str) -> Path:
+        side = bench.service("steady", network_mode="service:web")
+        del side["networks"]
+        path = bench.model({"web": bench.service("steady"), "side": side}, definition="first")
+        content = json.loads(path.read_text())
+        content["services"]["web"]["labels"][LABEL_DEFINITION] = definition
+        path.write_text(json.dumps(content))
+        return path
+
+    bench.compose.recreate(bench.project, model("first"), ["web", "side"], {})
+    old = bench.only("side")
+    bench.compose.recreate(bench.project, model("second"), ["web"], {})
+    assert bench.only("side").id == old.id
+    bench.compose.recreate(bench.project, model("second"), ["side"], {})
+    assert bench.only("side").id != old.id
+    assert bench.only("side").joins == (bench.only("web").id,)
 
 
 # --- What is seen

@@ -155,8 +155,10 @@ class _Work:
         self._host.remove(box)
 
     def _is_current(self, box: Box) -> bool:
+        """Compose's hash has the ids of the containers that it lives in."""
         definition = self._model["services"][box.service]
-        return (box.made_from, box.image_id) == (_hash(definition), self._host.images.get(definition["image"]))
+        wanted = (_hash(definition), self._host.images.get(definition["image"]), tuple(self._joins(definition)))
+        return (box.made_from, box.image_id, box.joins) == wanted
 
     def _make(self, service: str, number: int, anonymous_volume: str = "") -> None:
         definition = self._model["services"][service]
