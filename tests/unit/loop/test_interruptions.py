@@ -14,6 +14,7 @@ from reconciler.model.record import Outcome, Truth
 from tests.builders import STACK, healthy, manifest, port
 from tests.unit.loop.world import Killed, World
 
+Commits = tuple[dict[str, Any], ...]
 OF_THE_ENGINE = ("engine.", "compose.")
 SICK = "web:sick"
 
@@ -48,58 +49,64 @@ def renamed(name: str, web: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def worlds(tmp_path: Path) -> Iterator[Callable[[], World]]:
-    """As many worlds as there are deeds to be interrupted at."""
-    made: list[World] = []
+def worlds(tmp_path: Path) -> Worlds:
+    return Worlds(tmp_path)
 
-    def make() -> World:
-        while made:
-            made.pop().stop()
-        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+
+class Worlds:
+    """As many worlds as there are deeds to be interrupted at, all with the same past."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def at_each_deed(
+        self, commits: Commits, blow: Callable[[], BaseException], about: tuple[str, ...] = ()
+    ) -> Iterator[World]:
+        """For each deed of the pass to the last of ``commits``: struck there, started again, and settled."""
+        past = self._past(commits[:-1])
+        for at in range(1, 1000):
+            world = past.fork(self._folder / str(at))
+            world.commit(commits[-1])
+            world.host.settle()
+            world.host.record(world.clock.monotonic())
+            was_struck = _strike(world, at, blow(), about)
+            world.settle()
+            yield world
+            world.stop()
+            if not was_struck:
+                assert at > 4
+                return
+
+    def _past(self, commits: Commits) -> World:
+        folder = self._folder / "past"
         folder.mkdir()
-        world = World(folder, manifest(timeout_s=20, soak_s=1))
+        world = World(folder, manifest(timeout_s=5, soak_s=0.1))
         for image in ("db:1", "job:1", "more:1", "web:1", "web:2", SICK):
             world.host.registry[image] = f"sha256:{image}"
-        world.behaves("job:1", exits_after_s=0.3, exit_code=0)
-        world.behaves(SICK, healthy_after_s=None, unhealthy_after_s=2.0)
-        made.append(world)
-        return world
-
-    yield make
-    for world in made:
-        world.stop()
-
-
-def at_each_deed(
-    worlds: Callable[[], World],
-    commits: tuple[Any, ...],
-    blow: Callable[[], BaseException],
-    about: tuple[str, ...] = (),
-) -> Iterator[World]:
-    """A world for each deed of the pass to the last of ``commits``: struck there, started again, and settled."""
-    for at in range(1, 1000):
-        world = worlds()
-        for services in commits[:-1]:
+            world.behaves(image, healthy_after_s=0.1)
+        world.behaves("job:1", exits_after_s=0.1, exit_code=0)
+        world.behaves(SICK, healthy_after_s=None, unhealthy_after_s=0.3)
+        for services in commits:
             world.commit(services)
             assert world.settle().ready.status is Truth.TRUE
-        world.commit(commits[-1])
-        world.since = world.clock.monotonic()
-        world.fate.strike(at, blow(), about)
-        struck = False
-        try:
-            world.loop.reconcile(world.work())
-        except Killed:
-            struck = True
-            world.start()
-        except EngineUnavailableError:
-            struck = True
-        struck = struck or not world.fate.pending
+        world.stop()
+        return world
+
+
+def _strike(world: World, at: int, blow: BaseException, about: tuple[str, ...]) -> bool:
+    """One pass; whether it came to the ``at``-th deed."""
+    world.fate.strike(at, blow, about)
+    try:
+        world.loop.reconcile(world.work())
+    except Killed:
+        world.start()
+        return True
+    except EngineUnavailableError:
+        return True
+    finally:
+        pending = world.fate.pending
         world.fate.spare()
-        world.settle()
-        yield world
-        if not struck:
-            assert at > 4
-            return
+    return not pending
 
 
 def in_place(world: World) -> None:
@@ -116,41 +123,45 @@ def in_place(world: World) -> None:
     assert world.next_plan().empty
 
 
-GOOD = {
-    "swaps": ((stack("1", "web:1"), stack("2", "web:2"))),
-    "recreates": ((recreated("1", "web:1"), recreated("2", "web:2"))),
-    "a service renamed": ((renamed("web", "web:1"), renamed("server", "web:2"))),
-    "a first install": ((stack("1", "web:1"),)),
+GOOD: dict[str, Commits] = {
+    "swaps": (stack("1", "web:1"), stack("2", "web:2")),
+    "recreates": (recreated("1", "web:1"), recreated("2", "web:2")),
+    "a service renamed": (renamed("web", "web:1"), renamed("server", "web:2")),
+    "a first install": (stack("1", "web:1"),),
 }
-BAD = {
-    "swaps": ((stack("1", "web:1"), stack("2", SICK))),
-    "a service renamed": ((renamed("web", "web:1"), renamed("server", SICK))),
+BAD: dict[str, Commits] = {
+    "swaps": (stack("1", "web:1"), stack("2", SICK)),
+    "a service renamed": (renamed("web", "web:1"), renamed("server", SICK)),
     "services added": ((renamed("web", "web:1"), {**renamed("web", "web:1"), "more": {}, "sick": healthy(image=SICK)})),
     "a service that ends": ((renamed("web", "web:1"), {**renamed("web", "web:1"), "ends": {"image": "job:1"}})),
 }
 
 
 @pytest.mark.parametrize("commits", GOOD.values(), ids=GOOD.keys())
-def test_killed_anywhere_on_the_way_to_a_good_release_the_stack_still_gets_there(worlds: Any, commits: Any) -> None:
-    for world in at_each_deed(worlds, commits, Killed):
+def test_killed_anywhere_on_the_way_to_a_good_release_the_stack_still_gets_there(
+    worlds: Worlds, commits: Commits
+) -> None:
+    for world in worlds.at_each_deed(commits, Killed):
         assert world.record.ready.status is Truth.TRUE
         assert world.record.applied_release == len(commits)
         in_place(world)
-        assert world.host.gaps(STACK, "web", world.since) == () or commits is not GOOD["swaps"]
+        assert world.host.gaps(STACK, "web") == () or commits is not GOOD["swaps"]
 
 
 @pytest.mark.parametrize("commits", BAD.values(), ids=BAD.keys())
-def test_killed_anywhere_on_the_way_to_a_bad_release_and_back_the_old_one_serves(worlds: Any, commits: Any) -> None:
-    for world in at_each_deed(worlds, commits, Killed):
+def test_killed_anywhere_on_the_way_to_a_bad_release_and_back_the_old_one_serves(
+    worlds: Worlds, commits: Commits
+) -> None:
+    for world in worlds.at_each_deed(commits, Killed):
         assert world.record.applied_release == 1
         in_place(world)
         (failed,) = [found for found in world.journal.releases(STACK) if found.number == 2]
         assert (failed.outcome, bool(failed.quarantined)) == (Outcome.FAILED, True)
-        assert world.host.gaps(STACK, "web", world.since) == () or commits is not BAD["swaps"]
+        assert world.host.gaps(STACK, "web") == () or commits is not BAD["swaps"]
 
 
-def test_killed_anywhere_on_the_way_to_a_bad_first_release_and_back_nothing_is_left(worlds: Any) -> None:
-    for world in at_each_deed(worlds, (stack("1", SICK),), Killed):
+def test_killed_anywhere_on_the_way_to_a_bad_first_release_and_back_nothing_is_left(worlds: Worlds) -> None:
+    for world in worlds.at_each_deed((stack("1", SICK),), Killed):
         assert world.boxes() == []
         assert world.host.networks == {}
         assert world.record.ready.status is Truth.FALSE
@@ -166,19 +177,19 @@ FAULTS: dict[str, Callable[[], ReconcilerError]] = {
 @pytest.mark.parametrize("commits", list(GOOD.values())[:3], ids=list(GOOD)[:3])
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 def test_whatever_deed_of_the_engine_fails_the_stack_ends_whole(
-    worlds: Any, commits: Any, fault: Callable[[], ReconcilerError]
+    worlds: Worlds, commits: Commits, fault: Callable[[], ReconcilerError]
 ) -> None:
-    for world in at_each_deed(worlds, commits, fault, OF_THE_ENGINE):
+    for world in worlds.at_each_deed(commits, fault, OF_THE_ENGINE):
         in_place(world)
-        assert world.host.gaps(STACK, "web", world.since) == () or commits is not GOOD["swaps"]
+        assert world.host.gaps(STACK, "web") == () or commits is not GOOD["swaps"]
         if not isinstance(fault(), StalledError):
             assert world.record.applied_release == 2
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 def test_whatever_deed_fails_while_going_back_the_old_one_serves_in_the_end(
-    worlds: Any, fault: Callable[[], ReconcilerError]
+    worlds: Worlds, fault: Callable[[], ReconcilerError]
 ) -> None:
-    for world in at_each_deed(worlds, BAD["swaps"], fault, OF_THE_ENGINE):
+    for world in worlds.at_each_deed(BAD["swaps"], fault, OF_THE_ENGINE):
         assert world.record.applied_release == 1
         in_place(world)

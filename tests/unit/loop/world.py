@@ -5,7 +5,9 @@ Everything that the product does passes through ``Fate``, which can make the n-t
 
 from __future__ import annotations
 
+import copy
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -201,10 +203,10 @@ class Git:
 
 
 class World:
-    def __init__(self, folder: Path, declared: Manifest | None = None) -> None:
+    def __init__(self, folder: Path, declared: Manifest | None = None, clock: FakeClock | None = None) -> None:
         self.folder = folder
         self.declared = declared or manifest(timeout_s=20, soak_s=1)
-        self.clock = FakeClock()
+        self.clock = clock or FakeClock()
         self.fate = Fate()
         self.host = FatedHost(self.clock)
         self.host.fate = self.fate
@@ -212,15 +214,17 @@ class World:
         self.objects = PlainObjects()
         self.git = Git()
         self.said: list[str] = []
-        self.since = 0.0  # from when on a law looks
         self.journal = SqliteJournal(folder / "state.db", synchronous="OFF")
-        self.start()
+        self._assemble()
 
     def start(self) -> None:
         """A new process on the same host."""
         self.fate.spare()
         self.journal.close()
         self.journal = SqliteJournal(self.folder / "state.db", synchronous="OFF")
+        self._assemble()
+
+    def _assemble(self) -> None:
         fated: Any = Fated("journal", self.journal, self.fate)
         engine: Any = Fated("engine", FakeEngine(self.host), self.fate)
         compose: Any = Fated("compose", FakeCompose(self.host), self.fate)
@@ -231,6 +235,24 @@ class World:
         self.hands = Hands(engine, compose, fated, self.objects, self.objects, FakePorts(self.host), self.clock)
         self.observer = Observer(engine, fated, self.objects)
         self.loop = StackLoop(self.books, self.observer, Executor(self.hands))
+
+    def fork(self, folder: Path) -> World:
+        """Another world that went the same way so far. This one must be stopped: its files are copied."""
+        shutil.copytree(self.folder, folder)
+        world = World(folder, self.declared, FakeClock(self.clock.now(), self.clock.monotonic()))
+        for name in (
+            "boxes",
+            "networks",
+            "images",
+            "registry",
+            "image_details",
+            "behaviours",
+            "taken_ports",
+            "_serial",
+        ):
+            setattr(world.host, name, copy.deepcopy(getattr(self.host, name)))
+        world.git.commits = list(self.git.commits)
+        return world
 
     def stop(self) -> None:
         self.journal.close()
