@@ -34,6 +34,8 @@ class StackLoop:
         """One pass: make the stack what Git says, or keep it what it was. Raises only EngineUnavailableError."""
         if self._books.is_suspended(work):
             return self._books.suspended(work)
+        if work.gone:
+            return self._leave_alone(work, snapshot)
         rendered = self._render(work)
         candidates = self._books.candidates(work, rendered)
         goal = choose_goal(candidates)
@@ -54,6 +56,14 @@ class StackLoop:
         """What ``diff`` prints and ``reconcile`` then does."""
         observed = replace(observed, unproven=self._books.unproven(work))
         return plan(release, observed, work.manifest, self._books.applied(work), work.mask)
+
+    def _leave_alone(self, work: Work, snapshot: Snapshot | None) -> StackRecord:
+        """Git no longer has it: what runs runs on, untouched, until somebody takes it down. Then it is forgotten."""
+        release = self._books.applied(work) or nothing_of(work.name)
+        observed = self._observe(work, release, snapshot)
+        if not observed.containers:
+            return self._books.forgotten(work)
+        return self._books.gone(work, release, observed)
 
     def _render(self, work: Work) -> Release | None:
         """None, with the problems in the record, where Git's state cannot be rendered: what ran goes on from the last

@@ -79,10 +79,11 @@ def wait(options: Options, stacks: tuple[str, ...], timeout_s: float) -> int:
 
 
 def judge(record: StackRecord, under_way: bool) -> Verdict:
-    """What Git says is there, and works."""
+    """What Git says is there, or what a person asked to go back to, and works."""
     from reconciler.model.record import Sync, Truth
 
-    if record.ready.status is Truth.TRUE and record.sync is Sync.SYNCED:
+    is_wanted = record.sync is Sync.SYNCED or record.ready.reason == "RolledBack"
+    if record.ready.status is Truth.TRUE and is_wanted:
         return Verdict.READY
     if under_way or record.ready.status is not Truth.FALSE or record.ready.reason == "DependencyNotReady":
         return Verdict.WORKING

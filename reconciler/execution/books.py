@@ -23,7 +23,7 @@ from reconciler.model.source import Revision
 from reconciler.planning.health import stack_health
 from reconciler.planning.patience import Patience
 from reconciler.planning.secrets import Mask
-from reconciler.planning.status import settled, still_told
+from reconciler.planning.status import ready_of, settled, still_told
 from reconciler.planning.story import describe
 from reconciler.planning.target import Candidates, Goal, why_not
 from reconciler.ports import Clock, Journal, Progress
@@ -215,7 +215,7 @@ class Books:
         self._memory.told_drift.pop(work.name, None)
         record = settled(self.record(work), goal, observed, _commit(work))
         if goal.blocked:
-            record = self._unlike_git(work, goal, record)
+            record = self._unlike_git(work, goal, record, observed)
         elif goal.release.number is not None:
             self._shelf.seen_at(goal.release, _commit(work))
             self._memory.applying.pop(work.name, None)
@@ -230,7 +230,7 @@ class Books:
         record = settled(self.record(work), replace(goal, blocked=""), observed, release.revision)
         if goal.blocked:
             record = replace(record, sync=Sync.OUT_OF_SYNC, wanted_release=release.number)
-            record = replace(record, ready=self._blocked(work, goal, record))
+            record = replace(record, ready=self._blocked(work, goal, record, observed))
         else:
             record = replace(record, wanted_release=None)
         record = self._say(work, record)
@@ -299,7 +299,7 @@ class Books:
             self._tell(work, "info", "DriftMended", _causes(found))
         record = settled(self.record(work), goal, observed, "" if goal.blocked else _commit(work))
         if goal.blocked:
-            record = self._unlike_git(work, goal, record)
+            record = self._unlike_git(work, goal, record, observed)
         return self._say(work, record)
 
     def repair_failed(
@@ -327,6 +327,25 @@ class Books:
             self._tell(work, "error", ready.reason, ready.message)
         return self._save(replace(self.record(work), sync=Sync.OUT_OF_SYNC, health=health, ready=ready))
 
+    def gone(self, work: Work, release: Release, observed: Observed) -> StackRecord:
+        """Its folder is no longer in Git, and something of it is there."""
+        message = (
+            f"its folder is no longer in Git; what runs is left alone. Take it down with "
+            f"docker compose -p {work.name} down, or bring the folder back"
+        )
+        ready = Ready(Truth.FALSE, "StackGone", message)
+        health = stack_health(release, observed)
+        return self._say(work, replace(self.record(work), sync=Sync.OUT_OF_SYNC, health=health, ready=ready))
+
+    def forgotten(self, work: Work) -> StackRecord:
+        """Its folder is no longer in Git, and nothing of it is there: only its data, its volumes and its events stay."""
+        self._tell(work, "info", "Forgotten", "its folder is no longer in Git and nothing of it runs; its data stays")
+        self._shelf.clear(work.name)
+        self._journal.forget_stack(work.name)
+        return StackRecord(
+            work.name, ready=Ready(Truth.TRUE, "Forgotten", "it is no longer in Git, and nothing of it runs")
+        )
+
     def suspended(self, work: Work) -> StackRecord:
         return self._save(replace(self.record(work), health=Health.SUSPENDED))
 
@@ -335,7 +354,7 @@ class Books:
         if is_finished:
             self._close_unfinished(work)
         record, why = self.record(work), why_not(found)
-        sync = Sync.UNKNOWN if found.rendered is None and not work.gone else Sync.OUT_OF_SYNC
+        sync = Sync.UNKNOWN if found.rendered is None else Sync.OUT_OF_SYNC
         ready = record.ready if found.rendered is None else self._why(work, record.ready, why)
         return self._say(work, replace(record, sync=sync, health=Health.MISSING, ready=ready))
 
@@ -355,17 +374,13 @@ class Books:
 
     # Saying
 
-    def _unlike_git(self, work: Work, goal: Goal, record: StackRecord) -> StackRecord:
-        sync = Sync.OUT_OF_SYNC if work.gone else record.sync
-        return replace(record, sync=sync, ready=self._blocked(work, goal, record))
+    def _unlike_git(self, work: Work, goal: Goal, record: StackRecord, observed: Observed) -> StackRecord:
+        return replace(record, ready=self._blocked(work, goal, record, observed))
 
-    def _blocked(self, work: Work, goal: Goal, record: StackRecord) -> Ready:
+    def _blocked(self, work: Work, goal: Goal, record: StackRecord, observed: Observed) -> Ready:
         """What ran goes on; Ready keeps saying why it is not what Git says."""
-        if work.gone:
-            message = (
-                f"its folder is no longer in Git; release {goal.release.number} runs on until it is removed by hand"
-            )
-            return Ready(Truth.FALSE, "StackGone", message)
+        if goal.release.number is not None and goal.release.number == record.wanted_release:
+            return _went_back(goal, observed)
         if work.revision is None:
             message = f"Git has not been read yet; release {goal.release.number} runs on"
             return Ready(Truth.FALSE, "FetchFailed", message)
@@ -427,6 +442,14 @@ class Books:
 
 def _commit(work: Work) -> str:
     return work.revision.commit if work.revision is not None else ""
+
+
+def _went_back(goal: Goal, observed: Observed) -> Ready:
+    """A person asked for this release rather than Git's: it is what is wanted, so its health is what counts."""
+    ready = ready_of(goal.release, observed)
+    if ready.status is not Truth.TRUE:
+        return ready
+    return Ready(Truth.TRUE, "RolledBack", f"{ready.message}; {goal.blocked}")
 
 
 def _print_of(found: Plan) -> str:

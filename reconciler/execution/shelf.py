@@ -126,6 +126,13 @@ class Shelf:
                 self._releases.remove(stack, found.number)
                 self._loaded.pop((stack, found.number), None)
 
+    def clear(self, stack: str) -> None:
+        """Forget the models of all of a stack's releases, and let their commits go."""
+        for found in self._journal.releases(stack):
+            self._releases.remove(stack, found.number)
+            self._loaded.pop((stack, found.number), None)
+            self._drop_commit(found.revision)
+
     def kept_objects(self) -> frozenset[str]:
         """Git object ids that a kept release of any stack mounts or builds from."""
         found: set[str] = set()

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from reconciler.model.desired import Release
 from reconciler.model.record import PassGoal
 
-
 UNRENDERED = "what Git says cannot be rendered"
 
 

@@ -476,7 +476,7 @@ def test_a_rollback_by_hand_goes_to_the_kept_release_and_stays_there(world: Worl
 
 def test_what_runs_of_a_stack_that_git_no_longer_has_is_left_alone(world: World) -> None:
     applied(world, {"web": web(), "db": web()})
-    Somebody(world.host).stop("shop-web-1")
+    world.somebody.stop("shop-web-1")
     touched = list(world.host.touched)
     record = world.once(gone=True)
     assert world.host.touched == touched
@@ -485,7 +485,7 @@ def test_what_runs_of_a_stack_that_git_no_longer_has_is_left_alone(world: World)
 
 def test_a_stack_that_git_no_longer_has_is_forgotten_when_nothing_of_it_is_left(world: World) -> None:
     applied(world, {"web": web()})
-    Somebody(world.host).remove("shop-web-1")
+    world.somebody.remove("shop-web-1")
     record = world.once(gone=True)
     assert record.ready.reason == "Forgotten"
     assert world.journal.stack(STACK) is None
