@@ -66,7 +66,7 @@ def test_rollback_goes_to_the_release_before_and_stays_there_until_a_new_commit(
     assert done.returncode == 0, done.stderr
     assert serves(host, name) == ("1", "1")
     status = host.status(name)
-    assert (status["sync"], status["reason"], status["release"]) == ("OutOfSync", "Quarantined", 1)
+    assert (status["sync"], status["reason"], status["release"]) == ("OutOfSync", "RolledBack", 1)
     assert "login is broken" in host.releases(name)[0]["quarantined"]
     assert host.cli("reconcile", host.name(name), "--wait").returncode == 4
     assert serves(host, name) == ("1", "1")
