@@ -18,7 +18,15 @@ from typing import Generic, TypeVar
 from reconciler.model.errors import Problem, StalledError
 from reconciler.model.source import EntryKind, Revision, TreeEntry
 from reconciler.planning.links import follow
-from reconciler.plumbing.checkout import MOST_BYTES, disk_errors_told, is_forged, put_in_place, remove, write_tree
+from reconciler.plumbing.checkout import (
+    MOST_BYTES,
+    UNWRITABLE,
+    disk_errors_told,
+    is_unwritable,
+    put_in_place,
+    remove,
+    write_tree,
+)
 from reconciler.plumbing.fingerprint import scan
 from reconciler.plumbing.objects import blobs, listing
 from reconciler.plumbing.process import Git
@@ -29,7 +37,6 @@ _TREES_KEPT = 8
 _CONTENT_KEPT_BYTES = 4 * 1024 * 1024
 _CHECKOUTS_KEPT = 6
 _MOST_READ_BYTES = 16 * 1024 * 1024
-_MOST_LINK_BYTES = 4096  # no kernel takes a longer target
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SUBMODULE = (
     "is a Git submodule; submodules are not fetched: commit the files themselves, or copy them in with git subtree"
@@ -75,7 +82,10 @@ class GitTree:
         """
         trail = follow(entries, self.target, path)
         if trail.fault:
-            raise StalledError(self._told(entries, trail.path, trail.fault), reason="TreeRefused")
+            link = entries.get(trail.path)
+            is_link = link is not None and link.kind is EntryKind.SYMLINK
+            what = f"is a symbolic link to {_shortened(self.target(link))!r}, which " if link and is_link else ""
+            raise StalledError(f"{_shown(trail.path)}: {what}{trail.fault}", reason="TreeRefused")
         return entries.get(trail.path)
 
     def problems(self, entries: Mapping[str, TreeEntry], folder: str) -> tuple[Problem, ...]:
@@ -130,29 +140,25 @@ class GitTree:
 
     def _find_faults(self, entries: Mapping[str, TreeEntry]) -> Iterable[tuple[str, str]]:
         links = [entry for entry in entries.values() if entry.kind is EntryKind.SYMLINK]
-        self.read_all(entry.object_id for entry in links)
+        with contextlib.suppress(StalledError):  # one that is far too large, which is told below
+            self.read_all(entry.object_id for entry in links)
         for path, entry in entries.items():
             if entry.kind is EntryKind.SUBMODULE:
                 yield path, _SUBMODULE
-            elif path and is_forged(path):
-                yield path, "must not be in a Git tree"
+            elif path and is_unwritable(path):
+                yield path, UNWRITABLE
             elif not _is_text(path):
                 yield path, "has a name that is not UTF-8"
         for entry in links:
             if fault := follow(entries, self.target, entry.path).fault:
-                yield entry.path, self._told(entries, entry.path, fault).partition(": ")[2]
-
-    def _told(self, entries: Mapping[str, TreeEntry], path: str, fault: str) -> str:
-        entry = entries.get(path)
-        if entry is None or entry.kind is not EntryKind.SYMLINK:
-            return f"{_shown(path)}: {fault}"
-        return f"{_shown(path)}: is a symbolic link to {self.target(entry)!r}, which {fault}"
+                yield entry.path, f"is a symbolic link to {_shortened(self.target(entry))!r}, which {fault}"
 
     def target(self, link: TreeEntry) -> str:
-        content = self.read(link.object_id)
-        if len(content) > _MOST_LINK_BYTES:
-            raise StalledError(f"{_shown(link.path)}: the target of this symbolic link is too long")
-        return content.decode("utf-8", "surrogateescape")
+        """The text of a symbolic link; empty for one that is too large to be any."""
+        try:
+            return self.read(link.object_id).decode("utf-8", "surrogateescape")
+        except StalledError:
+            return ""
 
     def _to_write(self, tree: str) -> tuple[TreeEntry, ...]:
         entries = self._entries(tree)
@@ -160,7 +166,7 @@ class GitTree:
         return tuple(
             TreeEntry(path, EntryKind.FOLDER, "") if entry.kind is EntryKind.SUBMODULE else entry
             for path, entry in entries.items()
-            if path and not is_forged(path) and (entry.kind is not EntryKind.SYMLINK or path not in faults)
+            if path and not is_unwritable(path) and (entry.kind is not EntryKind.SYMLINK or path not in faults)
         )
 
     def _collect(self, newest: Path) -> None:
@@ -218,6 +224,10 @@ def _last_used(path: Path) -> float:
 
 def _is_text(path: str) -> bool:
     return not any("\udc80" <= character <= "\udcff" for character in path)
+
+
+def _shortened(target: str) -> str:
+    return target if len(target) <= 100 else f"{target[:100]}..."
 
 
 def _shown(path: str) -> str:

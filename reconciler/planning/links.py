@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from reconciler.model.source import EntryKind, TreeEntry
 
 _MOST_LINKS = 40  # what Linux follows before it answers ELOOP
+_LONGEST_TARGET = 4095  # bytes; in characters it is a bit more than what Linux takes, which does no harm
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ def follow(entries: Mapping[str, TreeEntry], target_of: Callable[[TreeEntry], st
             continue
         target = target_of(entry)
         links += 1
+        if not target or "\0" in target or len(target) > _LONGEST_TARGET:
+            return Trail(here, "no link can have as its target")
         if target.startswith("/"):
             return Trail(here, "is absolute, so it leads out of the repository")
         if links > _MOST_LINKS:

@@ -19,6 +19,8 @@ from reconciler.plumbing.objects import Blob, blob_hash, blobs, mark_suspect
 from reconciler.plumbing.process import Git
 
 TEMPORARY = ".tmp-"  # how the names of what is not finished begin
+UNWRITABLE = "has a name that no file may have"
+_LONGEST_NAME = 255  # bytes
 MOST_BYTES = 512 * 1024 * 1024  # of one file; a configuration repository has no business holding more
 
 # As git itself checks them out, for modes are handed on: with a read-only copy for its context, `COPY --chown` would make
@@ -89,13 +91,17 @@ def disk_errors_told(path: Path) -> Iterator[None]:
 
 
 def check_path(path: str) -> None:
-    """Raises StalledError for a path that no honest git writes into a tree."""
-    if is_forged(path):
-        raise StalledError(f"the path {path!r} must not be in a Git tree", reason="TreeRefused")
+    """Raises StalledError for a path that cannot or must not be written."""
+    if is_unwritable(path):
+        raise StalledError(f"{path!r} {UNWRITABLE}", reason="TreeRefused")
 
 
-def is_forged(path: str) -> bool:
-    return any(part in ("", ".", "..") or part.lower() == ".git" or "\0" in part for part in path.split("/"))
+def is_unwritable(path: str) -> bool:
+    """Names that lead elsewhere, which no honest git writes into a tree, and names that are too long for a disk."""
+    return any(
+        part in ("", ".", "..") or part.lower() == ".git" or len(os.fsencode(part)) > _LONGEST_NAME
+        for part in path.split("/")
+    )
 
 
 def remove(path: Path) -> None:

@@ -39,6 +39,7 @@ _UNREACHABLE = re.compile(
 )
 _NO_TOOL = re.compile(r"cannot run ssh|'remote-https' is not a git command|Unable to find remote helper")
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
+_PARTIAL = re.compile(r"lazy fetching disabled|from promisor remote")
 _FORBIDDEN = re.compile(r"transport '.*' not allowed")
 
 
@@ -53,6 +54,12 @@ def explain(said: str, remote: Remote, settings: SourceSettings) -> SourceError 
     if _NO_TOOL.search(said):
         tool = "OpenSSH's client" if remote.transport is Transport.SSH else "git's support of https"
         return SourceError(f"{tool} is not installed on this host", reason="ToolMissing")
+    if _PARTIAL.search(said):
+        return SourceError(
+            f"{where} is a partial clone and lacks files, which are not fetched for it: name the repository that it was "
+            "cloned from in source.url",
+            reason="RepositoryPartial",
+        )
     if _FORBIDDEN.search(said):
         return SourceError(f"{where} points at a place that is not ssh, https or local", reason="TransportRefused")
     if _KEY_CHANGED.search(said):

@@ -49,6 +49,9 @@ def test_a_link_inside_leads_where_the_kernel_leads(tree: Tree, path: str, leads
         ({"a": "b", "b": "a"}, "a", "goes round in circles"),
         ({"a": "a"}, "a", "goes round in circles"),
         ({"a": "module/file", "module": "#"}, "a", "leads into a submodule"),
+        ({"a": ""}, "a", "no link can have as its target"),
+        ({"a": "b\0c"}, "a", "no link can have as its target"),
+        ({"a": "b" * 5000}, "a", "no link can have as its target"),
     ],
 )
 def test_a_link_that_leads_out_is_told(tree: Tree, path: str, fault: str) -> None:

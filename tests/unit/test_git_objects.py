@@ -39,8 +39,12 @@ def work(tmp_path: Path) -> Work:
     return made
 
 
+SETTLED_NS = 20_000_000  # still longer than a tick of any Linux, and tests need not wait as long as a server can
+
+
 @pytest.fixture
-def store(work: Work, tmp_path: Path) -> ObjectStore:
+def store(work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    monkeypatch.setattr("reconciler.adapters.object_store._SETTLED_NS", SETTLED_NS)
     return ObjectStore(tmp_path / "objects", work.folder / ".git")
 
 
@@ -53,8 +57,8 @@ def settle(path: Path) -> None:
     """As if it had been written long ago: the clock of the file system ticks slower than tests run."""
     deadline = time.monotonic() + 10
     newest = max(item.lstat().st_ctime_ns for item in (path, *path.rglob("*")))
-    while time.time_ns() - newest <= 150_000_000 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    while time.time_ns() - newest <= SETTLED_NS and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def writable(path: Path) -> Path:

@@ -204,6 +204,7 @@ def test_another_url_in_the_settings_is_followed_and_kept_commits_stay(
 
 
 def test_a_shallow_clone_is_a_source_and_so_is_a_partial_one(work: Work, mirror: Path, tmp_path: Path) -> None:
+    """The partial one lacks what only the history holds, and gets it when it is asked."""
     commit = work.commit("second", {"README": "new\n"})
     work.git("config", "uploadpack.allowFilter", "true")
     git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{work.folder}", "shallow")
@@ -216,12 +217,32 @@ def test_a_shallow_clone_is_a_source_and_so_is_a_partial_one(work: Work, mirror:
         assert source_of(tmp_path / name, place).fetch().commit == commit
 
 
+def give_away(folder: Path) -> None:
+    for inside, _, files in os.walk(folder):
+        for name in ("", *files):
+            os.lchown(os.path.join(inside, name), 12345, 12345)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_a_repository_of_another_user_is_a_source(work: Work, mirror: Path) -> None:
-    for folder, _, files in os.walk(work.folder):
-        for name in ("", *files):
-            os.lchown(os.path.join(folder, name), 12345, 12345)
+    give_away(work.folder)
     assert source_of(work.folder, mirror).fetch().subject == "first"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_repository_of_another_user_runs_nothing_in_our_name(work: Work, mirror: Path, tmp_path: Path) -> None:
+    """A partial clone fetches what it lacks by a command that its own configuration names."""
+    work.commit("second", {"README": "new\n"})
+    work.git("config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "clone", "--quiet", "--filter=blob:none", f"file://{work.folder}", "partial")
+    marker = tmp_path / "marker"
+    git(tmp_path / "partial", "config", "remote.origin.uploadpack", f"touch {marker}; git-upload-pack")
+    git(tmp_path / "partial", "config", "uploadpack.packObjectsHook", f"touch {marker}; false")
+    give_away(tmp_path / "partial")
+    with pytest.raises(SourceError, match="is a partial clone") as caught:
+        source_of(tmp_path / "partial", mirror).fetch()
+    assert caught.value.reason == "RepositoryPartial"
+    assert not marker.exists()
 
 
 @pytest.mark.parametrize("url", ["ext::sh -c 'touch {marker}'", "--upload-pack=touch {marker}", "-x"])

@@ -182,7 +182,31 @@ def test_a_forged_name_is_told(work: Work) -> None:
     outer = forged(work, f"040000 tree {inner}\tapp")
     tree = tree_of(work)
     entries = tree.entries(Revision("0" * 40, outer, "", "", 0))
-    assert [str(problem) for problem in tree.problems(entries, "app")] == ["app/..: must not be in a Git tree"]
+    assert [str(problem) for problem in tree.problems(entries, "app")] == ["app/..: has a name that no file may have"]
+
+
+@pytest.mark.parametrize("target", ["", "a\0b", "x" * 5000, "x" * 17_000_000], ids=["empty", "NUL", "long", "huge"])
+def test_a_link_that_no_disk_can_hold_concerns_its_own_stack_only(work: Work, tmp_path: Path, target: str) -> None:
+    work.commit(files={"other/compose.yaml": "x", "app/compose.yaml": "x"})
+    content = work.git("hash-object", "-w", "--stdin", stdin=target.encode())
+    work.git("update-index", "--add", "--cacheinfo", f"120000,{content},app/link")
+    work.git("commit", "--quiet", "--message", "forged")
+    assert len(problems(work, "app")) == 1
+    assert problems(work, "app")[0].endswith("which no link can have as its target")
+    assert problems(work, "other") == []
+    tree_of(work).export(revision(work).tree, tmp_path / "checkouts" / "x")
+    assert set(contents(tmp_path / "checkouts" / "x" / "app")) == {"compose.yaml"}
+
+
+def test_a_name_that_is_too_long_for_a_disk_concerns_its_own_stack_only(work: Work, tmp_path: Path) -> None:
+    work.commit(files={"other/compose.yaml": "x", "app/compose.yaml": "x"})
+    blob = work.git("rev-parse", "HEAD:app/compose.yaml")
+    work.git("update-index", "--add", "--cacheinfo", f"100644,{blob},app/{'x' * 256}")
+    work.git("commit", "--quiet", "--message", "long")
+    assert len(problems(work, "app")) == 1
+    assert problems(work, "other") == []
+    tree_of(work).export(revision(work).tree, tmp_path / "checkouts" / "x")
+    assert set(contents(tmp_path / "checkouts" / "x" / "app")) == {"compose.yaml"}
 
 
 def test_a_path_is_resolved_through_every_link_on_its_way(work: Work) -> None:
