@@ -36,6 +36,8 @@ class SecondEngine:
         with (self._folder / "dockerd.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
+                    # An engine without a bridge takes the default one away where it finds it, which is the other engine's.
+                    *("unshare", "--net", "--"),
                     "dockerd",
                     f"--host={self.address}",
                     f"--data-root={self._folder}/data",
