@@ -144,16 +144,24 @@ def test_what_git_does_not_track_lies_in_data_and_outlives_its_service(world: Wo
 
 def test_a_declared_data_path_is_seeded_once_and_never_overwritten(world: World) -> None:
     folder = f"stacks/{world.name('shop')}"
-    files = world.compose("shop", stack(web=mounting("./settings:/settings")), {"data": ["settings"]})
-    world.commit({**files, f"{folder}/settings/app.ini": "from git"})
+
+    def files(number: int) -> dict[str, str]:
+        web = mounting("./settings:/settings", environment=version(number))
+        return world.compose("shop", stack(web=web), {"data": ["settings"]})
+
+    world.commit({**files(1), f"{folder}/settings/app.ini": "from git"})
     assert world.once().returncode == 0
-    before = world.container("shop", "web")["Id"]
-    assert world.execute(before, "cat", "/settings/app.ini") == "from git"
-    world.execute(before, "sh", "-c", "echo by the app >/settings/app.ini")
+    first = world.container("shop", "web")["Id"]
+    assert world.execute(first, "cat", "/settings/app.ini") == "from git"
+    world.execute(first, "sh", "-c", "echo by the app >/settings/app.ini")
     world.commit({f"{folder}/settings/app.ini": "git again", f"{folder}/settings/new.ini": "new"})
     assert world.once().returncode == 0
-    assert world.container("shop", "web")["Id"] == before
-    assert world.execute(before, "sh", "-c", "cat /settings/*") == "by the app"
+    assert world.container("shop", "web")["Id"] == first
+    world.commit(files(2))
+    assert world.once().returncode == 0
+    second = world.container("shop", "web")["Id"]
+    assert second != first
+    assert world.execute(second, "sh", "-c", "cat /settings/*") == "by the app"
 
 
 def test_a_rollback_has_its_files_though_git_has_forgotten_the_commit(world: World) -> None:
