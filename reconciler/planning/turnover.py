@@ -48,8 +48,7 @@ class Turnover:
     @property
     def by_compose(self) -> bool:
         """Compose's own recreate does it."""
-        recreates = self.chosen is not None and self.chosen.strategy is Strategy.RECREATE
-        return recreates and self.new > 0 and bool(self.stale)
+        return self.chosen is not None and self.chosen.strategy is Strategy.RECREATE and self.new > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +166,13 @@ def _carried_along(found: dict[str, Turnover]) -> set[str]:
 
 
 def _recreated_with(turnover: Turnover, situation: Situation) -> Turnover:
-    """The same turnover, done by Compose's own recreate: nothing is kept beside the new one."""
+    """The same turnover, done by Compose's own recreate: nothing is kept beside the new one, and what is new is not made
+    before what it lives in."""
     existing = turnover.kept + turnover.stale
-    if not existing:
-        return turnover
     host = ", ".join(joined_services(turnover.spec.definition))
     reason = f"it lives in the namespaces or volumes of {host}" if host else "other services live in its namespaces"
     cause = turnover.cause
-    if not turnover.stale:
+    if turnover.kept and not turnover.stale:
         cause = Cause(CauseKind.DEPENDENCY, f"{host} is replaced, and {turnover.spec.name} lives in its namespaces")
     return replace(
         turnover,

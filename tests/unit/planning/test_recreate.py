@@ -140,3 +140,15 @@ def test_what_others_link_to_is_recreated_under_its_name() -> None:
     found = decide(wanted, seen(*there, of=[wanted, before]), previous=before)
     assert steps(found)[0] == "let Compose recreate db"
     assert "its new container must have the old one's name, which the links of app lead to" in story(found)
+
+
+def test_what_is_new_and_lives_in_a_container_that_is_replaced_is_made_after_it() -> None:
+    """Made beside the others, it would have joined the old one."""
+    before, wanted = release({"vpn": healthy()}), tunnel(vpn={"user": "1"})
+    found = decide(wanted, seen(made(before, "vpn"), of=wanted), previous=before)
+    assert steps(found)[:3] == [
+        "let Compose recreate vpn",
+        "wait until vpn is healthy (within 2m)",
+        "let Compose recreate torrent",
+    ]
+    assert not [step for step in found.steps if isinstance(step.action, CreateContainers)]
