@@ -1,0 +1,119 @@
+"""Runs the real command line as a service manager does: starts it again when it was killed. And pulls the plug.
+
+``crashing.py FUSE ARGUMENTS...``: once the file FUSE holds ``N``, the process kills itself (SIGKILL) at the N-th of its
+journal's moments from then on; with ``N M`` the process that is started after it dies at its own M-th, too. Each kill is
+written down in ``FUSE.kills``. The product knows nothing of this: its journal is wrapped from outside.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from reconciler.adapters.journal import SqliteJournal
+from reconciler.cli.main import main
+
+# Moments of a pass: the intent is written and nothing is done yet; it is done and not written; both.
+MOMENTS = {
+    "begin_pass": ("after",),
+    "intend": ("after",),
+    "done": ("before", "after"),
+    "failed": ("before", "after"),
+    "quarantine": ("before", "after"),
+    "end_pass": ("before", "after"),
+}
+LOADED_BY_RUN = (
+    "reconciler.cli.run",
+    "reconciler.cli.wiring",
+    "reconciler.daemon",
+    "reconciler.host",
+    "reconciler.triggers",
+    "reconciler.execution.execute",
+    "reconciler.adapters.clock",
+    "reconciler.adapters.compose",
+    "reconciler.adapters.docker_engine",
+    "reconciler.adapters.git_source",
+    "reconciler.adapters.git_tree",
+    "reconciler.adapters.object_store",
+    "reconciler.adapters.release_store",
+)
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG, see prctl(2)
+
+
+class Fuse:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._left = 0
+        self._lock = threading.Lock()
+
+    def burn(self, moment: str) -> None:
+        with self._lock:
+            if self._left == 0:
+                self._light()
+            if self._left == 0:
+                return
+            self._left -= 1
+            if self._left == 0:
+                with self._path.with_suffix(".kills").open("a") as kills:
+                    kills.write(f"{moment}\n")
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def _light(self) -> None:
+        try:
+            first, *rest = self._path.read_text().split()
+        except (FileNotFoundError, ValueError):
+            return
+        self._left = int(first)
+        self._path.unlink()
+        if rest:
+            self._path.write_text(rest[0])
+
+
+def wrap(fuse: Fuse) -> None:
+    for name, sides in MOMENTS.items():
+        setattr(SqliteJournal, name, _wrapped(getattr(SqliteJournal, name), fuse, sides))
+
+
+def _wrapped(method: Any, fuse: Fuse, sides: tuple[str, ...]) -> Any:
+    @functools.wraps(method)
+    def wrapper(journal: SqliteJournal, *words: Any, **more: Any) -> Any:
+        told = f"{method.__name__} {words}"
+        if "before" in sides:
+            fuse.burn(f"before {told}")
+        answer = method(journal, *words, **more)
+        if "after" in sides:
+            fuse.burn(f"after {told}")
+        return answer
+
+    return wrapper
+
+
+def serve() -> int:
+    """Forks rather than starts, since what is loaded once need not be loaded after each kill. Until it ends by itself."""
+    for module in LOADED_BY_RUN:
+        importlib.import_module(module)
+    while True:
+        status = _serve_once()
+        if status != -signal.SIGKILL:
+            return status
+
+
+def _serve_once() -> int:
+    child = os.fork()
+    if child == 0:
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        main()
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+if __name__ == "__main__":
+    wrap(Fuse(Path(sys.argv.pop(1))))
+    sys.exit(serve())
