@@ -313,7 +313,7 @@ def test_a_copy_that_changed_just_now_is_read_again(
 ) -> None:
     """Within one tick of the file system's clock a second change leaves no trace in the times. The ticks of newer
     kernels are too fine to be met by a test, so here is one that lasts as long as the test."""
-    stopped_ns = time.time_ns()
+    stopped_ns = time.time_ns() + 3600 * 10**9
     monkeypatch.setattr("reconciler.adapters.object_store.mark", lambda path: Mark(((str(path),),), stopped_ns))
     file = entry(work, "app/conf/nginx.conf")
     path = store.ensure(file)
