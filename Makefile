@@ -17,10 +17,10 @@ check: venv
 	$(VENV)/ruff check .
 	$(VENV)/mypy
 	$(VENV)/lint-imports
-	$(VENV)/pytest tests/unit $(PYTEST_ARGS)
+	$(VENV)/pytest -q -n 2 tests/unit $(PYTEST_ARGS)
 
 test: check rig
-	$(VENV)/pytest tests/contract tests/e2e $(PYTEST_ARGS)
+	$(VENV)/pytest -q -n 2 tests/contract tests/e2e $(PYTEST_ARGS)
 
 demo: rig
 	@tests/rig/demo
