@@ -15,11 +15,12 @@ pytestmark = pytest.mark.engine
 
 
 def everything(world: World, name: str) -> dict[str, Any]:
-    """All that the engine holds of a stack, health logs and the like included."""
+    """All that the engine holds of a stack, but what its healthchecks do there."""
     label = {"label": f"com.docker.compose.project={world.name(name)}"}
     containers = world.containers(name)
     for found in containers:
         found["State"].pop("Health", None)
+        found.pop("ExecIDs", None)
     return {
         "containers": containers,
         "networks": sorted(found["Id"] for found in world.engine.api.networks(filters=label)),
