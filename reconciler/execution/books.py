@@ -382,8 +382,9 @@ class Books:
         if goal.release.number is not None and goal.release.number == record.wanted_release:
             return _went_back(goal, observed)
         if work.revision is None:
+            # Not known is not wrong: as a rule the first fetch ends a moment later, and one that fails is told itself.
             message = f"Git has not been read yet; release {goal.release.number} runs on"
-            return Ready(Truth.FALSE, "FetchFailed", message)
+            return Ready(Truth.UNKNOWN, "FetchFailed", message)
         if goal.is_what_git_says_unknown:
             return record.ready  # this very pass said why
         return self._why(work, record.ready, goal.blocked)
