@@ -185,6 +185,7 @@ class StackLoop:
             environment=work.environment,
             progress=work.progress,
             stop=work.stop,
+            clean=work.mask.clean,
         )
         self._executor.walk(found, walk, steps, first)
 

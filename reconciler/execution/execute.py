@@ -79,7 +79,9 @@ class StoppedError(ReconcilerError):
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What a walk needs besides the plan. ``environment``: for Compose; ``stop``: a reason to end between two steps."""
+    """What a walk needs besides the plan. ``environment``: for Compose; ``stop``: a reason to end between two steps;
+    ``clean``: a text without the stack's secrets, since Compose and the engine quote what they were given.
+    """
 
     pass_id: int
     release: Release
@@ -87,6 +89,7 @@ class Walk:
     environment: Mapping[str, str] = field(repr=False)
     progress: Progress
     stop: Callable[[], str]
+    clean: Callable[[str], str]
 
 
 @dataclass
@@ -114,7 +117,8 @@ class Executor:
             self._take(taken, number, step, walk)
 
     def _take(self, taken: _Walker, number: int, step: Step, walk: Walk) -> None:
-        journal, clock, text = self._hands.journal, self._hands.clock, describe(step.action)
+        journal, clock = self._hands.journal, self._hands.clock
+        text = walk.clean(describe(step.action))
         walk.progress(f"{walk.release.stack}: {text}")
         journal.intend(walk.pass_id, number, step.service, text, clock.now())
         try:
@@ -122,7 +126,7 @@ class Executor:
         except StoppedError:
             raise
         except ReconcilerError as error:
-            journal.failed(walk.pass_id, number, str(error), clock.now())
+            journal.failed(walk.pass_id, number, walk.clean(str(error)), clock.now())
             raise StepFailedError(number, step, error, taken.last_words(step.action)) from error
         journal.done(walk.pass_id, number, clock.now())
 
