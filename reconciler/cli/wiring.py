@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -78,7 +78,20 @@ class Parts:
 
     @cached_property
     def journal(self) -> SqliteJournal:
-        return self._open.enter_context(roots.open_journal(self.layout, mend=self._mend))
+        journal = self._open.enter_context(roots.open_journal(self.layout, mend=self._mend))
+        if self._mend and not journal.stacks():
+            self._recall_identity(journal)
+        return journal
+
+    def _recall_identity(self, journal: SqliteJournal) -> None:
+        """Where ``state/`` was lost, what runs still says whose it is; under a new identity it would be a stranger's."""
+        from reconciler.adapters.docker_engine import owners
+        from reconciler.model.errors import EngineUnavailableError
+
+        with suppress(EngineUnavailableError):
+            found = owners(self.layout.releases)
+            if len(found) == 1 and journal.root_id() not in found:
+                journal.take_root_id(*found)
 
     @cached_property
     def clock(self) -> SystemClock:

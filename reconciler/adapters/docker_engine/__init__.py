@@ -5,5 +5,6 @@ the engine's JSON into model values, ``messages`` its events (all pure).
 """
 
 from reconciler.adapters.docker_engine.engine import DockerEngine
+from reconciler.adapters.docker_engine.owners import owners
 
-__all__ = ["DockerEngine"]
+__all__ = ["DockerEngine", "owners"]

@@ -39,6 +39,15 @@ def claim(database: Database, identity: str) -> str:
     return _kept(database)
 
 
+def take(database: Database, identity: str) -> None:
+    """Be ``identity`` from now on, whatever was claimed before."""
+    with database.write() as connection:
+        connection.execute("REPLACE INTO meta (key, value) VALUES (?, ?)", (_KEY, identity))
+    beside = database.path.with_name("root-id")
+    with told(beside):
+        _write(beside, identity)
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii").strip()

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar, cast
 
 from reconciler.adapters.journal import rows
 from reconciler.adapters.journal.database import Database, Synchronous
-from reconciler.adapters.journal.identity import root_id
+from reconciler.adapters.journal.identity import root_id, take
 from reconciler.model.observed import LiveSettings
 from reconciler.model.record import (
     EventRecord,
@@ -68,6 +68,11 @@ class SqliteJournal:
 
     def root_id(self) -> str:
         return self._root_id
+
+    def take_root_id(self, identity: str) -> None:
+        """Be ``identity`` from now on: what runs belongs to it, and the record of that was lost."""
+        take(self._database, identity)
+        self._root_id = identity
 
     def version(self) -> int:
         return self._database.version()
