@@ -620,3 +620,27 @@ def test_anonymous_volumes_carry_over(world: World) -> None:
 
 def test_no_port_can_remove_a_volume() -> None:
     assert not [name for port in (Engine, Compose) for name in vars(port) if "volume" in name or name == "down"]
+
+
+@pytest.mark.parametrize("more", [{}, {"ports": [port(80)]}], ids=["start-first", "stop-first"])
+def test_a_look_that_is_older_than_the_last_pass_stops_nothing_that_serves(world: World, more: dict[str, Any]) -> None:
+    """A burst of events: the look was taken while the pass before it still ran."""
+    applied(world, {"web": web(**more)})
+    old = world.observer.look()
+    applied(world, {"web": web("web:2", **more)})
+    since = world.clock.monotonic()
+    world.loop.reconcile(world.work(), old)
+    assert world.settle().ready.status is Truth.TRUE
+    assert [(box.image, box.serves) for box in world.boxes()] == [("web:2", True)]
+    assert not [gap for gap in world.host.gaps(STACK, "web") if gap[0] >= since]
+
+
+def test_a_look_that_is_older_than_the_last_repair_undoes_nothing(world: World) -> None:
+    applied(world, {"web": web()})
+    world.somebody.stop("shop-web-1")
+    old = world.observer.look()
+    world.settle()
+    since = world.clock.monotonic()
+    world.loop.reconcile(world.work(), old)
+    assert world.settle().ready.status is Truth.TRUE
+    assert not [gap for gap in world.host.gaps(STACK, "web") if gap[0] >= since]
