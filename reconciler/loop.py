@@ -111,7 +111,15 @@ class StackLoop:
             self._books.failed(work, release, failure)
             return self._undo(work, pass_id, observed)
         applied = replace(goal, release=release)
-        return self._books.applied_now(work, applied, pass_id, found, self._observe(work, release))
+        record = self._books.applied_now(work, applied, pass_id, found, self._observe(work, release))
+        return self._look_closer(work, applied, record) if found.empty else record
+
+    def _look_closer(self, work: Work, goal: Goal, record: StackRecord) -> StackRecord:
+        """Only of the release that is known to be applied is it seen what somebody did to what it mounts."""
+        goal = replace(goal, kind=PassGoal.REPAIR)
+        observed = self._observe(work, goal.release)
+        found = self.plan(work, goal.release, observed)
+        return record if found.empty else self._repair(work, goal, observed, found)
 
     def _leave_untidy(self, work: Work, goal: Goal, pass_id: int, found: Plan, failure: StepFailedError) -> StackRecord:
         """The new one is proven and serves; what could not be cleaned up after it is no reason to go back."""

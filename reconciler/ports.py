@@ -89,6 +89,10 @@ class Objects(Protocol):
 
     def restore(self, entry: TreeEntry) -> None: ...
 
+    def laid_out_at(self, entry: TreeEntry) -> float:
+        """Seconds since the epoch, 0 if it was there already when this process began: what mounted a folder before that
+        looks into one that is gone."""
+
     def collect(self, keep: frozenset[str]) -> None:
         """Remove every object whose Git object id is not in ``keep``."""
 

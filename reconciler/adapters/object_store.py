@@ -45,6 +45,7 @@ class ObjectStore:
         self._lock = threading.RLock()
         self._proven: dict[Path, Mark] = {}
         self._ensured_at: dict[str, float] = {}
+        self._laid_out_at: dict[Path, float] = {}
 
     def path(self, entry: TreeEntry) -> Path:
         """Where ``entry`` lies or will lie; no I/O."""
@@ -84,6 +85,11 @@ class ObjectStore:
             remove(path)
             self.ensure(entry)
 
+    def laid_out_at(self, entry: TreeEntry) -> float:
+        """Seconds since the epoch, 0 if it was there already when this process began."""
+        with self._lock:
+            return self._laid_out_at.get(self.path(entry), 0.0)
+
     def collect(self, keep: frozenset[str]) -> None:
         """Remove every object whose Git object id is not in ``keep``; what this process ensured within the last hour
         is spared, since its release may not be recorded yet."""
@@ -99,6 +105,7 @@ class ObjectStore:
                 self._take_away(folder)
 
     def _write(self, entry: TreeEntry, path: Path) -> None:
+        self._laid_out_at[path] = time.time()
         with put_in_place(path) as temporary:
             if entry.kind is EntryKind.FOLDER:
                 write_tree(self._git, self._listed(entry), temporary, durable=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reconciler.model.desired import Release
 from reconciler.model.observed import Container, Image, LiveSettings, Network, Observed
+from reconciler.model.source import EntryKind
 from reconciler.ports import Engine, Journal, Objects
 
 
@@ -44,6 +45,7 @@ class Observer:
             networks=tuple(found for found in snapshot.networks if found.stack == stack),
             baselines=self._baselines(owned),
             touched=self._touched(applied),
+            laid_out=self._laid_out(applied),
             unfinished=self._is_unfinished(stack),
         )
 
@@ -71,3 +73,11 @@ class Observer:
         if applied is None or not applied.objects:
             return ()
         return tuple(str(self._objects.path(entry)) for entry in self._objects.verify(applied.objects))
+
+    def _laid_out(self, applied: Release | None) -> dict[str, float]:
+        """Folders only: a container that mounts a single file holds on to that very file, and its content was right."""
+        if applied is None:
+            return {}
+        folders = (entry for entry in applied.objects if entry.kind is EntryKind.FOLDER)
+        times = {str(self._objects.path(entry)): self._objects.laid_out_at(entry) for entry in folders}
+        return {path: at for path, at in times.items() if at}

@@ -111,7 +111,8 @@ class Observed:
     ``containers``: ours, of this stack, whatever their state. ``foreign``: of a Compose project of the same name, but
     not ours: never touched, only reported. ``images``: by reference, None where the engine holds none.
     ``baselines``: each container's live settings as they were when we made it, by container id.
-    ``touched``: paths of objects whose content is no longer what Git holds. ``unfinished``: a pass over the stack was cut
+    ``touched``: paths of objects whose content is no longer what Git holds. ``laid_out``: when folders of objects were
+    laid out (again), by path, in seconds since the epoch; only those of this process's time. ``unfinished``: a pass over the stack was cut
     short, so what is there may be half of a swap, and is ours to end. ``unproven``: services that only releases have which
     were never proven; what is there of them is a leftover.
     """
@@ -123,6 +124,7 @@ class Observed:
     networks: tuple[Network, ...] = ()
     baselines: Mapping[str, LiveSettings] = field(default_factory=lambda: MappingProxyType({}))
     touched: tuple[str, ...] = ()
+    laid_out: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     unfinished: bool = False
     unproven: frozenset[str] = frozenset()
 

@@ -101,6 +101,7 @@ def _begin(walk: _Rollout, turnover: Turnover) -> None:
         walk.add(turnover, RecreateServices((turnover.spec.name,)))
         _moved(walk, turnover)
         return
+    _restart_for_its_mounts(walk, turnover)
     _restart_with_what_it_stands_on(walk, turnover)
     starts = _starts(turnover)
     stops = walk.still_running(turnover.stale)
@@ -175,9 +176,15 @@ def _prove(walk: _Rollout, turnover: Turnover, *, soak: bool, refs: tuple[Ref, .
         walk.unproven.pop(name, None)
 
 
+def _restart_for_its_mounts(walk: _Rollout, turnover: Turnover) -> None:
+    for container in turnover.blind:
+        walk.add(turnover, RestartContainer(existing(container)))
+        _moved(walk, turnover)
+
+
 def _restart_with_what_it_stands_on(walk: _Rollout, turnover: Turnover) -> None:
     """``depends_on: {x: {restart: true}}``, which Compose also implies for shared namespaces. A job is not run twice."""
-    running = [container for container in turnover.kept if container not in turnover.idle]
+    running = [container for container in turnover.kept if container not in (*turnover.idle, *turnover.blind)]
     for dependency in turnover.spec.depends_on:
         if dependency.restart and dependency.service in walk.moved and running and not turnover.spec.job:
             _restart(walk, turnover, dependency, running)

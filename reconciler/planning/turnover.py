@@ -19,7 +19,8 @@ _GONE = (State.DEAD, State.REMOVING)
 class Turnover:
     """``kept``: containers that are what the release wants, at most ``scale``. ``stale``: those that go. ``new``: how
     many are made. ``chosen``: how they are replaced, None where nothing is. ``unproven``: a pass that was cut short may have
-    started what is kept, so that without a proof the release would count as applied.
+    started what is kept, so that without a proof the release would count as applied. ``blind``: kept containers that look
+    into a mounted folder which was deleted and is laid out anew.
     """
 
     spec: ServiceSpec
@@ -29,6 +30,7 @@ class Turnover:
     cause: Cause
     chosen: Chosen | None = None
     unproven: bool = False
+    blind: tuple[Container, ...] = ()
 
     @property
     def serves(self) -> bool:
@@ -79,10 +81,21 @@ def _turnover(spec: ServiceSpec, situation: Situation) -> Turnover:
     new = spec.scale - len(kept)
     cause = _cause(spec, kept, stale, situation)
     chosen = _chosen(spec, stale, situation) if stale and spec.scale else None
+    blind = tuple(container for container in kept if _mounts_what_is_gone(container, spec, situation.observed))
+    if blind and not cause.text:
+        cause = Cause(CauseKind.DRIFT, f"what {blind[0].name} mounts was deleted and is laid out anew")
     unproven = bool(kept) and situation.observed.unfinished and _is_news(spec, situation)
     if unproven and not cause.text:
         cause = Cause(CauseKind.UNFINISHED, "it was started and is not proven yet")
-    return Turnover(spec, kept, stale, new, cause, chosen, unproven)
+    return Turnover(spec, kept, stale, new, cause, chosen, unproven, blind)
+
+
+def _mounts_what_is_gone(container: Container, spec: ServiceSpec, observed: Observed) -> bool:
+    """A mount is of the folder that was there when the container started, not of what lies under its path later."""
+    sources = (mount.get("source") for mount in spec.definition.get("volumes") or ())
+    return container.running and any(
+        container.started_at < observed.laid_out.get(source or "", 0.0) for source in sources
+    )
 
 
 def _chosen(spec: ServiceSpec, stale: tuple[Container, ...], situation: Situation) -> Chosen:

@@ -172,6 +172,9 @@ class PlainObjects:
     def restore(self, entry: TreeEntry) -> None:
         self.touched.discard(entry.object_id)
 
+    def laid_out_at(self, entry: TreeEntry) -> float:
+        return 0.0
+
     def collect(self, keep: frozenset[str]) -> None: ...
 
     def seed(self, source: Path, destination: Path) -> None: ...

@@ -215,3 +215,14 @@ def test_a_job_that_is_done_is_not_run_again_because_its_network_is_gone() -> No
     told = steps(decide(wanted, seen(*there, of=wanted, networks=()), previous=wanted))
     assert told[0] == "make new containers, beside what is there, for web"
     assert not any("job" in step for step in told)
+
+
+def test_a_container_that_looks_into_a_folder_which_was_laid_out_anew_is_restarted() -> None:
+    site = "/srv/reconciler/state/objects/0a1b/site"
+    wanted = release({"web": {"volumes": [{"type": "bind", "source": site, "target": "/site"}]}, "other": {}})
+    there = [made(wanted, "web", started_at=1_000.0), made(wanted, "other", started_at=1_000.0)]
+    found = decide(wanted, seen(*there, of=wanted, laid_out={site: 2_000.0}), previous=wanted)
+    assert steps(found) == ["restart shop-web-1", "wait until web is healthy (within 2m), and for 5s more"]
+    assert found.steps[0].cause.text == "what shop-web-1 mounts was deleted and is laid out anew"
+    since = decide(wanted, seen(*there, of=wanted, laid_out={site: 500.0}), previous=wanted)
+    assert since.empty
