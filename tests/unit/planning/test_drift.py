@@ -218,7 +218,7 @@ def test_a_job_that_is_done_is_not_run_again_because_its_network_is_gone() -> No
 
 
 def test_a_container_that_looks_into_a_folder_which_was_laid_out_anew_is_restarted() -> None:
-    site = "/srv/reconciler/state/objects/0a1b/site"
+    site = "/opt/site"
     wanted = release({"web": {"volumes": [{"type": "bind", "source": site, "target": "/site"}]}, "other": {}})
     there = [made(wanted, "web", started_at=1_000.0), made(wanted, "other", started_at=1_000.0)]
     found = decide(wanted, seen(*there, of=wanted, laid_out={site: 2_000.0}), previous=wanted)
