@@ -31,6 +31,7 @@ _FULL_LOOK_EVERY_S = 300.0
 _SNAPSHOT_LASTS_S = 1.0
 _RECONNECT_S = 1.0
 _MOST_TO_FETCH_S = 120.0
+_TIDY_EVERY_S = 3600.0
 _AFTER_TROUBLE_S = 5.0  # a full disk, a journal that is busy: what could not even be looked at is looked at again
 
 
@@ -58,6 +59,7 @@ class Daemon:
         self._desk = Desk(host.journal, clock)
         self._turns = _Turns()
         self._known: frozenset[str] = frozenset()  # the stacks of this host, as of the last look
+        self._tidy_at = clock.monotonic() + _TIDY_EVERY_S
         self._lock = threading.Lock()
         self._fetch_now = threading.Event()
         self._leaving = threading.Event()
@@ -91,10 +93,26 @@ class Daemon:
                 events = (*events, Event(Trigger.TIMER, detail="periodic look"))
             try:
                 self._turn(events)
+                self._tidy_if_due()
             except ReconcilerError as error:
                 log.error("look_failed", reason=error.reason, error=str(error))
                 next_full = min(next_full, self._clock.monotonic() + _AFTER_TROUBLE_S)
         self._pool.shutdown(wait=True)
+
+    def _tidy_if_due(self) -> None:
+        """First after an hour, when every stack has long been looked at."""
+        now = self._clock.monotonic()
+        if now >= self._tidy_at:
+            self._tidy_at = now + _TIDY_EVERY_S
+            self._pool.submit(self._tidy)
+
+    def _tidy(self) -> None:
+        try:
+            self._host.tidy()
+        except ReconcilerError as error:
+            log.warning("tidying_failed", reason=error.reason, error=str(error))
+        except Exception:
+            log.exception("tidying_crashed")
 
     def _gather(self) -> tuple[Event, ...]:
         """All events of a burst; none when it is just time to look for requests and waits that are over."""

@@ -57,6 +57,9 @@ class Source(Protocol):
 
     def release(self, commit: str) -> None: ...
 
+    def kept(self) -> frozenset[str]:
+        """The commits that are kept."""
+
 
 class Tree(Protocol):
     """Reading a revision's files."""

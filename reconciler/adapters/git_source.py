@@ -100,6 +100,11 @@ class GitSource:
         with self._refs:
             self._git.run("update-ref", "--no-deref", "-d", _kept_ref(commit))
 
+    def kept(self) -> frozenset[str]:
+        """The commits that are kept and were not released."""
+        with self._refs:
+            return mirrors.kept(self._mirror)
+
     def _reach(self) -> Reach:
         check_branch(self._settings.branch)
         return Reach(parse_remote(self._settings.url), self._settings, self._writer)

@@ -162,6 +162,7 @@ class Parts:
         assembly = Assembly(
             settings=self.settings,
             source=self.source,
+            objects=self.objects,
             journal=self.journal,
             shelf=self.shelf,
             desire=self.desire,

@@ -133,14 +133,14 @@ class Shelf:
             self._loaded.pop((stack, found.number), None)
             self._drop_commit(found.revision)
 
-    def kept_objects(self) -> frozenset[str]:
-        """Git object ids that a kept release of any stack mounts or builds from."""
-        found: set[str] = set()
-        for record in self._journal.stacks():
-            for release in self._journal.releases(record.name):
-                loaded = self.load(record.name, release.number)
-                found |= {entry.object_id for entry in loaded.objects} if loaded else set()
-        return frozenset(found)
+    def kept(self) -> tuple[Release, ...]:
+        """Every release of every stack that can be gone back to, runs, or is being tried."""
+        loaded = (
+            self.load(record.name, release.number)
+            for record in self._journal.stacks()
+            for release in self._journal.releases(record.name)
+        )
+        return tuple(release for release in loaded if release is not None)
 
     def _record_of(self, release: Release) -> ReleaseRecord | None:
         for record in self._journal.releases(release.stack):

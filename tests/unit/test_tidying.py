@@ -1,0 +1,102 @@
+"""Laws of tidying: what no kept release names goes, what may be in use stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from reconciler.adapters.journal import SqliteJournal
+from reconciler.adapters.release_store import ReleaseFiles
+from reconciler.execution.observe import Snapshot
+from reconciler.execution.shelf import Shelf
+from reconciler.host import Assembly, Host
+from reconciler.model.desired import Release
+from reconciler.model.observed import Container
+from reconciler.model.record import Outcome, StackRecord
+from reconciler.model.source import EntryKind, TreeEntry
+from tests.builders import made, manifest, release
+from tests.fakes.clock import FakeClock
+
+
+class World:
+    """A host of which only the shelf and the journal are real. ``collected``: what each collecting was told to keep."""
+
+    def __init__(self, root: Path) -> None:
+        (root / "state").mkdir()
+        self.journal = SqliteJournal(root / "state" / "state.db", synchronous="OFF")
+        self.commits: set[str] = set()
+        self.containers: list[Container] = []
+        self.collected: list[frozenset[str]] = []
+        self.shelf = Shelf(self.journal, ReleaseFiles(root), self.commits.add, self.commits.discard)
+        parts: dict[str, Any] = dict.fromkeys(("settings", "desire", "books", "stacks"))
+        assembly = Assembly(
+            source=cast(Any, self), objects=cast(Any, self), journal=self.journal, shelf=self.shelf,
+            observer=cast(Any, self), clock=FakeClock(), **parts,
+        )  # fmt: skip
+        self.host = Host(assembly, lambda: "", lambda _: None)
+
+    def look(self) -> Snapshot:
+        return Snapshot(tuple(self.containers), ())
+
+    def kept(self) -> frozenset[str]:
+        return frozenset(self.commits)
+
+    def release(self, commit: str) -> None:
+        self.commits.discard(commit)
+
+    def collect(self, keep: frozenset[str]) -> None:
+        self.collected.append(keep)
+
+    def apply(self, version: str) -> Release:
+        """A release of its own commit, which mounts an object of its own; it runs."""
+        found = release({"web": {"environment": {"VERSION": version}}})
+        entry = TreeEntry(f"shop/{version}", EntryKind.FILE, f"object-{version}")
+        opened = self.shelf.open(replace(found, revision=version, objects=(entry,)), manifest(), "", "", 0.0)
+        self.shelf.close(opened, Outcome.APPLIED, 0.0)
+        record = StackRecord(
+            opened.stack, applied_release=opened.number, applied_revision=version, attempted_revision=version
+        )
+        self.journal.save_stack(record)
+        self.shelf.tidy(opened.stack, record)
+        self.containers = [made(opened, "web")]
+        return opened
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    found = World(tmp_path)
+    yield found
+    found.journal.close()
+
+
+def test_objects_and_commits_of_releases_that_nobody_can_go_back_to_are_let_go(world: World) -> None:
+    for number in range(1, 14):
+        world.apply(f"v{number}")
+    world.host.tidy()
+    newest = {f"v{number}" for number in range(4, 14)}
+    assert world.collected == [frozenset(f"object-{version}" for version in newest)]
+    assert world.commits == newest
+
+
+def test_a_commit_that_a_status_names_is_kept(world: World) -> None:
+    world.apply("v1")
+    world.commits |= {"newer", "forgotten"}
+    record = world.journal.stack("shop")
+    assert record is not None
+    world.journal.save_stack(replace(record, applied_revision="newer"))
+    world.host.tidy()
+    assert world.commits == {"v1", "newer"}
+
+
+def test_nothing_is_collected_while_a_container_of_ours_is_of_no_kept_release(world: World) -> None:
+    world.apply("v1")
+    world.containers.append(replace(world.containers[0], id="lost", definition="of a release whose record was lost"))
+    world.host.tidy()
+    assert world.collected == []
+    world.containers[-1] = replace(world.containers[-1], owned=False)
+    world.host.tidy()
+    assert len(world.collected) == 1
