@@ -49,7 +49,7 @@ class StackLoop:
         if goal.kind is PassGoal.APPLY:
             return self._apply(work, goal, observed, found)
         if found.empty:
-            return self._books.settled(work, goal, observed)
+            return self._books.settled(work, goal, observed, found)
         return self._repair(work, goal, observed, found)
 
     def plan(self, work: Work, release: Release, observed: Observed) -> Plan:

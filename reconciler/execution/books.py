@@ -210,10 +210,10 @@ class Books:
 
     # What is said after it
 
-    def settled(self, work: Work, goal: Goal, observed: Observed) -> StackRecord:
+    def settled(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
         self._close_unfinished(work)
         self._memory.told_drift.pop(work.name, None)
-        record = settled(self.record(work), goal, observed, _commit(work))
+        record = settled(self.record(work), goal, observed, _commit(work), found.notes)
         if goal.blocked:
             record = self._unlike_git(work, goal, record, observed)
         elif goal.release.number is not None:
@@ -227,7 +227,7 @@ class Books:
         self._shelf.close(release, Outcome.APPLIED, now)
         self._memory.applying.pop(work.name, None)
         self._memory.repairing.pop(work.name, None)
-        record = settled(self.record(work), replace(goal, blocked=""), observed, release.revision)
+        record = settled(self.record(work), replace(goal, blocked=""), observed, release.revision, found.notes)
         if goal.blocked:
             record = replace(record, sync=Sync.OUT_OF_SYNC, wanted_release=release.number)
             record = replace(record, ready=self._blocked(work, goal, record, observed))
@@ -297,7 +297,7 @@ class Books:
         self._count_repair(work, found)
         if _is_drift(found):
             self._tell(work, "info", "DriftMended", _causes(found))
-        record = settled(self.record(work), goal, observed, "" if goal.blocked else _commit(work))
+        record = settled(self.record(work), goal, observed, "" if goal.blocked else _commit(work), found.notes)
         if goal.blocked:
             record = self._unlike_git(work, goal, record, observed)
         return self._say(work, record)

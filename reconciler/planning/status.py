@@ -11,8 +11,11 @@ from reconciler.planning.health import service_health, stack_health
 from reconciler.planning.target import Goal
 
 
-def settled(record: StackRecord, goal: Goal, observed: Observed, revision: str) -> StackRecord:
-    """Nothing is left to do for ``goal``. ``revision``: what Git says, "" if unknown."""
+def settled(
+    record: StackRecord, goal: Goal, observed: Observed, revision: str, notes: tuple[str, ...] = ()
+) -> StackRecord:
+    """Nothing is left to do for ``goal``. ``revision``: what Git says, "" if unknown. ``notes``: the plan's, so that
+    what was declined is not only known to who asks for a diff."""
     health = stack_health(goal.release, observed)
     if goal.blocked:
         sync = Sync.UNKNOWN if goal.is_what_git_says_unknown else Sync.OUT_OF_SYNC
@@ -21,12 +24,16 @@ def settled(record: StackRecord, goal: Goal, observed: Observed, revision: str) 
         record,
         sync=Sync.SYNCED,
         health=health,
-        ready=ready_of(goal.release, observed),
+        ready=_noted(ready_of(goal.release, observed), notes),
         attempted_revision=revision or record.attempted_revision,
         applied_revision=revision or record.applied_revision,
         attempted_release=goal.release.number,
         applied_release=goal.release.number,
     )
+
+
+def _noted(ready: Ready, notes: tuple[str, ...]) -> Ready:
+    return replace(ready, message="; ".join((ready.message, *notes)))
 
 
 def still_told(ready: Ready, why: str) -> bool:

@@ -372,6 +372,19 @@ def test_what_cannot_be_cleaned_up_after_a_proven_release_does_not_undo_it(world
     assert world.host.gaps(STACK, "web") == ()
 
 
+def test_a_landslide_that_was_declined_is_said_of_the_stack_and_once_to_people(world: World) -> None:
+    applied(world, {"web": web(), "db": web("db:1"), "cache": web("db:1")})
+    world.commit({"web": web()})
+    record = world.settle()
+    assert record.ready.status is Truth.TRUE
+    assert "cache, db: left running" in record.ready.message
+    assert "prune.maxRemovePercent" in record.ready.message
+    world.settle()
+    told = [event for event in world.journal.events() if "left running" in event.message]
+    assert len(told) == 1
+    assert sorted(box.service for box in world.boxes()) == ["cache", "db", "web"]
+
+
 # What Git says cannot be used
 
 

@@ -152,6 +152,12 @@ def test_a_settled_stack_is_synced_and_ready() -> None:
     assert (record.applied_release, record.applied_revision, record.attempted_revision) == (4, "c9", "c9")
 
 
+def test_what_was_declined_is_said_of_a_settled_stack() -> None:
+    goal = Goal(PassGoal.REPAIR, replace(ONE, number=4))
+    record = settled(StackRecord("shop"), goal, seen(WEB, of=ONE), "c9", ("cache: left running",))
+    assert record.ready == Ready(Truth.TRUE, "ReconciliationSucceeded", "release 4 is healthy; cache: left running")
+
+
 def test_a_settled_stack_that_is_ill_is_not_ready_and_says_which_service() -> None:
     ill = seen(replace(WEB, probe=Probe.UNHEALTHY), of=ONE)
     record = settled(StackRecord("shop"), Goal(PassGoal.REPAIR, replace(ONE, number=4)), ill, "c9")
