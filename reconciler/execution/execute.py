@@ -231,10 +231,14 @@ class _Walker:
         for seed in self._walk.release.seeds:
             self._hands.data.seed(objects.ensure(seed.entry), Path(seed.path))
 
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {**self._walk.environment, **self._walk.release.variables}
+
     def _build(self, service: str) -> None:
         walk = self._walk
         self._lay_out_files()
-        self._hands.compose.build(self._stack, walk.model, service, walk.environment, walk.progress)
+        self._hands.compose.build(self._stack, walk.model, service, self._environment, walk.progress)
 
     def _restore(self, path: str) -> None:
         for entry in self._walk.release.objects:
@@ -244,13 +248,13 @@ class _Walker:
     def _create(self, services: tuple[str, ...], totals: dict[str, int]) -> None:
         walk, before = self._walk, self._ids()
         self._lay_out_files()
-        self._hands.compose.create(self._stack, walk.model, services, totals, walk.environment)
+        self._hands.compose.create(self._stack, walk.model, services, totals, self._environment)
         self._learn(services, before)
 
     def _recreate(self, services: tuple[str, ...]) -> None:
         walk, before = self._walk, self._ids()
         self._lay_out_files()
-        self._hands.compose.recreate(self._stack, walk.model, services, walk.environment)
+        self._hands.compose.recreate(self._stack, walk.model, services, self._environment)
         self._learn(services, before)
 
     def _ids(self) -> set[str]:

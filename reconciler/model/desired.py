@@ -104,6 +104,7 @@ class Release:
 
     ``model``: the whole resolved Compose model, as it is handed to Compose. ``images``: image id by reference, pinned
     when the release was first applied (empty before). ``objects``: what Git tracks and a container mounts.
+    ``variables``: values of the variables that secrets and configs are declared by, as they were when it was rendered.
     ``number`` counts per stack from 1; None until the release is first recorded.
     """
 
@@ -117,6 +118,7 @@ class Release:
     objects: tuple[TreeEntry, ...] = ()
     seeds: tuple[Seed, ...] = ()
     warnings: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     number: int | None = None
 
     def service(self, name: str) -> ServiceSpec | None:

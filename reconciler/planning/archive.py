@@ -28,6 +28,7 @@ def pack(release: Release, manifest: Manifest) -> dict[str, Any]:
     for key in ("networks", "objects", "seeds"):
         content[key] = [asdict(value) for value in content[key]]
     content["images"] = dict(release.images)
+    content["variables"] = dict(release.variables)
     content["model"] = dict(release.model)
     content["manifest"] = _pack_manifest(manifest)
     return content
@@ -88,6 +89,7 @@ def unpack(content: Mapping[str, Any]) -> Release:
             objects=tuple(_entry(entry) for entry in content["objects"]),
             seeds=tuple(Seed(entry["path"], _entry(entry["entry"])) for entry in content["seeds"]),
             warnings=tuple(content["warnings"]),
+            variables=content["variables"],
             number=content["number"],
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -63,7 +63,14 @@ def resolve(model: Mapping[str, Any], manifest: Manifest, place: Place, environm
         model=_model(model, manifest.name, specs, around),
         objects=tuple(paths.objects[path] for path in sorted(paths.objects)),
         seeds=tuple(paths.seeds[path] for path in sorted(paths.seeds)),
+        variables=_variables(around),
     )
+
+
+def _variables(around: Surroundings) -> dict[str, str]:
+    """Compose reads them once more when it makes a container, and may find them in no file then."""
+    declared = (definition.get("environment") for definition in (*around.configs.values(), *around.secrets.values()))
+    return {str(name): around.environment.get(str(name), "") for name in declared if name}
 
 
 def _without_absent_needs(services: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

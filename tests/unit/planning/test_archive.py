@@ -63,6 +63,7 @@ def releases(draw: st.DrawFn) -> Release:
         objects=draw(tuples(entries)),
         seeds=draw(tuples(st.builds(Seed, texts, entries))),
         warnings=draw(tuples(texts)),
+        variables=draw(maps),
         number=draw(st.none() | numbers),
     )
 

@@ -412,6 +412,13 @@ def test_a_secret_with_a_file_is_mounted_and_not_copied() -> None:
     assert injected("secrets", {"source": "it"}, {"file": "/etc/key"}) == ()
 
 
+def test_variables_that_compose_reads_again_are_remembered_with_their_values() -> None:
+    declared = {"key": {"environment": "KEY"}, "other": {"environment": "NOT_SET"}, "file": {"file": "/etc/key"}}
+    found = release({"web": {}}, secrets=declared, environment={"KEY": "s3cret", "UNUSED": "x"})
+    assert found.variables == {"KEY": "s3cret", "NOT_SET": ""}
+    assert "s3cret" not in repr(found)
+
+
 def test_what_is_copied_in_is_never_printed() -> None:
     assert "s3cret" not in repr(injected("secrets", {"source": "it"}, {"environment": "KEY"}, KEY="s3cret"))
 
