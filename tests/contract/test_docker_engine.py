@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from docker.api.client import APIClient
 
 from reconciler.adapters.docker_engine import DockerEngine
 from reconciler.adapters.host_ports import HostPorts
@@ -49,6 +50,24 @@ def test_injected_files_lie_as_compose_would_have_laid_them(bench: RealBench) ->
     assert docker(*look, "/etc/deep/er/app.conf").split() == ["440", "1000", "1001"]
     assert docker(*look, "/etc/deep", "/run/secrets").split() == ["755", "0", "0"] * 2
     assert docker("exec", made.name, "cat", "/run/secrets/key") == "top$ecret"
+
+
+def test_a_network_given_by_id_is_known_by_name_before_the_first_start_as_after_it(bench: RealBench) -> None:
+    made = bench.create()
+    api = APIClient()
+    network = api.inspect_container(made.id)["HostConfig"]["NetworkMode"]
+    by_id = {api.inspect_network(network)["Id"]: api.create_endpoint_config(aliases=["www"])}
+    labels = api.inspect_container(made.id)["Config"]["Labels"]
+    given = api.create_container(
+        made.image, ["sleep", "600"], labels=labels, networking_config=api.create_networking_config(by_id)
+    )["Id"]
+    before = bench.engine.inspect(given)
+    bench.engine.start(given)
+    after = bench.engine.inspect(given)
+    assert before
+    assert after
+    assert [endpoint.network for endpoint in before.settings.endpoints] == [network]
+    assert before.settings == after.settings
 
 
 def test_removing_a_container_leaves_its_volumes(bench: RealBench) -> None:
