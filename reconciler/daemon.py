@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from reconciler.execution.books import Work
 from reconciler.execution.execute import StoppedError
 from reconciler.execution.observe import Snapshot
+from reconciler.execution.work import Work
 from reconciler.host import Host
 from reconciler.model.errors import EngineUnavailableError, ReconcilerError
 from reconciler.model.event import Event, Trigger

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from reconciler.execution.books import Books, Work
+from reconciler.execution.books import Books
 from reconciler.execution.desire import Desire
 from reconciler.execution.observe import Observer, Snapshot
 from reconciler.execution.shelf import Shelf
+from reconciler.execution.work import Work
 from reconciler.loop import StackLoop
 from reconciler.manifest import Discovery
 from reconciler.model.desired import Release

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.execution.books import Books, Work
+from reconciler.execution.books import Books
 from reconciler.execution.execute import Executor, StepFailedError, Walk
 from reconciler.execution.observe import Observer, Snapshot
+from reconciler.execution.work import Work
 from reconciler.model.desired import Release, nothing_of
 from reconciler.model.errors import InvalidInputError, ReconcilerError, StalledError
 from reconciler.model.manifest import DriftMode, Rollout

@@ -14,7 +14,7 @@ from reconciler.cli.options import Options
 
 if TYPE_CHECKING:
     from reconciler.cli.wiring import Parts
-    from reconciler.execution.books import Work
+    from reconciler.execution.work import Work
     from reconciler.host import Host
     from reconciler.model.plan import Plan
 

@@ -10,7 +10,7 @@ from reconciler.cli.errors import Failure
 
 if TYPE_CHECKING:
     from reconciler.cli.wiring import Parts
-    from reconciler.execution.books import Work
+    from reconciler.execution.work import Work
     from reconciler.host import Host
     from reconciler.model.source import Revision
 

@@ -6,56 +6,28 @@ Writes to the journal and to the kept releases; never touches the engine, and de
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler.execution.desire import Desire
 from reconciler.execution.execute import StepFailedError
 from reconciler.execution.shelf import Shelf
+from reconciler.execution.work import Work
 from reconciler.model.desired import Release
-from reconciler.model.errors import InvalidInputError, Problem, ReconcilerError, WaitingError
-from reconciler.model.manifest import DriftMode, Manifest
+from reconciler.model.errors import InvalidInputError, ReconcilerError, WaitingError
+from reconciler.model.manifest import DriftMode
 from reconciler.model.observed import Observed
-from reconciler.model.plan import CauseKind, Plan
+from reconciler.model.plan import Plan
 from reconciler.model.record import Health, Outcome, PassGoal, Ready, StackRecord, Sync, Truth
-from reconciler.model.source import Revision
+from reconciler.planning.drift import is_drift, print_of
 from reconciler.planning.health import stack_health
 from reconciler.planning.patience import Patience
-from reconciler.planning.secrets import Mask
-from reconciler.planning.status import ready_of, settled, still_told
-from reconciler.planning.story import describe
+from reconciler.planning.status import settled, still_told, went_back
+from reconciler.planning.story import causes_of
 from reconciler.planning.target import Candidates, Goal, why_not
-from reconciler.ports import Clock, Journal, Progress
+from reconciler.ports import Clock, Journal
 
 _ALL_PASSES = 1000  # more than the journal keeps
-
-
-def _never() -> str:
-    return ""
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One pass over one stack: what it is about.
-
-    ``revision``: what Git says, None while it was never fetched. ``problems``: why its files cannot be read. ``gone``:
-    its folder is no longer in Git. ``waits_for``: a stack it depends on that is not ready. ``forced``: a person wants
-    it now, quarantine and patience aside.
-    """
-
-    name: str
-    manifest: Manifest
-    revision: Revision | None = None
-    problems: tuple[Problem, ...] = ()
-    gone: bool = False
-    waits_for: str = ""
-    forced: bool = False
-    asked_by: str = ""
-    mask: Mask = field(default_factory=Mask, repr=False)
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    progress: Progress = field(default=lambda _: None)
-    stop: Callable[[], str] = field(default=_never)
 
 
 @dataclass
@@ -161,7 +133,7 @@ class Books:
     def must_wait(self, work: Work, found: Plan) -> bool:
         """Whether this very repair was made too often of late."""
         patience = self._memory.repairing.get(work.name, Patience())
-        return not work.forced and patience.remaining_s(_print_of(found), self._clock.monotonic()) > 0
+        return not work.forced and patience.remaining_s(print_of(found), self._clock.monotonic()) > 0
 
     def due_in_s(self, stack: str, since: float) -> float | None:
         """Seconds until a pass over the stack makes sense by itself, of waits that were not over at ``since``
@@ -213,11 +185,11 @@ class Books:
     def settled(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
         self._close_unfinished(work)
         self._memory.told_drift.pop(work.name, None)
-        record = settled(self.record(work), goal, observed, _commit(work), found.notes)
+        record = settled(self.record(work), goal, observed, work.commit, found.notes)
         if goal.blocked:
             record = self._unlike_git(work, goal, record, observed)
         elif goal.release.number is not None:
-            self._shelf.seen_at(goal.release, _commit(work))
+            self._shelf.seen_at(goal.release, work.commit)
             self._memory.applying.pop(work.name, None)
         return self._say(work, record)
 
@@ -295,9 +267,9 @@ class Books:
     def repaired(self, work: Work, goal: Goal, pass_id: int, found: Plan, observed: Observed) -> StackRecord:
         self._journal.end_pass(pass_id, "done", self._clock.now())
         self._count_repair(work, found)
-        if _is_drift(found):
-            self._tell(work, "info", "DriftMended", _causes(found))
-        record = settled(self.record(work), goal, observed, "" if goal.blocked else _commit(work), found.notes)
+        if is_drift(found):
+            self._tell(work, "info", "DriftMended", causes_of(found))
+        record = settled(self.record(work), goal, observed, "" if goal.blocked else work.commit, found.notes)
         if goal.blocked:
             record = self._unlike_git(work, goal, record, observed)
         return self._say(work, record)
@@ -308,14 +280,15 @@ class Books:
         self._journal.end_pass(pass_id, "failed", self._clock.now())
         why = work.mask.clean(str(failure))
         self._count_repair(work, found)
-        message = f"release {goal.release.number}: {_causes_of(failure)}; mending it failed at {why}"
+        cause = failure.step.cause.text or "it is not what it should be"
+        message = f"release {goal.release.number}: {cause}; mending it failed at {why}"
         ready = Ready(Truth.FALSE, failure.reason, message)
         health = max(Health.DEGRADED, stack_health(goal.release, observed), key=list(Health).index)
         return self._say(work, replace(self.record(work), sync=Sync.OUT_OF_SYNC, health=health, ready=ready))
 
     def drifted(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
         """Drift that is only reported, because ``stack.yaml`` says so or because mending it does not last."""
-        told = _causes(found)
+        told = causes_of(found)
         health = stack_health(goal.release, observed)
         if work.manifest.drift is DriftMode.WARN:
             status = Truth.TRUE if health is Health.HEALTHY else Truth.FALSE
@@ -367,7 +340,7 @@ class Books:
 
     def cannot_render(self, work: Work, error: ReconcilerError) -> None:
         """The record says why; the pass goes on with the last good release."""
-        commit = _commit(work)
+        commit = work.commit
         ready = Ready(Truth.FALSE, error.reason, work.mask.clean(str(error)))
         record = replace(self.record(work), sync=Sync.UNKNOWN, ready=ready)
         self._say(work, replace(record, attempted_revision=commit or record.attempted_revision))
@@ -380,7 +353,7 @@ class Books:
     def _blocked(self, work: Work, goal: Goal, record: StackRecord, observed: Observed) -> Ready:
         """What ran goes on; Ready keeps saying why it is not what Git says."""
         if goal.release.number is not None and goal.release.number == record.wanted_release:
-            return _went_back(goal, observed)
+            return went_back(goal, observed)
         if work.revision is None:
             # Not known is not wrong: as a rule the first fetch ends a moment later, and one that fails is told itself.
             message = f"Git has not been read yet; release {goal.release.number} runs on"
@@ -417,7 +390,7 @@ class Books:
         return record
 
     def _tell(self, work: Work, severity: str, reason: str, message: str) -> None:
-        self._journal.tell(work.name, severity, reason, work.mask.clean(message), _commit(work), self._clock.now())
+        self._journal.tell(work.name, severity, reason, work.mask.clean(message), work.commit, self._clock.now())
 
     def _close_unfinished(self, work: Work) -> None:
         """Nothing is left of what a pass could not end: what is found from now on is somebody's drift."""
@@ -436,36 +409,6 @@ class Books:
 
     def _count_repair(self, work: Work, found: Plan) -> None:
         patience = self._memory.repairing.get(work.name, Patience())
-        told = _causes(found)
-        after = patience.after(_print_of(found), self._clock.monotonic(), random.random(), told)
+        told = causes_of(found)
+        after = patience.after(print_of(found), self._clock.monotonic(), random.random(), told)
         self._memory.repairing[work.name] = after
-
-
-def _commit(work: Work) -> str:
-    return work.revision.commit if work.revision is not None else ""
-
-
-def _went_back(goal: Goal, observed: Observed) -> Ready:
-    """A person asked for this release rather than Git's: it is what is wanted, so its health is what counts."""
-    ready = ready_of(goal.release, observed)
-    if ready.status is not Truth.TRUE:
-        return ready
-    return Ready(Truth.TRUE, "RolledBack", f"{ready.message}; {goal.blocked}")
-
-
-def _print_of(found: Plan) -> str:
-    """Equal for the same repair, whatever the containers' ids."""
-    return "\n".join(f"{step.service}: {type(step.action).__name__}" for step in found.steps)
-
-
-def _is_drift(found: Plan) -> bool:
-    return any(step.cause.kind is CauseKind.DRIFT for step in found.steps)
-
-
-def _causes(found: Plan) -> str:
-    told = dict.fromkeys(step.cause.text for step in found.steps if step.cause.kind is CauseKind.DRIFT)
-    return "; ".join(told) or "; ".join(dict.fromkeys(describe(step.action) for step in found.steps))
-
-
-def _causes_of(failure: StepFailedError) -> str:
-    return failure.step.cause.text or "it is not what it should be"

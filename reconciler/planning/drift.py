@@ -11,6 +11,7 @@ from reconciler.model.plan import (
     ConnectNetwork,
     DisconnectNetwork,
     Existing,
+    Plan,
     Step,
     UnpauseContainer,
     UpdateResources,
@@ -57,3 +58,13 @@ def _endpoints(container: Container, baseline: LiveSettings, ref: Existing) -> I
 
 def _differs(have: Endpoint, want: Endpoint) -> bool:
     return set(have.aliases) != set(want.aliases) or (have.ipv4, have.ipv6) != (want.ipv4, want.ipv6)
+
+
+def is_drift(found: Plan) -> bool:
+    """Whether somebody changed something, as far as the plan's causes tell."""
+    return any(step.cause.kind is CauseKind.DRIFT for step in found.steps)
+
+
+def print_of(found: Plan) -> str:
+    """Equal for the same repair, whatever the containers' ids."""
+    return "\n".join(f"{step.service}: {type(step.action).__name__}" for step in found.steps)

@@ -53,3 +53,11 @@ def ready_of(release: Release, observed: Observed) -> Ready:
     if coming:
         return Ready(Truth.UNKNOWN, "Progressing", f"release {release.number}: {', '.join(coming)} not healthy yet")
     return Ready(Truth.TRUE, "ReconciliationSucceeded", f"release {release.number} is healthy")
+
+
+def went_back(goal: Goal, observed: Observed) -> Ready:
+    """A person asked for this release rather than Git's: it is what is wanted, so its health is what counts."""
+    ready = ready_of(goal.release, observed)
+    if ready.status is not Truth.TRUE:
+        return ready
+    return Ready(Truth.TRUE, "RolledBack", f"{ready.message}; {goal.blocked}")

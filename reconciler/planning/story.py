@@ -11,6 +11,7 @@ from reconciler.model.plan import (
     AwaitHealthy,
     BuildImage,
     Cause,
+    CauseKind,
     Change,
     CheckPorts,
     ConnectNetwork,
@@ -149,3 +150,9 @@ def _seconds(value: float) -> str:
     if value >= 60 and value % 60 == 0:
         return f"{value / 60:g}m"
     return f"{value:g}s"
+
+
+def causes_of(found: Plan) -> str:
+    """What somebody changed, in one line; what is done, where nobody did."""
+    told = dict.fromkeys(step.cause.text for step in found.steps if step.cause.kind is CauseKind.DRIFT)
+    return "; ".join(told) or "; ".join(dict.fromkeys(describe(step.action) for step in found.steps))

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.adapters.journal import SqliteJournal
-from reconciler.execution.books import Books, Work
+from reconciler.execution.books import Books
 from reconciler.execution.execute import Executor, Hands, StoppedError
 from reconciler.execution.observe import Observer
 from reconciler.execution.shelf import Shelf
+from reconciler.execution.work import Work
 from reconciler.loop import StackLoop
 from reconciler.model.desired import Release
 from reconciler.model.errors import EngineUnavailableError, InvalidInputError, Problem, StalledError

@@ -1,0 +1,44 @@
+"""What one pass over one stack is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.model.errors import Problem
+from reconciler.model.manifest import Manifest
+from reconciler.model.source import Revision
+from reconciler.planning.secrets import Mask
+from reconciler.ports import Progress
+
+
+def _never() -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One pass over one stack: what it is about.
+
+    ``revision``: what Git says, None while it was never fetched. ``problems``: why its files cannot be read. ``gone``:
+    its folder is no longer in Git. ``waits_for``: a stack it depends on that is not ready. ``forced``: a person wants
+    it now, quarantine and patience aside.
+    """
+
+    name: str
+    manifest: Manifest
+    revision: Revision | None = None
+    problems: tuple[Problem, ...] = ()
+    gone: bool = False
+    waits_for: str = ""
+    forced: bool = False
+    asked_by: str = ""
+    mask: Mask = field(default_factory=Mask, repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    progress: Progress = field(default=lambda _: None)
+    stop: Callable[[], str] = field(default=_never)
+
+    @property
+    def commit(self) -> str:
+        """What Git says, "" while it was never fetched."""
+        return self.revision.commit if self.revision is not None else ""
