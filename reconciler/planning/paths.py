@@ -13,7 +13,7 @@ from reconciler.model.desired import Seed
 from reconciler.model.errors import Problem
 from reconciler.model.manifest import Manifest
 from reconciler.model.source import EntryKind, TreeEntry
-from reconciler.planning.links import follow
+from reconciler.planning.links import Trail, follow
 
 _OPEN_FOLDERS = ("state/traefik", "data", "certs", "backups")
 
@@ -75,20 +75,23 @@ class Paths:
     def _place_of(self, path: str, inside: str, key: str, is_data: bool) -> str:
         trail = follow(self._place.entries, self._place.target_of, inside)
         if trail.fault:
-            self._problem(key, f"{trail.path} {trail.fault}; mount what it should point to instead")
+            self._problem(key, self._why_not(trail))
             return path
         entry = self._place.entries.get(trail.path)
         if entry is None:
             return self._data_path(inside)
-        if entry.kind is EntryKind.SUBMODULE:
-            self._problem(key, f"{inside} is a Git submodule, which is not fetched; copy its files into the repository")
-            return path
         if is_data:
             target = self._data_path(inside)
             self.seeds[target] = Seed(target, entry)
             return target
         self.objects[entry.path] = entry
         return self._place.object_path(entry)
+
+    def _why_not(self, trail: Trail) -> str:
+        found = self._place.entries.get(trail.path)
+        if found is not None and found.kind is EntryKind.SUBMODULE:
+            return f"{trail.path} is a Git submodule, which is not fetched; copy its files into the repository"
+        return f"{trail.path} {trail.fault}; mount what it should point to instead"
 
     def _is_tracked(self, inside: str) -> bool:
         """What cannot be followed counts as tracked: that it cannot is another problem."""

@@ -178,14 +178,12 @@ def test_a_link_that_leads_out_or_nowhere_is_refused(target: str) -> None:
     assert problem.message.endswith("mount what it should point to instead")
 
 
-def test_a_submodule_is_refused() -> None:
-    (problem,) = problems_of("vendor/lib", tracked("vendor/lib", EntryKind.SUBMODULE))
-    assert "submodule" in problem.message
-
-
-def test_a_path_into_a_submodule_is_refused() -> None:
-    (problem,) = problems_of("vendor/lib/file", tracked("vendor/lib", EntryKind.SUBMODULE))
-    assert "submodule" in problem.message
+@pytest.mark.parametrize("path", ["vendor/lib", "vendor/lib/file"], ids=["itself", "in it"])
+def test_a_submodule_is_refused_with_what_to_do_instead(path: str) -> None:
+    (problem,) = problems_of(path, tracked("vendor/lib", EntryKind.SUBMODULE))
+    assert problem.message == (
+        "vendor/lib is a Git submodule, which is not fetched; copy its files into the repository"
+    )
 
 
 # Files of configs and secrets, build contexts
