@@ -156,13 +156,19 @@ class Scene:
             if dependency["condition"] == "service_completed_successfully"
         }
 
-    def what_recreating_forgets(self) -> tuple[str, ...]:
-        """Where the product lets Compose recreate one service alone (``up --no-deps``), Compose writes no dependencies into
-        the new container's label, which nobody needs while there is a Compose file."""
+    def forgetful(self) -> set[str]:
+        """Services with dependencies that the product let Compose recreate alone: by ``up --no-deps``, for dependencies may
+        be in the middle of a swap. Compose then leaves the dependencies out of the new container's label, and before
+        2.30 out of its hash, too, and recreates it at the next ``up`` (github.com/docker/compose/issues/12069)."""
         prefix = "let Compose recreate "
-        services = [step.removeprefix(prefix) for step in self.world.steps("parity") if step.startswith(prefix)]
-        label = "Config > Labels > com.docker.compose.depends_on"
-        return tuple(f"containers > {service} 1 > {label}" for service in services)
+        with self.world.journal() as journal:
+            told = [step.text for step in journal.steps(journal.passes(self.stack, 1)[0].id)] if journal else []
+        services = [text.removeprefix(prefix) for text in told if text.startswith(prefix)]
+        return {service for service in services if self.services()[service].get("depends_on")}
+
+    @property
+    def compose_hashes_dependencies(self) -> bool:
+        return self.compose.numbers < (2, 30)
 
     # Compose's
 
