@@ -657,3 +657,22 @@ def test_a_look_that_is_older_than_the_last_repair_undoes_nothing(world: World) 
     world.loop.reconcile(world.work(), old)
     assert world.settle().ready.status is Truth.TRUE
     assert not [gap for gap in world.host.gaps(STACK, "web") if gap[0] >= since]
+
+
+def test_a_tag_that_moved_does_not_move_what_another_commit_leaves_alone(world: World) -> None:
+    """``docker tag`` by hand, and then a commit about something else: it deploys no image by the way."""
+    before = applied(world, {"db": {}, "web": web()})
+    world.somebody.tag("db:1", "web:1")
+    applied(world, {"db": {"user": "1"}, "web": web()})
+    assert world.boxes("web")[0].id in before
+    assert world.host.images["web:1"] == "sha256:web:1"
+
+
+def test_pull_policy_always_looks_for_a_newer_image_at_every_commit(world: World) -> None:
+    always = {"pull_policy": "always"}
+    applied(world, {"web": web(**always)})
+    world.host.registry["web:1"] = "sha256:newer"
+    world.behaves("sha256:newer", healthy_after_s=0.5)
+    applied(world, {"db": {}, "web": web(**always)})
+    assert [box.image_id for box in world.boxes("web")] == ["sha256:newer"]
+    assert world.next_plan().empty
