@@ -8,8 +8,9 @@ taken out and remembered, so that two containers can stand side by side; our lab
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from reconciler.model.desired import (
@@ -52,6 +53,7 @@ def resolve(model: Mapping[str, Any], manifest: Manifest, place: Place, environm
     rendered = sorted(_without_absent_needs(model.get("services") or {}).items())
     specs = tuple(_service(name, service, manifest, paths, around, owner) for name, service in rendered)
     problems = (*paths.problems, *_no_services(manifest, specs), *_unknown_services(manifest, specs))
+    problems += tuple(_named_owners(manifest, specs, around))
     if problems:
         raise InvalidInputError(problems)
     return Release(
@@ -195,6 +197,25 @@ def _no_services(manifest: Manifest, specs: tuple[ServiceSpec, ...]) -> tuple[Pr
         f"out of Git and its containers down by hand (docker compose -p {manifest.name} down)"
     )
     return (Problem(file, 0, "services", message),)
+
+
+def _named_owners(manifest: Manifest, specs: tuple[ServiceSpec, ...], around: Surroundings) -> Iterator[Problem]:
+    """Of what is copied in. Compose takes them while rendering and fails later, in words that name neither file nor key."""
+    file = posixpath.join(manifest.folder, manifest.compose_files[0])
+    for spec in specs:
+        for kind, declared in (("configs", around.configs), ("secrets", around.secrets)):
+            copied = (
+                entry
+                for entry in spec.definition.get(kind) or ()
+                if not (declared.get(entry["source"]) or {}).get("file")
+            )
+            for entry, key in product(copied, ("uid", "gid")):
+                value = str(entry.get(key) or "0")
+                if not value.isdecimal():
+                    message = (
+                        f'"{value}" must be a number: names of users and groups are known inside of the image only'
+                    )
+                    yield Problem(file, 0, f"services.{spec.name}.{kind}.{key}", message)
 
 
 def _unknown_services(manifest: Manifest, specs: tuple[ServiceSpec, ...]) -> tuple[Problem, ...]:

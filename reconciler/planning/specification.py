@@ -94,9 +94,14 @@ def _injection(entry: Mapping[str, Any], folder: str, content: str) -> Injection
         path=target if target.startswith("/") else folder + target,
         content=content,
         mode=int(str(mode), 8) if isinstance(mode, str) else mode or 0o444,
-        uid=int(entry.get("uid") or 0),
-        gid=int(entry.get("gid") or 0),
+        uid=_owner(entry.get("uid")),
+        gid=_owner(entry.get("gid")),
     )
+
+
+def _owner(value: object) -> int:
+    """What is no number is refused by whoever can name the file that it stands in."""
+    return int(str(value)) if str(value).isdecimal() else 0
 
 
 def _content(declared: Mapping[str, Any], environment: Mapping[str, str]) -> str | None:

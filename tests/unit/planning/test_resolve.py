@@ -399,6 +399,26 @@ def test_a_secret_by_environment_is_copied_in_with_its_mode_and_owner() -> None:
     )
 
 
+@pytest.mark.parametrize("key", ["uid", "gid"])
+def test_an_owner_by_name_is_refused_where_it_stands(key: str) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        release({"web": {"configs": [{"source": "app", key: "www-data"}]}}, configs={"app": {"content": "x"}})
+    assert refused.value.problems == (
+        Problem(
+            "shop/compose.yaml",
+            0,
+            f"services.web.configs.{key}",
+            '"www-data" must be a number: names of users and groups are known inside of the image only',
+        ),
+    )
+
+
+def test_an_owner_by_name_of_a_mounted_file_is_ignored_as_compose_does() -> None:
+    configs = {"app": {"file": f"{CHECKOUT}/shop/conf/app.conf"}}
+    found = release({"web": {"configs": [{"source": "app", "uid": "www-data"}]}}, configs=configs, entries=[CONF])
+    assert spec_of(found, "web").injections == ()
+
+
 def test_a_secret_with_a_target_of_its_own_lies_there() -> None:
     (found,) = injected("secrets", {"source": "it", "target": "/etc/key"}, {"environment": "KEY"}, KEY="x")
     assert found.path == "/etc/key"
