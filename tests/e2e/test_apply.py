@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import urllib.request
@@ -43,19 +44,19 @@ def released(world: World, *models: Model) -> list[dict[str, str]]:
     return found
 
 
-def test_an_image_is_pulled_before_anything_stops(world: World) -> None:
+def test_an_image_is_pulled_with_progress_before_anything_stops(world: World) -> None:
     image = push(world, "2")
     with Timeline(world, "shop") as timeline:
-        world.commit(world.compose("shop", stack(web=checked(), db=checked())))
-        assert world.once().returncode == 0
+        released(world, stack(web=checked(), db=checked()))
         world.commit(world.compose("shop", stack(web=checked(environment=version(2)), db=checked(image=image))))
+        planned = [step["text"] for step in json.loads(world.cli("diff", "-o", "json").stdout)[0]["steps"]]
         done = world.once()
         assert done.returncode == 0, done.stdout
         assert 0 not in timeline.serving("web") + timeline.serving("db")
-    assert world.steps("shop")[0] == f"pull image {image}"
-    assert f"pull image {image}" in done.stdout
-    pulled = world.engine.api.inspect_image("rig/busybox:2")["Id"]
-    assert world.container("shop", "db")["Image"] == pulled
+    assert world.steps("shop") == planned
+    assert planned[0] == f"pull image {image}"
+    assert f"pulling {image}" in done.stdout
+    assert world.container("shop", "db")["Image"] == world.engine.api.inspect_image("rig/busybox:2")["Id"]
     world.docker("image", "rm", "--force", image)
 
 
