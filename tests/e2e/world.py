@@ -274,10 +274,12 @@ class World:
         for daemon in self._daemons:
             if daemon.running:
                 daemon.kill()
-        for stack in self._stacks:
-            label = {"label": f"com.docker.compose.project={stack}"}
+        labels = [{"label": f"com.docker.compose.project={stack}"} for stack in self._stacks]
+        # A container of one may hold the network of another, so all of them go first.
+        for label in labels:
             for container in self.engine.api.containers(all=True, filters=label):
                 self.engine.api.remove_container(container["Id"], force=True, v=True)
+        for label in labels:
             for network in self.engine.api.networks(filters=label):
                 self.engine.api.remove_network(network["Id"])
             for volume in self.engine.api.volumes(filters=label)["Volumes"] or ():
