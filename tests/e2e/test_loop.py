@@ -180,11 +180,12 @@ def test_a_suspended_stack_is_left_alone_until_it_is_resumed(host: World, name: 
 
 def test_a_suspension_ends_by_itself_when_its_time_is_over(host: World, name: str) -> None:
     host.await_ready(name, host.commit(release(host, name, 1)))
-    assert host.cli("suspend", host.name(name), "--until", "2s").returncode == 0
+    assert host.cli("suspend", host.name(name), "--until", "3s").returncode == 0
     commit = host.commit(release(host, name, 2))
+    eventually(lambda: commit[:9] in host.logs() and host.status(name)["health"] == "Suspended")
     host.await_ready(name, commit)
     suspended, resumed = host.told(name, "Suspended", "Resumed")
-    assert resumed.at - suspended.at >= 1.5  # it counts from when it was typed, which is a little before it is told
+    assert resumed.at - suspended.at >= 2.0  # it counts from when it was typed, which is a little before it is told
     assert not host.status(name)["suspended"]
 
 
