@@ -199,7 +199,7 @@ def test_a_service_that_lives_in_the_network_of_another_goes_with_it(world: Worl
 def test_a_changed_network_is_made_anew_with_its_services_on_it(world: World) -> None:
     def model(subnet: str) -> Model:
         number = int(world.suffix[:2], 16)
-        inner: dict[str, Any] = {"ipam": {"config": [{"subnet": f"10.213.{number}.{subnet}"}]}}
+        inner: dict[str, Any] = {"ipam": {"config": [{"subnet": f"10.99.{number}.{subnet}"}]}}
         return {
             **stack(web=service(networks=["inner"]), db=service(networks=["inner"]), apart=service()),
             "networks": {"inner": inner},
