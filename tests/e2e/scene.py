@@ -58,7 +58,7 @@ class Scene:
             "PARITY_UDP_PORT": str(free_port()),
             "PARITY_RANGE": free_range(3),
             "PARITY_OTHER_RANGE": free_range(4),
-            "PARITY_NET": f"10.{random.randint(100, 250)}.{random.randint(0, 255)}",
+            "PARITY_NET": f"10.{random.randint(100, 199)}.{random.randint(0, 255)}",
             "PARITY_HOST_FOLDER": str(world.home / "of-the-host"),
             "PARITY_OUTSIDE": f"{self.stack}-outside",
         }
