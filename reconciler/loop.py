@@ -11,6 +11,7 @@ from dataclasses import replace
 from reconciler.execution.books import Books
 from reconciler.execution.execute import Executor, StepFailedError, Walk
 from reconciler.execution.observe import Observer, Snapshot
+from reconciler.execution.report import Report
 from reconciler.execution.work import Work
 from reconciler.model.desired import Release, nothing_of
 from reconciler.model.errors import InvalidInputError, ReconcilerError, StalledError
@@ -26,15 +27,16 @@ from reconciler.planning.undo import stood_before, without_what_came
 class StackLoop:
     """Passes over stacks. One pass at a time for a stack; different stacks side by side."""
 
-    def __init__(self, books: Books, observer: Observer, executor: Executor) -> None:
+    def __init__(self, books: Books, report: Report, observer: Observer, executor: Executor) -> None:
         self._books = books
+        self._report = report
         self._observer = observer
         self._executor = executor
 
     def reconcile(self, work: Work, snapshot: Snapshot | None = None) -> StackRecord:
         """One pass: make the stack what Git says, or keep it what it was. Raises only EngineUnavailableError."""
         if self._books.is_suspended(work):
-            return self._books.suspended(work)
+            return self._report.suspended(work)
         if work.gone:
             return self._leave_alone(work, snapshot)
         rendered = self._render(work)
@@ -46,11 +48,11 @@ class StackLoop:
         try:
             found = self.plan(work, goal.release, observed)
         except StalledError as error:
-            return self._books.refused(work, error)
+            return self._report.refused(work, error)
         if goal.kind is PassGoal.APPLY:
             return self._apply(work, goal, observed, found)
         if found.empty:
-            return self._books.settled(work, goal, observed, found)
+            return self._report.settled(work, goal, observed, found)
         return self._repair(work, goal, observed, found)
 
     def plan(self, work: Work, release: Release, observed: Observed) -> Plan:
@@ -63,8 +65,8 @@ class StackLoop:
         release = self._books.applied(work) or nothing_of(work.name)
         observed = self._observe(work, release, snapshot)
         if not observed.containers:
-            return self._books.forgotten(work)
-        return self._books.gone(work, release, observed)
+            return self._report.forgotten(work)
+        return self._report.gone(work, release, observed)
 
     def _render(self, work: Work) -> Release | None:
         """None, with the problems in the record, where Git's state cannot be rendered: what ran goes on from the last
@@ -72,9 +74,9 @@ class StackLoop:
         try:
             return self._books.rendered(work)
         except InvalidInputError as error:
-            self._books.broken(work, error)
+            self._report.broken(work, error)
         except ReconcilerError as error:
-            self._books.cannot_render(work, error)
+            self._report.cannot_render(work, error)
         return None
 
     def _observe(self, work: Work, release: Release, snapshot: Snapshot | None = None) -> Observed:
@@ -83,15 +85,15 @@ class StackLoop:
     def _repair(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
         """Somebody or something changed what runs: put it back, ever more slowly if it does not last."""
         if work.manifest.drift is DriftMode.WARN and not observed.unfinished:
-            return self._books.drifted(work, goal, observed, found)
+            return self._report.drifted(work, goal, observed, found)
         if self._books.must_wait(work, found):
-            return self._books.drifted(work, goal, observed, found)
+            return self._report.drifted(work, goal, observed, found)
         pass_id = self._books.begin(work, goal.release, PassGoal.REPAIR)
         try:
             self._walk(work, goal.release, found, pass_id)
         except StepFailedError as failure:
-            return self._books.repair_failed(work, goal, pass_id, found, failure, self._observe(work, goal.release))
-        return self._books.repaired(work, goal, pass_id, found, self._observe(work, goal.release))
+            return self._report.repair_failed(work, goal, pass_id, found, failure, self._observe(work, goal.release))
+        return self._report.repaired(work, goal, pass_id, found, self._observe(work, goal.release))
 
     def _apply(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
         """Go to a new release. If any step fails, what served before serves again.
@@ -109,10 +111,10 @@ class StackLoop:
                 raise failure.cause from failure
             if failure.number > taken + found.proven_after:
                 return self._leave_untidy(work, replace(goal, release=release), pass_id, found, failure)
-            self._books.failed(work, release, failure)
+            self._report.failed(work, release, failure)
             return self._undo(work, pass_id, observed)
         applied = replace(goal, release=release)
-        record = self._books.applied_now(work, applied, pass_id, found, self._observe(work, release))
+        record = self._report.applied_now(work, applied, pass_id, found, self._observe(work, release))
         return self._look_closer(work, applied, record) if found.empty else record
 
     def _look_closer(self, work: Work, goal: Goal, record: StackRecord) -> StackRecord:
@@ -125,9 +127,9 @@ class StackLoop:
     def _leave_untidy(self, work: Work, goal: Goal, pass_id: int, found: Plan, failure: StepFailedError) -> StackRecord:
         """The new one is proven and serves; what could not be cleaned up after it is no reason to go back."""
         observed = self._observe(work, goal.release)
-        self._books.applied_now(work, goal, pass_id, found, observed)
+        self._report.applied_now(work, goal, pass_id, found, observed)
         rest = self.plan(work, goal.release, observed)
-        return self._books.untidy(work, goal, pass_id, rest, failure)
+        return self._report.untidy(work, goal, pass_id, rest, failure)
 
     def _bring_images(
         self, work: Work, release: Release, found: Plan, pass_id: int, unfinished: bool
@@ -155,8 +157,8 @@ class StackLoop:
         try:
             self._walk(calm, before, found, pass_id)
         except StepFailedError as failure:
-            return self._books.undo_failed(work, pass_id, found, failure)
-        return self._books.undone(work, pass_id, self._observe(work, before))
+            return self._report.undo_failed(work, pass_id, found, failure)
+        return self._report.undone(work, pass_id, self._observe(work, before))
 
     def _take_away_what_was_left(self, work: Work, candidates: Candidates) -> StackRecord:
         """No release was ever proven. Where taking a failed one away was cut short, it goes on."""
@@ -164,13 +166,13 @@ class StackLoop:
         observed = self._observe(work, nothing)
         found = without_what_came(self._at_first(work, observed), observed, work.manifest)
         if found.empty or self._books.must_wait(work, found):
-            return self._books.nothing_to_go_to(work, candidates, is_finished=found.empty)
+            return self._report.nothing_to_go_to(work, candidates, is_finished=found.empty)
         pass_id = self._books.begin(work, nothing, PassGoal.UNDO)
         try:
             self._walk(work, nothing, found, pass_id)
         except StepFailedError as failure:
-            return self._books.undo_failed(work, pass_id, found, failure)
-        return self._books.undone(work, pass_id, self._observe(work, nothing))
+            return self._report.undo_failed(work, pass_id, found, failure)
+        return self._report.undone(work, pass_id, self._observe(work, nothing))
 
     def _at_first(self, work: Work, observed: Observed) -> Observed:
         """What stood before any release was tried."""

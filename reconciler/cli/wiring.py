@@ -154,10 +154,12 @@ class Parts:
     def host(self, progress: Progress) -> Host:
         from reconciler.execution.books import Books
         from reconciler.execution.observe import Observer
+        from reconciler.execution.report import Report
         from reconciler.host import Assembly, Host
         from reconciler.loop import StackLoop
 
         books = Books(self.journal, self.shelf, self.desire, self.clock)
+        report = Report(books, self.journal, self.shelf, self.clock)
         observer = Observer(self.engine, self.journal, self.objects)
         assembly = Assembly(
             settings=self.settings,
@@ -168,7 +170,7 @@ class Parts:
             desire=self.desire,
             books=books,
             observer=observer,
-            stacks=StackLoop(books, observer, self._executor()),
+            stacks=StackLoop(books, report, observer, self._executor()),
             clock=self.clock,
         )
         return Host(assembly, self.leaving, progress)

@@ -17,6 +17,7 @@ from reconciler.adapters.journal import SqliteJournal
 from reconciler.execution.books import Books
 from reconciler.execution.execute import Executor, Hands, StoppedError
 from reconciler.execution.observe import Observer
+from reconciler.execution.report import Report
 from reconciler.execution.shelf import Shelf
 from reconciler.execution.work import Work
 from reconciler.loop import StackLoop
@@ -238,7 +239,8 @@ class World:
         self.books = Books(fated, shelf, git, self.clock)
         self.hands = Hands(engine, compose, fated, self.objects, self.objects, FakePorts(self.host), self.clock)
         self.observer = Observer(engine, fated, self.objects)
-        self.loop = StackLoop(self.books, self.observer, Executor(self.hands))
+        report = Report(self.books, fated, shelf, self.clock)
+        self.loop = StackLoop(self.books, report, self.observer, Executor(self.hands))
 
     def fork(self, folder: Path) -> World:
         """Another world that went the same way so far. This one must be stopped: its files are copied."""

@@ -1,0 +1,230 @@
+"""What is said of a pass when it is over: the stack's record, and the events that tell people what turned.
+
+Writes to the journal, and closes kept releases; never touches the engine, and decides nothing that is not a lookup.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.execution.books import Books
+from reconciler.execution.execute import StepFailedError
+from reconciler.execution.shelf import Shelf
+from reconciler.execution.work import Work
+from reconciler.model.desired import Release
+from reconciler.model.errors import InvalidInputError, ReconcilerError
+from reconciler.model.manifest import DriftMode
+from reconciler.model.observed import Observed
+from reconciler.model.plan import Plan
+from reconciler.model.record import Health, Outcome, Ready, StackRecord, Sync, Truth
+from reconciler.planning.drift import is_drift
+from reconciler.planning.health import stack_health
+from reconciler.planning.status import settled, still_told, went_back
+from reconciler.planning.story import causes_of
+from reconciler.planning.target import Candidates, Goal, why_not
+from reconciler.ports import Clock, Journal
+
+
+class Report:
+    """Safe to use from several threads as long as no two work on the same stack."""
+
+    def __init__(self, books: Books, journal: Journal, shelf: Shelf, clock: Clock) -> None:
+        self._books = books
+        self._journal = journal
+        self._shelf = shelf
+        self._clock = clock
+
+    def settled(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
+        self._books.close_unfinished(work)
+        self._books.memory.told_drift.pop(work.name, None)
+        record = settled(self._books.record(work), goal, observed, work.commit, found.notes)
+        if goal.blocked:
+            record = self._unlike_git(work, goal, record, observed)
+        elif goal.release.number is not None:
+            self._shelf.seen_at(goal.release, work.commit)
+            self._books.memory.applying.pop(work.name, None)
+        return self._say(work, record)
+
+    def applied_now(self, work: Work, goal: Goal, pass_id: int, found: Plan, observed: Observed) -> StackRecord:
+        release, now = goal.release, self._clock.now()
+        self._journal.end_pass(pass_id, "done", now)
+        self._shelf.close(release, Outcome.APPLIED, now)
+        self._books.memory.applying.pop(work.name, None)
+        self._books.memory.repairing.pop(work.name, None)
+        record = settled(self._books.record(work), replace(goal, blocked=""), observed, release.revision, found.notes)
+        if goal.blocked:
+            record = replace(record, sync=Sync.OUT_OF_SYNC, wanted_release=release.number)
+            record = replace(record, ready=self._blocked(work, goal, record, observed))
+        else:
+            record = replace(record, wanted_release=None)
+        record = self._say(work, record)
+        how = "what runs already" if found.empty else "applied and proven"
+        self._books.tell(work, "info", "Applied", f"release {release.number} is {how}")
+        self._shelf.tidy(work.name, record)
+        return record
+
+    def untidy(self, work: Work, goal: Goal, pass_id: int, rest: Plan, failure: StepFailedError) -> StackRecord:
+        """After ``applied_now``: ``rest`` is left to do, and is tried again like a repair."""
+        self._journal.end_pass(pass_id, "failed", self._clock.now())
+        self._books.count_repair(work, rest)
+        why = work.mask.clean(str(failure))
+        message = f"release {goal.release.number} is proven, but cleaning up after it failed at {why}"
+        ready = Ready(Truth.FALSE, failure.reason, f"{message}. It is tried again by itself.")
+        return self._say(work, replace(self._books.record(work), sync=Sync.OUT_OF_SYNC, ready=ready))
+
+    def failed(self, work: Work, release: Release, failure: StepFailedError) -> None:
+        """Written before anything is undone: after a crash the release is not gone to again."""
+        why = work.mask.clean(str(failure))
+        self._shelf.close(release, Outcome.FAILED, self._clock.now())
+        if failure.time_mends_it:
+            self._books.wait(work, release, failure, why)
+        elif release.number is not None:
+            self._journal.quarantine(work.name, release.number, why)
+        ready = Ready(Truth.FALSE, failure.reason, f"release {release.number} failed at {why}")
+        self._books.save(replace(self._books.record(work), ready=ready))
+        self._books.tell(work, "error", failure.reason, ready.message)
+
+    def undone(self, work: Work, pass_id: int, observed: Observed) -> StackRecord:
+        self._journal.end_pass(pass_id, "done", self._clock.now())
+        record, before = self._books.record(work), self._books.applied(work)
+        health = Health.MISSING if before is None else stack_health(before, observed)
+        serves = (
+            "there was no release before it, so nothing of it was left"
+            if before is None
+            else f"release {before.number} serves as before"
+        )
+        message = f"{record.ready.message}\n{serves[0].upper()}{serves[1:]}."
+        ready = replace(record.ready, message=message)
+        return self._books.save(replace(record, sync=Sync.OUT_OF_SYNC, health=health, ready=ready))
+
+    def undo_failed(self, work: Work, pass_id: int, found: Plan, failure: StepFailedError) -> StackRecord:
+        self._journal.end_pass(pass_id, "failed", self._clock.now())
+        self._books.count_repair(work, found)
+        record, why = self._books.record(work), work.mask.clean(str(failure))
+        message = f"{record.ready.message}\nGoing back failed, too, at {why}. It is tried again by itself."
+        self._books.tell(work, "error", "UndoFailed", f"going back failed at {why}")
+        ready = Ready(Truth.FALSE, record.ready.reason, message)
+        return self._books.save(replace(record, health=Health.DEGRADED, ready=ready))
+
+    def repaired(self, work: Work, goal: Goal, pass_id: int, found: Plan, observed: Observed) -> StackRecord:
+        self._journal.end_pass(pass_id, "done", self._clock.now())
+        self._books.count_repair(work, found)
+        if is_drift(found):
+            self._books.tell(work, "info", "DriftMended", causes_of(found))
+        record = settled(self._books.record(work), goal, observed, "" if goal.blocked else work.commit, found.notes)
+        if goal.blocked:
+            record = self._unlike_git(work, goal, record, observed)
+        return self._say(work, record)
+
+    def repair_failed(
+        self, work: Work, goal: Goal, pass_id: int, found: Plan, failure: StepFailedError, observed: Observed
+    ) -> StackRecord:
+        self._journal.end_pass(pass_id, "failed", self._clock.now())
+        why = work.mask.clean(str(failure))
+        self._books.count_repair(work, found)
+        cause = failure.step.cause.text or "it is not what it should be"
+        message = f"release {goal.release.number}: {cause}; mending it failed at {why}"
+        ready = Ready(Truth.FALSE, failure.reason, message)
+        health = max(Health.DEGRADED, stack_health(goal.release, observed), key=list(Health).index)
+        return self._say(work, replace(self._books.record(work), sync=Sync.OUT_OF_SYNC, health=health, ready=ready))
+
+    def drifted(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
+        """Drift that is only reported, because ``stack.yaml`` says so or because mending it does not last."""
+        told = causes_of(found)
+        health = stack_health(goal.release, observed)
+        if work.manifest.drift is DriftMode.WARN:
+            status = Truth.TRUE if health is Health.HEALTHY else Truth.FALSE
+            ready = Ready(status, "DriftFound", f"drift is reported only (drift: warn): {told}")
+        else:
+            ready = Ready(Truth.FALSE, "DriftComesBack", f"mended too often of late, waiting: {told}")
+        if self._books.memory.told_drift.get(work.name) != told:
+            self._books.memory.told_drift[work.name] = told
+            self._books.tell(work, "error", ready.reason, ready.message)
+        return self._books.save(replace(self._books.record(work), sync=Sync.OUT_OF_SYNC, health=health, ready=ready))
+
+    def gone(self, work: Work, release: Release, observed: Observed) -> StackRecord:
+        """Its folder is no longer in Git, and something of it is there."""
+        message = (
+            f"its folder is no longer in Git; what runs is left alone. Take it down with "
+            f"docker compose -p {work.name} down, or bring the folder back"
+        )
+        ready = Ready(Truth.FALSE, "StackGone", message)
+        health = stack_health(release, observed)
+        return self._say(work, replace(self._books.record(work), sync=Sync.OUT_OF_SYNC, health=health, ready=ready))
+
+    def forgotten(self, work: Work) -> StackRecord:
+        """Its folder is no longer in Git, and nothing of it is there: only its data, its volumes and its events stay."""
+        self._books.tell(
+            work, "info", "Forgotten", "its folder is no longer in Git and nothing of it runs; its data stays"
+        )
+        self._shelf.clear(work.name)
+        self._journal.forget_stack(work.name)
+        return StackRecord(
+            work.name, ready=Ready(Truth.TRUE, "Forgotten", "it is no longer in Git, and nothing of it runs")
+        )
+
+    def suspended(self, work: Work) -> StackRecord:
+        return self._books.save(replace(self._books.record(work), health=Health.SUSPENDED))
+
+    def nothing_to_go_to(self, work: Work, found: Candidates, is_finished: bool) -> StackRecord:
+        """No release was ever proven, and what Git says cannot be tried now."""
+        if is_finished:
+            self._books.close_unfinished(work)
+        record, why = self._books.record(work), why_not(found)
+        sync = Sync.UNKNOWN if found.rendered is None else Sync.OUT_OF_SYNC
+        ready = record.ready if found.rendered is None else self._why(work, record.ready, why)
+        return self._say(work, replace(record, sync=sync, health=Health.MISSING, ready=ready))
+
+    def refused(self, work: Work, error: ReconcilerError) -> StackRecord:
+        ready = Ready(Truth.FALSE, error.reason, work.mask.clean(str(error)))
+        return self._say(work, replace(self._books.record(work), sync=Sync.UNKNOWN, ready=ready))
+
+    def broken(self, work: Work, error: InvalidInputError) -> None:
+        self.cannot_render(work, error)
+
+    def cannot_render(self, work: Work, error: ReconcilerError) -> None:
+        """The record says why; the pass goes on with the last good release."""
+        commit = work.commit
+        ready = Ready(Truth.FALSE, error.reason, work.mask.clean(str(error)))
+        record = replace(self._books.record(work), sync=Sync.UNKNOWN, ready=ready)
+        self._say(work, replace(record, attempted_revision=commit or record.attempted_revision))
+
+    # Saying
+
+    def _unlike_git(self, work: Work, goal: Goal, record: StackRecord, observed: Observed) -> StackRecord:
+        return replace(record, ready=self._blocked(work, goal, record, observed))
+
+    def _blocked(self, work: Work, goal: Goal, record: StackRecord, observed: Observed) -> Ready:
+        """What ran goes on; Ready keeps saying why it is not what Git says."""
+        if goal.release.number is not None and goal.release.number == record.wanted_release:
+            return went_back(goal, observed)
+        if work.revision is None:
+            # Not known is not wrong: as a rule the first fetch ends a moment later, and one that fails is told itself.
+            message = f"Git has not been read yet; release {goal.release.number} runs on"
+            return Ready(Truth.UNKNOWN, "FetchFailed", message)
+        if goal.is_what_git_says_unknown:
+            return record.ready  # this very pass said why
+        return self._why(work, record.ready, goal.blocked)
+
+    def _why(self, work: Work, before: Ready, why: str) -> Ready:
+        """``before``: what an earlier pass said. It may have been about something that Git says no more."""
+        if still_told(before, why):
+            return before
+        if work.waits_for:
+            return Ready(Truth.FALSE, "DependencyNotReady", why)
+        if " is quarantined: " in why:
+            return Ready(Truth.FALSE, "Quarantined", why)
+        return Ready(Truth.FALSE, "Retrying", f"{why}. It is tried again by itself")
+
+    def _say(self, work: Work, record: StackRecord) -> StackRecord:
+        """Save, and tell people when Ready turned."""
+        before = self._books.record(work).ready
+        turned = (before.status, before.reason, before.message) != (
+            record.ready.status,
+            record.ready.reason,
+            record.ready.message,
+        )
+        if turned and record.ready.status is not Truth.UNKNOWN:
+            severity = "info" if record.ready.status is Truth.TRUE else "error"
+            self._books.tell(work, severity, record.ready.reason, record.ready.message)
+        return self._books.save(record)
