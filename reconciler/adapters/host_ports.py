@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 # What tells nothing about others: a port that only root may take, an address family that this host does not speak.
 _SAYS_NOTHING = (errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
 
 
 class HostPorts:
-    """Implements ``Ports``. An address that is not of this host counts as taken: no container could be bound to it."""
+    """Implements ``Ports``. An address that is not of this host counts as taken: no container could be bound to it.
+
+    ``environment``: where ``DOCKER_HOST`` is read; None for this process's. Of an engine that is reached through a network
+    nothing is known: its ports are another machine's, or may be (``127.0.0.1`` may be the mouth of a tunnel).
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        engine = (os.environ if environment is None else environment).get("DOCKER_HOST", "")
+        self._are_the_engines = engine.startswith("unix:") or not engine
 
     def taken(self, ports: Sequence[str]) -> tuple[str, ...]:
+        if not self._are_the_engines:
+            return ()
         return tuple(port for port in ports if not _can_be_bound(port))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.adapters.host_ports import HostPorts
 
-taken = HostPorts().taken
+taken = HostPorts({}).taken
 
 
 def test_a_port_that_is_held_is_taken_and_one_that_is_free_is_not() -> None:
@@ -54,3 +54,11 @@ def test_ipv6_addresses_are_told_apart_from_ipv4(written: str) -> None:
 
 def test_an_address_of_another_host_can_never_be_bound() -> None:
     assert taken(["192.0.2.1:80/tcp"]) == ("192.0.2.1:80/tcp",)
+
+
+@pytest.mark.parametrize("engine", ["tcp://192.0.2.7:2376", "ssh://ops@192.0.2.7", "tcp://127.0.0.1:2375"])
+def test_this_machines_ports_say_nothing_of_an_engine_that_is_elsewhere(engine: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = f"127.0.0.1:{held.getsockname()[1]}/tcp"
+        assert HostPorts({"DOCKER_HOST": engine}).taken([port, "192.0.2.7:80/tcp"]) == ()
+        assert HostPorts({"DOCKER_HOST": "unix:///run/docker.sock"}).taken([port]) == (port,)
