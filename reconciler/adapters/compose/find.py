@@ -36,8 +36,8 @@ def usable(environment: Mapping[str, str], commands: tuple[tuple[str, ...], ...]
     if not enough:
         there = f"Docker Compose {found[0].version} is too old" if found else "there is no Docker Compose on this host"
         raise StalledError(
-            f"{there}: install Docker Compose v2, {'.'.join(map(str, OLDEST))} or newer (Debian's docker-compose from 13 "
-            "on, Docker's docker-compose-plugin, or `pip install reconciler[compose]`)",
+            f"{there}: install Docker Compose v2, {'.'.join(map(str, OLDEST))} or newer: apt install docker-compose on "
+            "Debian from 13 on, docker-compose-v2 on Ubuntu, docker-compose-plugin where Docker's own packages are used",
             reason="ToolMissing",
         )
     return enough
