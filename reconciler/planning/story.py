@@ -108,7 +108,7 @@ def describe(action: Action) -> str:
         case RestoreObject(path):
             return f"restore {path}"
         case CreateContainers(services, _):
-            return f"make new containers, beside what is there, for {', '.join(services)}"
+            return f"make new containers for {', '.join(services)}"
         case RecreateServices(services):
             return f"let Compose recreate {', '.join(services)}"
         case StartContainer(ref):

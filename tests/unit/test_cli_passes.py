@@ -66,7 +66,7 @@ def test_once_says_what_it_does_and_ends_with_0_when_all_is_ready(world: World) 
     done = world.call("once")
     assert done.stdout == (
         f"fetched {commit[:9]}: First stack\n"
-        "web: make new containers, beside what is there, for server\n"
+        "web: make new containers for server\n"
         "web: start server's new container\n"
         "web: wait until server is healthy (within 2m), and for 5s more\n"
         "STACK  SYNC    HEALTH   READY  REASON                   RELEASE  REVISION   MESSAGE\n"
@@ -162,7 +162,7 @@ def test_diff_prints_the_plan_and_ends_with_1_and_touches_nothing(world: World) 
         "server  create because it is new\n"
         "\n"
         "Steps, in this order:\n"
-        "  1. make new containers, beside what is there, for server      [it is new]\n"
+        "  1. make new containers for server      [it is new]\n"
         "  2. start server's new container                               [it is new]\n"
         "  3. wait until server is healthy (within 2m), and for 5s more  [it is new]\n"
     )

@@ -136,7 +136,7 @@ def test_steps_are_written_down_before_and_after_they_are_taken(world: World) ->
     assert only.outcome == "done"
     assert [(step.index, step.text, step.state) for step in world.journal.steps(only.id)] == [
         (1, "pull image web:1", "done"),
-        (2, "make new containers, beside what is there, for web", "done"),
+        (2, "make new containers for web", "done"),
         (3, "start web's new container", "done"),
         (4, "wait until web is healthy (within 20s), and for 1s more", "done"),
     ]

@@ -40,7 +40,7 @@ def test_a_stopped_container_is_started() -> None:
 def test_a_removed_container_is_made_anew() -> None:
     found = decide(WANTED, seen(of=WANTED), previous=WANTED)
     assert steps(found) == [
-        "make new containers, beside what is there, for web",
+        "make new containers for web",
         "start web's new container",
         "wait until web is healthy (within 2m), and for 5s more",
     ]
@@ -68,7 +68,7 @@ def test_a_dead_container_is_replaced() -> None:
 
 
 def test_a_container_that_is_being_removed_is_replaced() -> None:
-    assert steps(drifted(replace(WEB, state=State.REMOVING)))[0] == "make new containers, beside what is there, for web"
+    assert steps(drifted(replace(WEB, state=State.REMOVING)))[0] == "make new containers for web"
 
 
 def test_a_paused_container_is_unpaused() -> None:
@@ -192,14 +192,14 @@ def test_a_dependent_is_started_after_what_it_needs() -> None:
 def test_a_stopped_container_whose_network_is_gone_is_replaced() -> None:
     """``docker network prune`` took it while the stack was stopped: the engine never starts such a container again."""
     found = decide(WANTED, seen(stopped(WEB), of=WANTED, networks=()), previous=WANTED)
-    assert steps(found)[:2] == ["make new containers, beside what is there, for web", "start web's new container"]
+    assert steps(found)[:2] == ["make new containers for web", "start web's new container"]
     assert steps(found)[-1] == "remove shop-web-1, its volumes stay"
 
 
 def test_a_container_cut_off_from_a_network_that_is_gone_is_replaced() -> None:
     cut_off = with_settings(endpoints=())
     found = decide(WANTED, seen(cut_off, of=WANTED, networks=(), baselines={"web1": WEB.settings}), previous=WANTED)
-    assert steps(found)[0] == "make new containers, beside what is there, for web"
+    assert steps(found)[0] == "make new containers for web"
 
 
 def test_a_missing_external_network_replaces_nothing() -> None:
@@ -213,7 +213,7 @@ def test_a_job_that_is_done_is_not_run_again_because_its_network_is_gone() -> No
     wanted = release({"job": {}, "web": {"depends_on": {"job": "service_completed_successfully"}}})
     there = (stopped(made(wanted, "job"), 0), stopped(made(wanted, "web")))
     told = steps(decide(wanted, seen(*there, of=wanted, networks=()), previous=wanted))
-    assert told[0] == "make new containers, beside what is there, for web"
+    assert told[0] == "make new containers for web"
     assert not any("job" in step for step in told)
 
 

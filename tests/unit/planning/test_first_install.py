@@ -40,15 +40,15 @@ def test_a_first_install_reads_as_a_story() -> None:
         web      create because it is new
 
         Steps, in this order:
-          1. pull image app:1                                                 [the engine does not hold it]
-          2. make new containers, beside what is there, for db, migrate, web  [it is new]
-          3. start db's new container                                         [it is new]
-          4. wait until db is healthy (within 2m)                             [it is new]
-          5. start migrate's new container                                    [it is new]
-          6. wait until migrate has ended with exit status 0 (within 2m)      [it is new]
-          7. start web's new container                                        [it is new]
-          8. wait until db is healthy (within 2m), and for 5s more            [it is new]
-          9. wait until web is healthy (within 2m), and for 5s more           [it is new]""")
+          1. pull image app:1                                             [the engine does not hold it]
+          2. make new containers for db, migrate, web                     [it is new]
+          3. start db's new container                                     [it is new]
+          4. wait until db is healthy (within 2m)                         [it is new]
+          5. start migrate's new container                                [it is new]
+          6. wait until migrate has ended with exit status 0 (within 2m)  [it is new]
+          7. start web's new container                                    [it is new]
+          8. wait until db is healthy (within 2m), and for 5s more        [it is new]
+          9. wait until web is healthy (within 2m), and for 5s more       [it is new]""")
 
 
 def test_what_only_has_to_be_started_is_not_waited_for() -> None:
@@ -66,7 +66,7 @@ def test_a_dependency_that_two_services_wait_for_is_waited_for_once() -> None:
 def test_services_that_do_not_need_each_other_are_all_started_before_any_is_proven() -> None:
     wanted = release({"a": {}, "b": {}})
     assert steps(decide(wanted, bare(wanted))) == [
-        "make new containers, beside what is there, for a, b",
+        "make new containers for a, b",
         "start a's new container",
         "start b's new container",
         "wait until a is healthy (within 2m), and for 5s more",
@@ -83,7 +83,7 @@ def test_an_image_that_two_services_run_is_pulled_once() -> None:
 def test_every_image_is_pulled_before_anything_is_made() -> None:
     wanted = release({"a": {}, "b": {}})
     told = steps(decide(wanted, bare(wanted, lacking=["a:1", "b:1"])))
-    assert told[:3] == ["pull image a:1", "pull image b:1", "make new containers, beside what is there, for a, b"]
+    assert told[:3] == ["pull image a:1", "pull image b:1", "make new containers for a, b"]
 
 
 def test_all_containers_of_a_new_service_are_started_and_then_proven_together() -> None:
@@ -91,7 +91,7 @@ def test_all_containers_of_a_new_service_are_started_and_then_proven_together() 
     found = decide(wanted, bare(wanted))
     assert totals(found) == {"web": 3}
     assert steps(found) == [
-        "make new containers, beside what is there, for web",
+        "make new containers for web",
         "start web's new container",
         "start web's new container 2",
         "start web's new container 3",

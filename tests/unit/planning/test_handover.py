@@ -17,7 +17,7 @@ def test_a_host_port_goes_over_from_a_removed_service() -> None:
     there = [made(before, name) for name in ("web", "db", "cache")]
     found = decide(wanted, seen(*there, of=[before, wanted]), previous=before)
     assert steps(found) == [
-        "make new containers, beside what is there, for server",
+        "make new containers for server",
         "stop shop-web-1",
         "start server's new container",
         "wait until server is healthy (within 2m), and for 5s more",

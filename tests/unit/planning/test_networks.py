@@ -25,7 +25,7 @@ def test_everything_attached_goes_down_before_a_changed_network_is_made_anew() -
         "remove shop-db-1, its volumes stay",
         "remove shop-web-1, its volumes stay",
         "remove network shop_back",
-        "make new containers, beside what is there, for db, web",
+        "make new containers for db, web",
         "start db's new container",
         "start web's new container",
         "wait until db is healthy (within 2m), and for 5s more",

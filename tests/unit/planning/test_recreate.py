@@ -70,7 +70,7 @@ def test_what_lives_in_a_container_that_is_gone_is_recreated() -> None:
     _, torrent = both(wanted)
     found = decide(wanted, seen(torrent, of=wanted), previous=wanted)
     assert steps(found) == [
-        "make new containers, beside what is there, for vpn",
+        "make new containers for vpn",
         "start vpn's new container",
         "wait until vpn is healthy (within 2m)",
         "let Compose recreate torrent",

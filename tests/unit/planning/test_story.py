@@ -46,7 +46,7 @@ TOLD: dict[str, Action] = {
     "pull image web:1": PullImage("web:1"),
     "tag image 0123456789ab as web:1 again": TagImage("web:1", "sha256:0123456789abcdef"),
     "restore state/objects/1": RestoreObject("state/objects/1"),
-    "make new containers, beside what is there, for db, web": CreateContainers(("db", "web"), (("db", 1), ("web", 2))),
+    "make new containers for db, web": CreateContainers(("db", "web"), (("db", 1), ("web", 2))),
     "let Compose recreate vpn": RecreateServices(("vpn",)),
     "start web's new container 3": StartContainer(THIRD),
     "unpause shop-web-1": UnpauseContainer(OLD),

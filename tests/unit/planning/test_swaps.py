@@ -40,7 +40,7 @@ def test_start_first_starts_and_proves_the_new_one_before_the_old_one_stops() ->
                image: 'web:1' -> 'web:2'
 
         Steps, in this order:
-          1. make new containers, beside what is there, for web      [its definition changed]
+          1. make new containers for web                             [its definition changed]
           2. start web's new container                               [its definition changed]
           3. wait until web is healthy (within 2m), and for 5s more  [its definition changed]
           4. stop shop-web-1                                         [web is served by its successor]
@@ -55,7 +55,7 @@ def test_stop_first_makes_the_new_one_before_the_old_one_stops() -> None:
                user: added '1000'
 
         Steps, in this order:
-          1. make new containers, beside what is there, for web      [its definition changed]
+          1. make new containers for web                             [its definition changed]
           2. stop shop-web-1                                         [its definition changed]
           3. start web's new container                               [its definition changed]
           4. wait until web is healthy (within 2m), and for 5s more  [its definition changed]
@@ -68,7 +68,7 @@ def test_three_containers_are_succeeded_one_by_one() -> None:
     found = decide(wanted, seen(*old, of=wanted), previous=before)
     assert totals(found) == {"web": 6}
     assert steps(found) == [
-        "make new containers, beside what is there, for web",
+        "make new containers for web",
         "start web's new container",
         "wait until web is healthy (within 2m), and for 5s more",
         "stop shop-web-1",
@@ -103,7 +103,7 @@ def test_scaling_up_keeps_what_is_there() -> None:
     assert totals(found) == {"web": 3}
     assert story(found).splitlines()[0] == "web  create because 1 containers, 3 wanted"
     assert steps(found) == [
-        "make new containers, beside what is there, for web",
+        "make new containers for web",
         "start web's new container",
         "start web's new container 2",
         "wait until web is healthy (within 2m), and for 5s more",
@@ -179,7 +179,7 @@ def test_a_dependent_that_asks_for_it_is_restarted_after_the_new_dependency_is_h
     before, wanted = release({"db": healthy(), "web": needs}), release({"db": healthy(user="1"), "web": needs})
     found = decide(wanted, seen(made(before, "db"), made(before, "web"), of=wanted), previous=before)
     assert steps(found) == [
-        "make new containers, beside what is there, for db",
+        "make new containers for db",
         "start db's new container",
         "wait until db is healthy (within 2m), and for 5s more",
         "stop shop-db-1",
@@ -262,7 +262,7 @@ def test_a_changed_job_runs_again_beside_its_old_container() -> None:
     old, wanted = release(before), release({**before, "migrate": {"image": "app:2"}})
     there = (stopped(made(old, "migrate"), 0), made(old, "web"))
     assert steps(decide(wanted, seen(*there, of=[wanted, old]), previous=old)) == [
-        "make new containers, beside what is there, for migrate",
+        "make new containers for migrate",
         "start migrate's new container",
         "wait until migrate has ended with exit status 0 (within 2m)",
         "remove shop-migrate-1, its volumes stay",

@@ -178,7 +178,7 @@ def test_three_releases_at_once_end_as_the_one_that_is_wanted() -> None:
     newest = release({"web": healthy(user="2")})
     there = (made(OLD, "web", 1), made(NEW, "web", 2, probe=STARTING))
     assert steps(decide(newest, seen(*there, of=newest), previous=OLD)) == [
-        "make new containers, beside what is there, for web",
+        "make new containers for web",
         "start web's new container",
         WAIT,
         "stop shop-web-1",
@@ -211,7 +211,7 @@ def test_what_a_cut_short_network_change_took_down_comes_up_again() -> None:
     assert steps(decide(wanted, seen(of=wanted, networks=()), previous=release(services, networks={"back": {}})))[
         :2
     ] == [
-        "make new containers, beside what is there, for web",
+        "make new containers for web",
         "start web's new container",
     ]
 
