@@ -162,7 +162,7 @@ def test_diff_prints_the_plan_and_ends_with_1_and_touches_nothing(world: World) 
         "server  create because it is new\n"
         "\n"
         "Steps, in this order:\n"
-        "  1. make new containers for server      [it is new]\n"
+        "  1. make new containers for server                             [it is new]\n"
         "  2. start server's new container                               [it is new]\n"
         "  3. wait until server is healthy (within 2m), and for 5s more  [it is new]\n"
     )
