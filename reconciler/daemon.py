@@ -37,13 +37,14 @@ _AFTER_TROUBLE_S = 5.0  # a full disk, a journal that is busy: what could not ev
 
 @dataclass
 class _Turns:
-    """Which stacks are being passed over, which must be looked at again afterwards, and which at a time of their own
-    (``due``: monotonic seconds)."""
+    """Which stacks are being passed over, which must be looked at again afterwards, which at a time of their own (``due``),
+    and when the last pass over each ``ended``; both in monotonic seconds."""
 
     running: set[str] = field(default_factory=set)
     again: set[str] = field(default_factory=set)
     forced: set[str] = field(default_factory=set)
     due: dict[str, float] = field(default_factory=dict)
+    ended: dict[str, float] = field(default_factory=dict)
 
 
 class Daemon:
@@ -166,13 +167,13 @@ class Daemon:
     def _dispatch(self, stacks: set[str | None]) -> None:
         works = self._host.works()
         self._known = frozenset(work.name for work in works)
+        looked_at = self._clock.monotonic()
         try:
             snapshot = self._host.look() if None in stacks or len(stacks) > 1 else None
         except EngineUnavailableError:
             snapshot = None
         for name in stacks - {None} - self._known:
             self._desk.refuse(str(name))
-        looked_at = self._clock.monotonic()
         for work in works:
             if None in stacks or work.name in stacks:
                 self._submit(work, snapshot, looked_at)
@@ -193,7 +194,7 @@ class Daemon:
         if self._leaving.is_set():
             return
         try:
-            self._take_turn(work, None if began - looked_at > _SNAPSHOT_LASTS_S else snapshot)
+            self._take_turn(work, snapshot if self._still_holds(work.name, looked_at) else None)
             wait = self._host.due_in_s(work.name, began)
         except StoppedError as stopped:
             log.info("pass_interrupted", stack=work.name, why=str(stopped))
@@ -203,6 +204,12 @@ class Daemon:
             log.exception("pass_crashed", stack=work.name, error=work.mask.clean(repr(error)))
         finally:
             self._end_turn(work.name, wait)
+
+    def _still_holds(self, stack: str, looked_at: float) -> bool:
+        """Of a look that began at ``looked_at`` (monotonic seconds): a pass that ended since changed what it saw."""
+        with self._lock:
+            ended = self._turns.ended.get(stack, float("-inf"))
+        return ended < looked_at and self._clock.monotonic() - looked_at <= _SNAPSHOT_LASTS_S
 
     def _take_turn(self, work: Work, snapshot: Snapshot | None) -> None:
         before = self._host.journal.stack(work.name)
@@ -217,6 +224,7 @@ class Daemon:
             self._turns.due.pop(stack, None)
             if wait_s is not None:
                 self._turns.due[stack] = self._clock.monotonic() + wait_s
+            self._turns.ended[stack] = self._clock.monotonic()
             self._turns.running.discard(stack)
             again = stack in self._turns.again
             self._turns.again.discard(stack)

@@ -1,0 +1,114 @@
+"""Laws of the daemon's own: which look a pass is given. What passes do is told elsewhere."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.adapters.journal import SqliteJournal
+from reconciler.daemon import Daemon
+from reconciler.execution.observe import Snapshot
+from reconciler.execution.work import Work
+from reconciler.model.event import Event, Trigger
+from reconciler.model.manifest import Manifest
+from reconciler.model.record import StackRecord
+from reconciler.model.source import Revision
+from tests.fakes.clock import FakeClock
+
+_BOUND_S = 20.0  # of every wait between the threads, met only where a law is broken
+
+
+class Stage:
+    """A host and an engine that do nothing but remember which look each pass was given. Passes take place one at a time.
+
+    ``looking``: done during each look, by its number; ``passing``: during each pass, by its place in ``passes``.
+    """
+
+    def __init__(self, journal: SqliteJournal, *stacks: str) -> None:
+        self.journal = journal
+        self.stacks = stacks
+        self.looks: list[Snapshot] = []
+        self.passes: list[tuple[str, int | None]] = []
+        self.looking: dict[int, Callable[[], None]] = {}
+        self.passing: dict[int, Callable[[], None]] = {}
+        self.over = threading.Event()
+        engine: Any = self
+        host: Any = self
+        self.daemon = Daemon(host, engine, FakeClock(), interval=60.0, concurrency=1)
+
+    def run(self) -> None:
+        """Until somebody lets the daemon leave."""
+        try:
+            self.daemon.run()
+        finally:
+            self.over.set()
+
+    # The host
+
+    def works(self) -> tuple[Work, ...]:
+        return tuple(Work(name, Manifest(name, name, ("compose.yaml",)), None) for name in self.stacks)
+
+    def look(self) -> Snapshot:
+        taken = Snapshot((), ())
+        self.looks.append(taken)
+        self.looking.get(len(self.looks), lambda: None)()
+        return taken
+
+    def reconcile(self, work: Work, snapshot: Snapshot | None) -> StackRecord:
+        number = next((place for place, look in enumerate(self.looks, 1) if look is snapshot), None)
+        self.passes.append((work.name, number))
+        self.passing.get(len(self.passes), lambda: None)()
+        return StackRecord(work.name)
+
+    def due_in_s(self, stack: str, since: float) -> float | None:
+        return None
+
+    def fetch(self) -> Revision:
+        self.over.wait(_BOUND_S)
+        return Revision("0", "tree", "first", "Ada", 0)
+
+    # The engine
+
+    def events(self) -> Iterator[Event]:
+        self.over.wait(_BOUND_S)
+        yield Event(Trigger.ENGINE)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[SqliteJournal]:
+    with SqliteJournal(tmp_path / "state.db", synchronous="OFF") as journal:
+        yield journal
+
+
+def test_a_look_that_began_before_the_last_pass_ended_is_not_given_to_the_next_one(journal: SqliteJournal) -> None:
+    """One look serves all stacks. A pass over one of them ended while it was taken: what it shows of that stack is over."""
+    stage = Stage(journal, "a", "b")
+    looking, a_has_ended = threading.Event(), threading.Event()
+
+    def look_around() -> None:
+        stage.daemon.emit(Event(Trigger.TIMER))
+        assert looking.wait(_BOUND_S)
+
+    def take_the_time_of_a_pass() -> None:
+        looking.set()
+        assert a_has_ended.wait(_BOUND_S)
+
+    stage.passing = {1: look_around, 2: a_has_ended.set, 4: lambda: stage.daemon.leave("it is over")}
+    stage.looking = {2: take_the_time_of_a_pass}
+    stage.run()
+    assert stage.passes[:2] == [("a", 1), ("b", 1)]
+    assert {look for _, look in stage.passes[2:]} == {None}
+
+
+def test_one_look_serves_every_stack_whose_last_pass_was_over(journal: SqliteJournal) -> None:
+    stage = Stage(journal, "a", "b")
+    stage.passing = {
+        2: lambda: stage.daemon.emit(Event(Trigger.TIMER)),
+        3: lambda: stage.daemon.leave("it is over"),
+    }
+    stage.run()
+    assert stage.passes[:3] == [("a", 1), ("b", 1), ("a", 2)]
