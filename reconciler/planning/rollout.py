@@ -101,7 +101,7 @@ def _begin(walk: _Rollout, turnover: Turnover) -> None:
         walk.add(turnover, RecreateServices((turnover.spec.name,)))
         _moved(walk, turnover)
         return
-    _restart_for_its_mounts(walk, turnover)
+    _restart_in_turn(walk, turnover, turnover.blind)
     _restart_with_what_it_stands_on(walk, turnover)
     starts = _starts(turnover)
     stops = walk.still_running(turnover.stale)
@@ -176,27 +176,30 @@ def _prove(walk: _Rollout, turnover: Turnover, *, soak: bool, refs: tuple[Ref, .
         walk.unproven.pop(name, None)
 
 
-def _restart_for_its_mounts(walk: _Rollout, turnover: Turnover) -> None:
-    for container in turnover.blind:
-        walk.add(turnover, RestartContainer(existing(container)))
-        _moved(walk, turnover)
-
-
 def _restart_with_what_it_stands_on(walk: _Rollout, turnover: Turnover) -> None:
     """``depends_on: {x: {restart: true}}``, which Compose also implies for shared namespaces. A job is not run twice."""
-    running = [container for container in turnover.kept if container not in (*turnover.idle, *turnover.blind)]
+    running = tuple(container for container in turnover.kept if container not in (*turnover.idle, *turnover.blind))
     for dependency in turnover.spec.depends_on:
         if dependency.restart and dependency.service in walk.moved and running and not turnover.spec.job:
             _restart(walk, turnover, dependency, running)
             return
 
 
-def _restart(walk: _Rollout, turnover: Turnover, dependency: Dependency, running: list[Container]) -> None:
+def _restart(walk: _Rollout, turnover: Turnover, dependency: Dependency, running: tuple[Container, ...]) -> None:
     _see_healthy(walk, dependency.service)
     text = f"depends_on: it restarts when {dependency.service} is replaced"
-    for container in running:
-        walk.add(turnover, RestartContainer(existing(container)), Cause(CauseKind.DEPENDENCY, text))
-    _moved(walk, turnover)
+    _restart_in_turn(walk, turnover, running, Cause(CauseKind.DEPENDENCY, text))
+
+
+def _restart_in_turn(
+    walk: _Rollout, turnover: Turnover, containers: tuple[Container, ...], cause: Cause | None = None
+) -> None:
+    """Each is proven before the next one is restarted, so that a service of several containers serves all the time."""
+    for container in containers:
+        walk.add(turnover, RestartContainer(existing(container)), cause)
+        if container is not containers[-1]:
+            _prove(walk, turnover, soak=True, refs=(existing(container),))
+        _moved(walk, turnover)
 
 
 def _starts(turnover: Turnover) -> list[Ref]:

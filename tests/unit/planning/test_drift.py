@@ -226,3 +226,17 @@ def test_a_container_that_looks_into_a_folder_which_was_laid_out_anew_is_restart
     assert found.steps[0].cause.text == "what shop-web-1 mounts was deleted and is laid out anew"
     since = decide(wanted, seen(*there, of=wanted, laid_out={site: 500.0}), previous=wanted)
     assert since.empty
+
+
+def test_containers_that_look_into_a_folder_which_is_gone_are_restarted_one_after_the_other() -> None:
+    site = "/opt/site"
+    volumes = [{"type": "bind", "source": site, "target": "/site"}]
+    wanted = release({"web": {"scale": 2, "volumes": volumes}})
+    there = [made(wanted, "web", number, started_at=1_000.0) for number in (1, 2)]
+    wait = "wait until web is healthy (within 2m), and for 5s more"
+    assert steps(decide(wanted, seen(*there, of=wanted, laid_out={site: 2_000.0}), previous=wanted)) == [
+        "restart shop-web-1",
+        wait,
+        "restart shop-web-2",
+        wait,
+    ]

@@ -221,6 +221,23 @@ def test_scaling_up_does_not_keep_the_others_from_restarting_with_their_dependen
     )
 
 
+def test_several_containers_restart_one_after_the_other_each_proven_before_the_next() -> None:
+    """All of them at once, as Compose does it, is an outage of a service that was scaled so as not to have any."""
+    old = release({"db": {}, "web": healthy(**_restarts_with("db"), scale=3)})
+    wanted = release({"db": {"user": "1"}, "web": healthy(**_restarts_with("db"), scale=3)})
+    there = [made(old, "db"), *(made(old, "web", number) for number in (1, 2, 3))]
+    told = steps(decide(wanted, seen(*there, of=wanted), previous=old))
+    wait = "wait until web is healthy (within 2m), and for 5s more"
+    assert [step for step in told if "web" in step] == [
+        "restart shop-web-1",
+        wait,
+        "restart shop-web-2",
+        wait,
+        "restart shop-web-3",
+        wait,
+    ]
+
+
 def _restarts_with(service: str) -> dict[str, Any]:
     return {"depends_on": {service: {"restart": True}}}
 
