@@ -53,8 +53,12 @@ class Layout:
 
     @property
     def traefik(self) -> Path:
-        """What Traefik's file provider reads; Compose files get it as ``${RECONCILER_TRAEFIK_DIR}``."""
+        """What Traefiks' file providers read: a folder for each stack."""
         return self.state / "traefik"
+
+    def traefik_of(self, stack: str) -> Path:
+        """What the stack's own Traefik reads; its Compose files get it as ``${RECONCILER_TRAEFIK_DIR}``."""
+        return self.traefik / stack
 
     @property
     def journal(self) -> Path:

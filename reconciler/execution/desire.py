@@ -78,7 +78,7 @@ class Desire:
 
     def environment(self, stack: str) -> dict[str, str]:
         """What interpolation sees besides the environment files."""
-        return {"RECONCILER_TRAEFIK_DIR": str(self._layout.traefik), "RECONCILER_STACK": stack}
+        return {"RECONCILER_TRAEFIK_DIR": str(self._layout.traefik_of(stack)), "RECONCILER_STACK": stack}
 
     def process_environment(self, stack: str) -> dict[str, str]:
         """What Compose gets when it creates: secrets and configs that are declared by variable are read from it."""

@@ -209,7 +209,7 @@ class Scene:
 
     def _run(self, compose: find.Compose, *words: str) -> subprocess.CompletedProcess[str]:
         environment = {name: os.environ[name] for name in NEEDED if name in os.environ}
-        environment |= {"RECONCILER_TRAEFIK_DIR": str(self.world.root / "state" / "traefik")}
+        environment |= {"RECONCILER_TRAEFIK_DIR": str(self.world.root / "state" / "traefik" / self.stack)}
         return subprocess.run(
             [*compose.command, "--ansi=never", "--progress=plain", *words],
             check=False,

@@ -122,7 +122,7 @@ def test_the_engines_socket_is_not_moved() -> None:
     assert source_of("/var/run/docker.sock") == "/var/run/docker.sock"
 
 
-@pytest.mark.parametrize("folder", ["certs", "backups/shop", "state/traefik", "data/other"])
+@pytest.mark.parametrize("folder", ["certs", "backups/shop", "state/traefik/shop", "data/other"])
 def test_folders_of_the_root_that_are_open_may_be_mounted(folder: str) -> None:
     assert source_of(f"{ROOT}/{folder}") == f"{ROOT}/{folder}"
 
