@@ -19,6 +19,7 @@ from reconciler.model.desired import Release
 from reconciler.model.errors import InvalidInputError, Problem
 from reconciler.model.manifest import HostSettings, Manifest
 from reconciler.model.source import EntryKind, Revision, TreeEntry
+from reconciler.planning.acme_file import acme_file
 from reconciler.planning.dotenv import read_dotenv
 from reconciler.planning.paths import Place
 from reconciler.planning.resolve import mark_jobs, resolve
@@ -76,13 +77,18 @@ class Desire:
             raise known
         return replace(known, revision=revision.commit)
 
-    def environment(self, stack: str) -> dict[str, str]:
-        """What interpolation sees besides the environment files."""
-        return {"RECONCILER_TRAEFIK_DIR": str(self._layout.traefik_of(stack)), "RECONCILER_STACK": stack}
+    def environment(self, stack: str, values: Mapping[str, str]) -> dict[str, str]:
+        """What interpolation sees besides the environment files, which set ``values``."""
+        return {
+            "RECONCILER_TRAEFIK_DIR": str(self._layout.traefik_of(stack)),
+            "RECONCILER_ACME_FILE": acme_file(values),
+            "RECONCILER_STACK": stack,
+        }
 
     def process_environment(self, stack: str) -> dict[str, str]:
         """What Compose gets when it creates: secrets and configs that are declared by variable are read from it."""
-        return {**self._own_values(stack), **self.environment(stack)}
+        own = self._own_values(stack)
+        return {**own, **self.environment(stack, own)}
 
     def mask(self, stack: str) -> Mask:
         """What must not be shown of the stack: values of its host-local variables."""
@@ -109,7 +115,8 @@ class Desire:
         reading.tree.export(revision.tree, checkout)
         folder = checkout / manifest.folder
         env_files = self._env_files(manifest, folder)
-        environment = self.environment(manifest.name)
+        values = self._values(env_files)
+        environment = self.environment(manifest.name, values)
         try:
             model = reading.compose.render(manifest.name, folder, manifest.compose_files, env_files, environment)
         except InvalidInputError as error:
@@ -124,7 +131,7 @@ class Desire:
             target_of=reading.tree.target,
             source_path=self._settings.source.path,
         )
-        release = resolve(model, manifest, place, {**self._values(env_files), **environment})
+        release = resolve(model, manifest, place, {**values, **environment})
         return mark_jobs(release, manifest)
 
     def _environment_problems(self, stack: str) -> tuple[Problem, ...]:
@@ -140,7 +147,8 @@ class Desire:
     def _values(self, env_files: list[Path]) -> Mapping[str, str]:
         values: dict[str, str] = {}
         for path in env_files:
-            values.update(read_dotenv(path.read_bytes(), path.name).values)
+            if path.is_file():  # of one that is missing Compose says so
+                values.update(read_dotenv(path.read_bytes(), path.name).values)
         return values
 
     def _key(self, manifest: Manifest, revision: Revision) -> str:
