@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 SAMPLE = Path(__file__).parents[2] / "desired_state" / "upsignon"
-SET_BY_COMPOSE_OR_RECONCILER = {"COMPOSE_PROJECT_NAME", "RECONCILER_TRAEFIK_DIR"}
+SET_BY_COMPOSE_OR_RECONCILER = {"COMPOSE_PROJECT_NAME", "RECONCILER_TRAEFIK_DIR", "RECONCILER_ACME_FILE"}
 OF_THE_PRODUCT = [
     "DB_USER",
     "DB_PASSWORD",
@@ -25,6 +25,11 @@ OF_THE_PRODUCT = [
     "SMTP_SENDING_USER",
     "SMTP_ALLOW_INVALID_CRT",
     "LETSENCRYPT_EMAIL",
+    "LETSENCRYPT_HTTP_PORT",
+    "LETSENCRYPT_CA_SERVER",
+    "LETSENCRYPT_CA_ROOT",
+    "LETSENCRYPT_EAB_KID",
+    "LETSENCRYPT_EAB_HMAC",
     "DB_BACKUP_FREQUENCY",
     "MAX_DB_BACKUPS",
     "DB_BACKUPS_PATH",
@@ -57,7 +62,7 @@ def test_every_variable_of_the_product_is_in_the_example_below_a_comment() -> No
 
 
 def test_no_secret_has_a_value_in_the_example() -> None:
-    filled = [line for line in example_lines() if re.match(r"[A-Z_]*(PASSWORD|SECRET)=.", line)]
+    filled = [line for line in example_lines() if re.match(r"[A-Z_]*(PASSWORD|SECRET|HMAC)=.", line)]
     assert filled == []
 
 

@@ -1,0 +1,89 @@
+"""Let's Encrypt in the sample stack: ordered for what asks for it, proven on the port that is open, kept as host data."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.sample import STACK, Sample, pair_for, sample_with_acme
+from tests.e2e.world import World, eventually
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def sample(world: World) -> Iterator[Sample]:
+    with sample_with_acme(world) as made:
+        yield made
+
+
+def test_a_domain_that_is_ordered_gets_a_certificate_by_port_443_alone(sample: Sample) -> None:
+    sample.publish(ordered=["a.test"])
+    sample.install()
+    eventually(lambda: sample.is_trusted("a.test"))
+    assert sample.ca.orders() == 1
+    assert published(sample) == {"443/tcp": str(sample.tls_port)}
+
+
+def test_where_port_80_is_open_the_proof_is_given_there_and_http_leads_to_https(world: World) -> None:
+    with sample_with_acme(world, by_http=True) as sample:
+        sample.publish(ordered=["a.test"])
+        sample.install()
+        eventually(lambda: sample.is_trusted("a.test"))
+        assert published(sample) == {"443/tcp": str(sample.tls_port), f"{sample.http_port}/tcp": str(sample.http_port)}
+        assert sample.redirect("a.test") == f"https://a.test:{sample.tls_port}/x"
+
+
+@pytest.mark.parametrize("email", ["ops@example.com", ""])
+def test_while_nothing_is_ordered_nobody_is_asked_for_anything(sample: Sample, email: str) -> None:
+    sample.publish(pairs=[pair_for("a.test")])
+    sample.install(LETSENCRYPT_EMAIL=email)
+    sample.publish(pairs=[pair_for("b.test")])
+    eventually(lambda: sample.names("b.test"), lambda names: "b.test" in names)
+    assert sample.ca.requests() == 0
+
+
+def test_the_account_and_the_certificates_are_host_data_that_only_the_owner_reads(sample: Sample) -> None:
+    sample.publish(ordered=["a.test"])
+    sample.install()
+    eventually(lambda: sample.is_trusted("a.test"))
+    before, container = sample.served("a.test"), sample.world.container(STACK, "traefik")["Id"]
+
+    # Another release: Traefik is replaced.
+    sample.install(LETSENCRYPT_EMAIL="other@example.com")
+    assert sample.world.container(STACK, "traefik")["Id"] != container
+    eventually(lambda: sample.served("a.test"), lambda shown: shown == before)
+    assert sample.ca.orders() == 1
+    assert stat.S_IMODE(sample.acme_file.stat().st_mode) == 0o600
+
+
+def test_another_ca_starts_with_a_file_of_its_own(sample: Sample) -> None:
+    sample.publish(ordered=["a.test"])
+    sample.install()
+    eventually(lambda: sample.is_trusted("a.test"))
+    first = sample.acme_file
+    content = first.read_bytes()
+    assert first.name != "acme.json"
+
+    # The same server by another address of it is another CA to whoever knows it by its address.
+    sample.install(LETSENCRYPT_CA_SERVER=sample.ca.directory + "?again")
+    (second,) = set(sample.letsencrypt.glob("acme*.json")) - {first}
+    eventually(lambda: "a.test" in second.read_text())
+    assert sample.ca.orders() == 2
+    assert first.read_bytes() == content
+
+
+def test_an_account_is_bound_to_what_the_ca_knows_its_customer_by(world: World) -> None:
+    key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+    with sample_with_acme(world, accounts={"kid-1": key}) as sample:
+        sample.publish(ordered=["a.test"])
+        sample.install(LETSENCRYPT_EAB_KID="kid-1", LETSENCRYPT_EAB_HMAC=key)
+        eventually(lambda: sample.is_trusted("a.test"))
+
+
+def published(sample: Sample) -> dict[str, str]:
+    """Ports of the host by the container's."""
+    found = sample.world.container(STACK, "traefik")["HostConfig"]["PortBindings"]
+    return {port: binding["HostPort"] for port, bindings in found.items() for binding in bindings}
