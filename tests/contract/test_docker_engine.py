@@ -70,6 +70,29 @@ def test_a_network_given_by_id_is_known_by_name_before_the_first_start_as_after_
     assert before.settings == after.settings
 
 
+def test_a_stopped_container_whose_network_was_made_anew_is_off_it_until_it_is_connected_again(
+    bench: RealBench,
+) -> None:
+    """``docker network rm edge && docker network create edge``: the engine remembers the id of the one that is gone, and
+    says "network ... not found" at every start."""
+    running = bench.up(networks={"default": {"aliases": ["www"]}})
+    bench.engine.stop(running.id, 0)
+    docker("network", "rm", bench.network)
+    docker("network", "create", "--label", f"com.docker.compose.project={bench.project}", bench.network)
+    assert bench.look(running).settings.endpoints == ()
+    with pytest.raises(WaitingError, match="not found"):
+        bench.engine.start(running.id)
+    bench.engine.connect(running.id, running.settings.endpoints[0])
+    bench.engine.start(running.id)
+    assert bench.look(running).settings == running.settings
+
+
+def test_a_stopped_container_keeps_its_place_on_a_network_that_is_there(bench: RealBench) -> None:
+    running = bench.up(networks={"default": {"aliases": ["www"]}})
+    bench.engine.stop(running.id, 0)
+    assert bench.look(running).settings == running.settings
+
+
 def test_removing_a_container_leaves_its_volumes(bench: RealBench) -> None:
     made = bench.create(volumes=[{"type": "volume", "target": "/data"}])
     volume = docker("inspect", "-f", "{{(index .Mounts 0).Name}}", made.id).strip()

@@ -143,6 +143,24 @@ def test_a_container_that_somebody_connected_to_another_network_is_taken_off_it(
     assert state(after) == state(before)
 
 
+def test_a_stopped_container_whose_network_was_made_anew_runs_on_the_new_one(host: World, name: str) -> None:
+    with made(host, "network", "network", "create") as network:
+        outside = {"networks": {"edge": {"name": network, "external": True}}}
+        web = service(networks={"edge": {"aliases": ["www"]}})
+        host.await_ready(name, host.commit(host.compose(name, {**stack(web=web), **outside})))
+        before = host.container(name, "web")
+        host.cli("suspend", host.name(name), "--reason", "the network is made anew")
+        host.docker("stop", "--time", "0", before["Id"])
+        host.docker("network", "rm", network)
+        host.docker("network", "create", network)
+        host.cli("resume", host.name(name))
+        after = mended(host, name, f"disconnected from network {network}", runs)
+        assert after["Id"] == before["Id"]
+        assert {"www", "web"} <= set(after["NetworkSettings"]["Networks"][network]["Aliases"])
+        host.cli("suspend", host.name(name), "--reason", "the network goes")
+        host.docker("rm", "--force", before["Id"])
+
+
 def _is_on(container: Mapping[str, Any], network: str) -> bool:
     return network in container["NetworkSettings"]["Networks"]
 

@@ -70,9 +70,10 @@ class DockerEngine:
         begun = self._details.begin()
         with self._calls.speaking("list containers") as client:
             entries = client.containers(all=True, filters=_OF_COMPOSE)
+            lost = _lost_networks(client, entries)
         self._details.keep({entry["Id"] for entry in entries}, begun)
         found = (self._container(reader, entry["Id"], read.signature(entry)) for entry in entries)
-        return tuple(container for container in found if container is not None)
+        return tuple(read.taken_off(container, lost.get(container.id, ())) for container in found if container)
 
     def inspect(self, container_id: str) -> Container | None:
         details = self._calls.inspect(container_id)
@@ -173,6 +174,20 @@ class DockerEngine:
         grace = self._grace(container_id, grace_s)
         with self._calls.starting(container_id) as client:
             client.restart(container_id, timeout=grace)
+
+    def signal(self, container_id: str, name: str) -> None:
+        with (
+            self._calls.unless_gone(),
+            self._calls.unless("is not running"),
+            self._calls.doing(f"send {name} to", container_id) as client,
+        ):
+            client.kill(container_id, name)
+
+    def address(self, container_id: str) -> str:
+        details = self._calls.inspect(container_id)
+        networks = ((details or {}).get("NetworkSettings") or {}).get("Networks") or {}
+        found = (endpoint.get("IPAddress") or endpoint.get("GlobalIPv6Address") for endpoint in networks.values())
+        return next((address for address in found if address), "")
 
     def unpause(self, container_id: str) -> None:
         with self._calls.unless("not paused"), self._calls.doing("unpause", container_id) as client:
@@ -321,6 +336,18 @@ class DockerEngine:
             time.sleep(pause_s)
             pause_s = min(pause_s * 2, 0.5)
         raise WaitingError(f"{hook.command[0]} has not ended within {self._hook_s:g} s", reason="HookTimedOut")
+
+
+def _lost_networks(client: Client, entries: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """By container id: names of networks that a stopped container was on and that were removed since, even where there is
+    another one of that name. The engine remembers their ids, and never starts the container again."""
+    held = {entry["Id"]: read.networks_by_id(entry) for entry in entries if entry["State"] != "running"}
+    ids = {network for networks in held.values() for network in networks}
+    there = {network["Id"] for network in client.networks(ids=sorted(ids))} if ids else set()
+    return {
+        container: tuple(name for network, name in networks.items() if network not in there)
+        for container, networks in held.items()
+    }
 
 
 def _printable(raw: bytes) -> str:

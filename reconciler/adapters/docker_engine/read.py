@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -105,6 +105,20 @@ def signature(entry: Mapping[str, Any]) -> tuple[object, ...]:
         "".join(re.findall(r"\(.*?\)", entry.get("Status", ""))),
         tuple(sorted((name, (endpoint or {}).get("EndpointID", "")) for name, endpoint in networks.items())),
     )
+
+
+def networks_by_id(entry: Mapping[str, Any]) -> dict[str, str]:
+    """The names of the networks that one entry of ``GET /containers/json`` is on, by id; none before its first start."""
+    networks = (entry.get("NetworkSettings") or {}).get("Networks") or {}
+    return {endpoint["NetworkID"]: name for name, endpoint in networks.items() if (endpoint or {}).get("NetworkID")}
+
+
+def taken_off(container: Container, networks: Collection[str]) -> Container:
+    """The same without its places on ``networks`` (names), which are no more."""
+    if not networks:
+        return container
+    endpoints = tuple(endpoint for endpoint in container.settings.endpoints if endpoint.network not in networks)
+    return replace(container, settings=replace(container.settings, endpoints=endpoints))
 
 
 def seconds(timestamp: str) -> float:
