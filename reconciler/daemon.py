@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from reconciler.certs.vigil import Vigil
 from reconciler.execution.execute import StoppedError
 from reconciler.execution.observe import Snapshot
 from reconciler.execution.work import Work
@@ -50,8 +51,11 @@ class _Turns:
 class Daemon:
     """``watchers``: started and stopped with it; each puts events on the queue through ``emit``."""
 
-    def __init__(self, host: Host, engine: Engine, clock: Clock, interval: float, concurrency: int) -> None:
+    def __init__(
+        self, host: Host, engine: Engine, clock: Clock, interval: float, concurrency: int, vigil: Vigil
+    ) -> None:
         self._host = host
+        self._vigil = vigil
         self._engine = engine
         self._clock = clock
         self._interval = interval
@@ -75,6 +79,7 @@ class Daemon:
         self.leaving_because = why
         self._leaving.set()
         self._fetch_now.set()
+        self._vigil.leave()
         self._events.put(Event(Trigger.TIMER, detail=why))
 
     def run(self) -> None:
@@ -82,7 +87,9 @@ class Daemon:
         threads = [
             threading.Thread(target=self._keep_fetching, name="fetch", daemon=True),
             threading.Thread(target=self._follow_the_engine, name="engine", daemon=True),
+            threading.Thread(target=self._vigil.run, name="certificates", daemon=True),
         ]
+        self._vigil.turn()  # before any service starts that reads a certificate
         for thread in threads:
             thread.start()
         self.emit(Event(Trigger.TIMER, detail="start"))
@@ -212,12 +219,14 @@ class Daemon:
         return ended < looked_at and self._clock.monotonic() - looked_at <= _SNAPSHOT_LASTS_S
 
     def _take_turn(self, work: Work, snapshot: Snapshot | None) -> None:
-        before = self._host.journal.stack(work.name)
+        before, last_pass = self._host.journal.stack(work.name), self._host.journal.passes(work.name, 1)
         asked = self._desk.waiting(work.name)
         record = self._host.reconcile(work, snapshot)
         self._desk.answer(work.name, record, asked)
         if before is None or before.ready != record.ready or before.applied_revision != record.applied_revision:
             self._wake_dependents(work.name)
+        if last_pass != self._host.journal.passes(work.name, 1):
+            self._vigil.stacks_changed()
 
     def _end_turn(self, stack: str, wait_s: float | None) -> None:
         with self._lock:

@@ -21,6 +21,16 @@ class Layout:
         return self.root / "certs"
 
     @property
+    def pairs(self) -> Path:
+        """The certificates that were served last, with their keys."""
+        return self.state / "certificates" / "pairs.json"
+
+    @property
+    def staging(self) -> Path:
+        """Where files are written before one rename puts them in their place; nobody watches it."""
+        return self.state / "staging"
+
+    @property
     def env(self) -> Path:
         return self.root / "env"
 

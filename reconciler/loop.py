@@ -20,6 +20,7 @@ from reconciler.model.observed import Observed
 from reconciler.model.plan import BuildImage, Plan, PullImage, Step, TagImage
 from reconciler.model.record import PassGoal, StackRecord
 from reconciler.planning.planner import needs_images, plan
+from reconciler.planning.takeover import is_about_certificates
 from reconciler.planning.target import Candidates, Goal, choose_goal
 from reconciler.planning.undo import stood_before, without_what_came
 
@@ -57,7 +58,8 @@ class StackLoop:
 
     def plan(self, work: Work, release: Release, observed: Observed) -> Plan:
         """What ``diff`` prints and ``reconcile`` then does."""
-        observed = replace(observed, unproven=self._books.unproven(work))
+        renewed = self._observer.renewed(work.manifest)
+        observed = replace(observed, unproven=self._books.unproven(work), renewed=renewed)
         return plan(release, observed, work.manifest, self._books.applied(work), work.mask)
 
     def _leave_alone(self, work: Work, snapshot: Snapshot | None) -> StackRecord:
@@ -84,7 +86,7 @@ class StackLoop:
 
     def _repair(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
         """Somebody or something changed what runs: put it back, ever more slowly if it does not last."""
-        if work.manifest.drift is DriftMode.WARN and not observed.unfinished:
+        if work.manifest.drift is DriftMode.WARN and not observed.unfinished and not is_about_certificates(found):
             return self._report.drifted(work, goal, observed, found)
         if self._books.must_wait(work, found):
             return self._report.drifted(work, goal, observed, found)
@@ -192,6 +194,7 @@ class StackLoop:
         walk = Walk(
             pass_id=pass_id,
             release=release,
+            manifest=work.manifest,
             model=self._books.model_path(work, release),
             environment=work.environment,
             progress=work.progress,

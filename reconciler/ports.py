@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from reconciler.model.desired import Injection, LifecycleHook
+from reconciler.model.desired import Injection, LifecycleHook, Release
 from reconciler.model.errors import Problem
 from reconciler.model.event import Event
-from reconciler.model.observed import Container, Endpoint, Image, LiveSettings, Network
+from reconciler.model.manifest import Manifest
+from reconciler.model.observed import Container, Endpoint, Image, LiveSettings, Network, Takeover
 from reconciler.model.record import (
+    CertificateRecord,
     EventRecord,
     Outcome,
     PassGoal,
@@ -22,8 +24,10 @@ from reconciler.model.record import (
     ReleaseRecord,
     Request,
     RequestKind,
+    ServedRecord,
     StackRecord,
     StepRecord,
+    TrialRecord,
 )
 from reconciler.model.source import Revision, TreeEntry
 
@@ -166,6 +170,12 @@ class Engine(Protocol):
     def execute(self, container_id: str, hook: LifecycleHook) -> int:
         """Run a command inside; its exit status."""
 
+    def signal(self, container_id: str, name: str) -> None:
+        """Send the signal ``name`` (SIGHUP) to its first process. Fine if it does not run."""
+
+    def address(self, container_id: str) -> str:
+        """One of its addresses on a bridge of this host; "" if it has none, as on the host's own network."""
+
     def logs(self, container_id: str, lines: int) -> str:
         """The last lines of its output, standard error included; "" if there is none."""
 
@@ -288,6 +298,42 @@ class Journal(Protocol):
 
     def version(self) -> int:
         """Changes whenever anybody, another process included, wrote: a cheap way to wait for news."""
+
+
+class Certificates(Protocol):
+    """What passes over stacks have to do with certificates."""
+
+    def lay_out(self, release: Release, manifest: Manifest) -> None:
+        """What the release's containers read of ours is there before they start. Raises WaitingError."""
+
+    def takeovers(self, release: Release) -> tuple[Takeover, ...]:
+        """Names that a proxy of the release holds certificates for, and that belong to a pair now."""
+
+    def renewed_at(self, manifest: Manifest) -> Mapping[str, float]:
+        """Of services that are replaced for a new pair, when theirs last changed: seconds since the epoch."""
+
+    def forget(self, storage: str, names: Sequence[str]) -> None:
+        """Take ``names`` out of a stopped proxy's ACME file. Raises WaitingError."""
+
+
+class CertificateBook(Protocol):
+    """What is known of certificates across restarts. Durable when a call returns; no key is ever part of it."""
+
+    def certificates(self) -> tuple[CertificateRecord, ...]:
+        """By origin and name."""
+
+    def save_certificates(self, records: Sequence[CertificateRecord]) -> None:
+        """In place of all that were there."""
+
+    def served(self, limit: int) -> tuple[ServedRecord, ...]:
+        """Newest first."""
+
+    def serves(self, records: Sequence[ServedRecord]) -> None: ...
+
+    def trials(self) -> tuple[TrialRecord, ...]: ...
+
+    def save_trials(self, records: Sequence[TrialRecord]) -> None:
+        """In place of all that were there."""
 
 
 class Releases(Protocol):

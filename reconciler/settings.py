@@ -10,7 +10,7 @@ from reconciler.declared.documents import Document, read_document
 from reconciler.declared.validation import HOST, check_schema
 from reconciler.model.duration import parse_duration
 from reconciler.model.errors import InvalidInputError, Problem, StalledError
-from reconciler.model.manifest import HostSettings, SourceSettings
+from reconciler.model.manifest import CertificateSettings, HostSettings, SourceSettings
 from reconciler.model.remote import Transport, check_branch, parse_remote
 
 # Keys that are of use for one way to reach a repository only. Silence would leave somebody wondering.
@@ -39,7 +39,18 @@ def load_settings(text: bytes, file: str) -> HostSettings:
     given: dict[str, Any] = {"stacks": tuple(root["stacks"])} if "stacks" in root else {}
     if "concurrency" in root:
         given["concurrency"] = int(root["concurrency"])
-    return HostSettings(source=_source(root["source"]), **given)
+    return HostSettings(source=_source(root["source"]), certificates=_certificates(root.get("certs", {})), **given)
+
+
+def _certificates(values: Mapping[str, Any]) -> CertificateSettings:
+    given: dict[str, Any] = {}
+    if "warnBefore" in values:
+        given["warn_before_s"] = parse_duration(values["warnBefore"])
+    if "trust" in values:
+        given["public"] = values["trust"] == "public"
+    if "addresses" in values:
+        given["addresses"] = tuple(values["addresses"])
+    return CertificateSettings(**given)
 
 
 def _source(values: Mapping[str, Any]) -> SourceSettings:

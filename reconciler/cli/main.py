@@ -28,6 +28,7 @@ _GROUPS: dict[str, dict[str, str]] = {
         "build": "build",
         "history": "history",
         "events": "events",
+        "certs": "certs",
         "trace": "trace",
         "wait": "wait",
     },

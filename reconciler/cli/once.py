@@ -42,6 +42,7 @@ def once(options: Options, force: tuple[str, ...]) -> int:
 
 
 def _pass_over_all(parts: Parts, forced: frozenset[str]) -> int:
+    from reconciler.certs.vigil import Vigil
     from reconciler.cli.signals import leaving_on_signals
     from reconciler.model.record import Truth
     from reconciler.requests import Desk
@@ -50,10 +51,14 @@ def _pass_over_all(parts: Parts, forced: frozenset[str]) -> int:
     with leaving_on_signals(parts.leaving.ask):
         is_fetched = _fetch(parts, host, desk)
         asked = desk.handle()
+        vigil = Vigil(parts.certificates, parts.clock)
+        vigil.turn()  # before any service starts that reads a certificate
         names = [work.name for work in host.works()]
         for name in forced - frozenset(names):
             raise roots.unknown_stack(name, names)
         records = _reconcile(parts, host, forced | {request.stack for request in asked if request.force})
+        vigil.stacks_changed()
+        vigil.turn()
     for record in records:
         desk.answer(record.name, record)
     _show(records)

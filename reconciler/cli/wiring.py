@@ -26,13 +26,15 @@ if TYPE_CHECKING:
     from reconciler.adapters.git_tree import GitTree
     from reconciler.adapters.journal import SqliteJournal
     from reconciler.adapters.object_store import ObjectStore
+    from reconciler.certs.keeper import Keeper
     from reconciler.daemon import Daemon
     from reconciler.execution.desire import Desire
     from reconciler.execution.execute import Executor
     from reconciler.execution.shelf import Shelf
     from reconciler.host import Host
+    from reconciler.model.desired import Release
     from reconciler.model.event import Event
-    from reconciler.model.manifest import HostSettings
+    from reconciler.model.manifest import HostSettings, Manifest
     from reconciler.ports import Progress
 
 
@@ -67,6 +69,8 @@ class Parts:
         self.layout = layout
         self.leaving = leaving or Leaving()
         self._mend = mend
+        self.on_news: Callable[[], None] = lambda: None  # something about certificates was found out
+        self.on_wish: Callable[[Event], None] = lambda _: None  # a stack's pass has something to do
         self._open = ExitStack()
 
     def close(self) -> None:
@@ -160,7 +164,7 @@ class Parts:
 
         books = Books(self.journal, self.shelf, self.desire, self.clock)
         report = Report(books, self.journal, self.shelf, self.clock)
-        observer = Observer(self.engine, self.journal, self.objects)
+        observer = Observer(self.engine, self.journal, self.objects, self.certificates)
         assembly = Assembly(
             settings=self.settings,
             source=self.source,
@@ -175,6 +179,59 @@ class Parts:
         )
         return Host(assembly, self.leaving, progress)
 
+    @cached_property
+    def certificates(self) -> Keeper:
+        from reconciler.certs.consumers import Consumers
+        from reconciler.certs.folder import DropFolder
+        from reconciler.certs.keeper import Keeper, Kit
+        from reconciler.certs.ordering import AcmeFiles, Ordering
+        from reconciler.certs.probing import fingerprint_at
+        from reconciler.certs.proving import Prover
+        from reconciler.certs.publishing import Publisher
+        from reconciler.certs.reach import Reach
+        from reconciler.certs.vault import Vault
+        from reconciler.model.event import Event, Trigger
+
+        layout, book = self.layout, self.journal.certificates
+        reach = Reach(self.clock, self._tell_news)
+        self._open.callback(reach.close)
+        return Keeper(
+            Kit(
+                settings=self.settings.certificates,
+                folder=DropFolder(layout.certs),
+                vault=Vault(layout.pairs, layout.staging),
+                publisher=Publisher(layout.traefik_of, layout.staging),
+                prover=Prover(self.engine, self.clock, fingerprint_at),
+                ordering=Ordering(AcmeFiles(layout.staging), reach, book),
+                consumers=Consumers(self._host_data, layout.staging, self.engine, self.clock, fingerprint_at),
+                engine=self.engine,
+                journal=self.journal,
+                book=book,
+                clock=self.clock,
+                stacks=self._applied,
+                folder_of=lambda stack: str(layout.traefik_of(stack)),
+                wants_pass=lambda stack, why: self.on_wish(Event(Trigger.TIMER, stack, why)),
+            )
+        )
+
+    def _tell_news(self) -> None:
+        self.on_news()
+
+    def _host_data(self, stack: str, path: str) -> Path:
+        return self.layout.data / stack / path
+
+    def _applied(self) -> Iterator[tuple[Release, Manifest]]:
+        """What runs, as it was last proven, and what its ``stack.yaml`` says now."""
+        tip = self.source.tip()
+        manifests = {} if tip is None else {found.name: found for found in self.desire.stacks(tip).manifests}
+        for record in self.journal.stacks():
+            if record.applied_release is None:
+                continue
+            release = self.shelf.load(record.name, record.applied_release)
+            manifest = manifests.get(record.name) or self.shelf.manifest(record.name, record.applied_release)
+            if release is not None and manifest is not None:
+                yield release, manifest
+
     def _executor(self) -> Executor:
         from reconciler.adapters.host_data import HostData
         from reconciler.adapters.host_ports import HostPorts
@@ -188,28 +245,34 @@ class Parts:
                 objects=self.objects,
                 data=HostData(),
                 ports=HostPorts(),
+                certificates=self.certificates,
                 clock=self.clock,
             )
         )
 
     def daemon(self, progress: Progress) -> Daemon:
+        from reconciler.certs.vigil import Vigil
         from reconciler.daemon import Daemon
 
-        settings = self.settings
-        return Daemon(self.host(progress), self.engine, self.clock, settings.source.interval_s, settings.concurrency)
+        settings, host = self.settings, self.host(progress)
+        vigil = Vigil(self.certificates, self.clock)
+        daemon = Daemon(host, self.engine, self.clock, settings.source.interval_s, settings.concurrency, vigil)
+        self.on_news, self.on_wish = vigil.wake, daemon.emit
+        return daemon
 
     def watchers(self, emit: Callable[[Event], None]) -> Sequence[Watcher]:
-        """A repository on this host, ``env/`` and the mounted objects: a change there is a reason to look again."""
+        """A repository on this host, ``env/``, ``certs/`` and the mounted objects: a change is a reason to look again."""
         from reconciler.model.event import Trigger
         from reconciler.model.remote import Transport, parse_remote
         from reconciler.triggers import FolderWatcher, RefWatcher, stack_of_env_file
 
         env = FolderWatcher(self.layout.env, emit, Trigger.ENVIRONMENT, stack_of_env_file, "*.env")
         objects = FolderWatcher(self.layout.objects, emit, Trigger.OBJECT, lambda _: None)
+        certs = FolderWatcher(self.layout.certs, lambda _: self.on_news(), Trigger.CERTIFICATE, lambda _: None)
         remote = parse_remote(self.settings.source.url)
         if remote.transport is not Transport.LOCAL:
-            return (env, objects)
-        return (RefWatcher(Path(remote.path), emit), env, objects)
+            return (env, certs, objects)
+        return (RefWatcher(Path(remote.path), emit), env, certs, objects)
 
 
 def read_settings(layout: Layout) -> HostSettings:

@@ -15,7 +15,7 @@ from reconciler.declared.documents import Document, KeyPath, read_document
 from reconciler.declared.validation import STACK, check_schema
 from reconciler.model.duration import parse_duration
 from reconciler.model.errors import InvalidInputError, Problem
-from reconciler.model.manifest import DriftMode, Manifest, Prune, Rollout, ServiceRollout, Strategy
+from reconciler.model.manifest import CertificateUse, DriftMode, Manifest, Prune, Rollout, ServiceRollout, Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,24 @@ def manifest_of(root: Mapping[str, Any], name: str, folder: str, compose_files: 
         rollout=_rollout(root.get("rollout", {})),
         drift=DriftMode(root.get("drift", DriftMode.ENABLED)),
         prune=_prune(root.get("prune", {})),
+        certificates=tuple(_certificate(own) for own in root.get("certs", ())),
+    )
+
+
+def _certificate(values: Mapping[str, Any]) -> CertificateUse:
+    user, _, group = str(values.get("owner", "0:0")).partition(":")
+    verify = values.get("verify", {})
+    signal = values.get("signal", "")
+    return CertificateUse(
+        pair=values["pair"],
+        path=posixpath.normpath(values["path"]),
+        service=values["service"],
+        owner=(int(user), int(group or user)),
+        mode=int(values.get("mode", "0600"), 8),
+        signal=f"SIG{signal.removeprefix('SIG')}" if signal else "",
+        command=tuple(values.get("exec", ())),
+        port=int(verify["port"]) if "port" in verify else None,
+        starttls=verify.get("starttls", ""),
     )
 
 

@@ -18,6 +18,7 @@ from reconciler.model.errors import (
     StalledError,
     WaitingError,
 )
+from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Container
 from reconciler.model.plan import (
     Action,
@@ -29,6 +30,7 @@ from reconciler.model.plan import (
     CreateContainers,
     DisconnectNetwork,
     Existing,
+    ForgetNames,
     New,
     Plan,
     PullImage,
@@ -47,7 +49,7 @@ from reconciler.model.plan import (
     UpdateResources,
 )
 from reconciler.planning.story import describe
-from reconciler.ports import Clock, Compose, Engine, Journal, Objects, Ports, Progress, SeedsData
+from reconciler.ports import Certificates, Clock, Compose, Engine, Journal, Objects, Ports, Progress, SeedsData
 
 LOG_LINES = 20
 
@@ -85,6 +87,7 @@ class Walk:
 
     pass_id: int
     release: Release
+    manifest: Manifest
     model: Path
     environment: Mapping[str, str] = field(repr=False)
     progress: Progress
@@ -102,6 +105,7 @@ class Hands:
     objects: Objects
     data: SeedsData
     ports: Ports
+    certificates: Certificates
     clock: Clock
 
 
@@ -168,8 +172,8 @@ class _Walker:
                 self._start(ref)
             case UnpauseContainer(ref):
                 engine.unpause(self._id(ref))
-            case StopContainer(ref):
-                self._stop(ref)
+            case StopContainer(ref, at_once):
+                self._stop(ref, at_once)
             case RestartContainer(ref):
                 engine.restart(self._id(ref), None)
             case RemoveContainer(ref):
@@ -182,6 +186,8 @@ class _Walker:
                 engine.connect(self._id(ref), endpoint)
             case DisconnectNetwork(ref, network):
                 engine.disconnect(self._id(ref), network)
+            case ForgetNames(storage, names):
+                self._hands.certificates.forget(storage, names)
             case RemoveNetwork(identity, _):
                 engine.remove_network(identity)
             case AwaitHealthy(_, refs, within_s, soak_s):
@@ -230,6 +236,7 @@ class _Walker:
             objects.ensure(entry)
         for seed in self._walk.release.seeds:
             self._hands.data.seed(objects.ensure(seed.entry), Path(seed.path))
+        self._hands.certificates.lay_out(self._walk.release, self._walk.manifest)
 
     @property
     def _environment(self) -> dict[str, str]:
@@ -286,12 +293,13 @@ class _Walker:
             if status:
                 raise StalledError(f"post_start {' '.join(hook.command)} ended with exit status {status}")
 
-    def _stop(self, ref: Ref) -> None:
+    def _stop(self, ref: Ref, at_once: bool) -> None:
         identity = self._id(ref)
         spec = self._spec_of(ref, identity)
         for hook in spec.pre_stop if spec is not None else ():
             self._hands.engine.execute(identity, hook)
-        self._hands.engine.stop(identity, spec.stop_grace_s if spec is not None else None)
+        grace_s = spec.stop_grace_s if spec is not None else None
+        self._hands.engine.stop(identity, 0.0 if at_once else grace_s)
 
     def _spec_of(self, ref: Ref, identity: str) -> ServiceSpec | None:
         """What the container was made from, if that is this release's: another release's hooks are not ours to run."""

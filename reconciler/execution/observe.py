@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.model.desired import Release
+from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Container, Image, LiveSettings, Network, Observed
 from reconciler.model.source import EntryKind
-from reconciler.ports import Engine, Journal, Objects
+from reconciler.ports import Certificates, Engine, Journal, Objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +21,9 @@ class Snapshot:
 
 
 class Observer:
-    def __init__(self, engine: Engine, journal: Journal, objects: Objects) -> None:
+    def __init__(self, engine: Engine, journal: Journal, objects: Objects, certificates: Certificates) -> None:
         self._engine = engine
+        self._certificates = certificates
         self._journal = journal
         self._objects = objects
 
@@ -47,7 +50,12 @@ class Observer:
             touched=self._touched(applied),
             laid_out=self._laid_out(applied),
             unfinished=self._is_unfinished(stack),
+            takeovers=self._certificates.takeovers(wanted),
         )
+
+    def renewed(self, manifest: Manifest) -> Mapping[str, float]:
+        """When the certificates that services read when they start last changed, by service."""
+        return self._certificates.renewed_at(manifest)
 
     def _is_unfinished(self, stack: str) -> bool:
         """The last pass was cut short, or could not go back to what served."""

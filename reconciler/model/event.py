@@ -13,6 +13,7 @@ class Trigger(StrEnum):
     SOURCE = "source"  # a ref of the repository moved, or its interval has passed
     ENVIRONMENT = "environment"  # a file in env/ changed
     ENGINE = "engine"  # the engine reported a change of a container, network or image
+    CERTIFICATE = "certificate"  # a file in certs/ changed
     OBJECT = "object"  # a file under state/objects was touched by somebody else
     TIMER = "timer"  # a wait has passed: retry, back-off, resume, periodic look
     REQUEST = "request"  # a row in state.db: reconcile, rollback, suspend, resume

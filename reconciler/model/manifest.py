@@ -59,6 +59,26 @@ class Prune:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateUse:
+    """A stack's wish to have a pair of ``certs/``, for a service that terminates TLS itself.
+
+    ``path``: the folder that gets ``<pair>.crt`` and ``<pair>.key``, relative to the stack's folder; host data.
+    ``service`` is told by ``signal``, by ``command`` run inside it, or (neither) by replacing its containers. ``owner``:
+    user and group as numbers. ``port``: where the service shows the certificate, for the proof; None for no proof.
+    """
+
+    pair: str
+    path: str
+    service: str
+    owner: tuple[int, int] = (0, 0)
+    mode: int = 0o600
+    signal: str = ""
+    command: tuple[str, ...] = ()
+    port: int | None = None
+    starttls: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """A stack as its folder declares it.
 
@@ -75,6 +95,17 @@ class Manifest:
     rollout: Rollout = field(default_factory=Rollout)
     drift: DriftMode = DriftMode.ENABLED
     prune: Prune = field(default_factory=Prune)
+    certificates: tuple[CertificateUse, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateSettings:
+    """``warn_before_s``: how long before its end a certificate is warned of. ``public``: whether one that no public root
+    vouches for is worth a warning. ``addresses``: those that lead to this host although no interface of it has them."""
+
+    warn_before_s: float = 21 * 86400.0
+    public: bool = True
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +134,4 @@ class HostSettings:
     source: SourceSettings
     stacks: tuple[str, ...] = ("*",)
     concurrency: int = 4
+    certificates: CertificateSettings = field(default_factory=CertificateSettings)

@@ -105,6 +105,17 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class Takeover:
+    """``service``, a proxy, holds certificates of its own (``storage``: its ACME file on this host) for ``names`` that
+    now belong to ``pairs`` of ``certs/``. It would show either, at random, until it has forgotten its own."""
+
+    service: str
+    storage: str
+    names: tuple[str, ...]
+    pairs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """One stack's part of the snapshot.
 
@@ -114,7 +125,8 @@ class Observed:
     ``touched``: paths of objects whose content is no longer what Git holds. ``laid_out``: when folders of objects were
     laid out (again), by path, in seconds since the epoch; only those of this process's time. ``unfinished``: a pass over the stack was cut
     short, so what is there may be half of a swap, and is ours to end. ``unproven``: services that only releases have which
-    were never proven; what is there of them is a leftover.
+    were never proven; what is there of them is a leftover. ``takeovers``: names that change their owner.
+    ``renewed``: when the certificates that services read when they start last changed, by service, in seconds since the epoch.
     """
 
     stack: str
@@ -127,6 +139,8 @@ class Observed:
     laid_out: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     unfinished: bool = False
     unproven: frozenset[str] = frozenset()
+    takeovers: tuple[Takeover, ...] = ()
+    renewed: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
     def of(self, service: str) -> tuple[Container, ...]:
         return tuple(c for c in self.containers if c.service == service and not c.oneoff)

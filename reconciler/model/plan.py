@@ -96,7 +96,10 @@ class UnpauseContainer:
 
 @dataclass(frozen=True, slots=True)
 class StopContainer:
+    """``at_once``: without the time to end what is under way, where every moment that nobody serves counts more."""
+
     ref: Ref
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,14 @@ class ConnectNetwork:
 class DisconnectNetwork:
     ref: Ref
     network: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetNames:
+    """Take ``names`` out of the ACME file ``storage`` (a path of this host) of a proxy that is stopped."""
+
+    storage: str
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +191,7 @@ Action = (
     | UpdateResources
     | ConnectNetwork
     | DisconnectNetwork
+    | ForgetNames
     | RemoveNetwork
     | AwaitHealthy
     | AwaitCompleted
@@ -194,6 +206,7 @@ class CauseKind(StrEnum):
     IMAGE = "image"  # the reference names another image
     SCALE = "scale"
     DRIFT = "drift"  # somebody changed what runs
+    CERTIFICATE = "certificate"  # a pair of certs/ is new
     DEPENDENCY = "dependency"  # something it stands on is replaced
     REMOVED = "removed"  # no longer in the release
     UNFINISHED = "unfinished"  # left over from a swap that did not end

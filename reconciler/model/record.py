@@ -164,3 +164,49 @@ class Request:
     until: float | None = None
     handled_at: float | None = None
     answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRecord:
+    """One certificate as ``certs list`` shows it; never its key.
+
+    ``name``: of the pair in ``certs/``, or the domain that ACME ordered it for. ``origin``: folder or acme. ``state``: a
+    word of ``certs.deciding.State``, or of ACME's ordering. ``verified_at``: when a handshake last showed it, 0 for
+    never; ``verified_by``: the services that showed it, as stack/service. ``warned_at``: of its expiry. Times are seconds
+    since the epoch.
+    """
+
+    name: str
+    origin: str
+    state: str
+    domains: tuple[str, ...] = ()
+    issuer: str = ""
+    fingerprint: str = ""
+    not_after: float = 0.0
+    message: str = ""
+    verified_at: float = 0.0
+    verified_by: tuple[str, ...] = ()
+    warned_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServedRecord:
+    """From ``at`` on (seconds since the epoch), ``service`` showed this certificate for ``domain``."""
+
+    at: float
+    service: str
+    domain: str
+    fingerprint: str
+    name: str
+    issuer: str
+    not_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """How often ACME was tried for a domain since it last succeeded, and when it may be again."""
+
+    domain: str
+    attempts: int
+    began_at: float | None
+    next_at: float

@@ -17,7 +17,7 @@ from reconciler.model.desired import (
     ServiceSpec,
 )
 from reconciler.model.errors import StalledError
-from reconciler.model.manifest import DriftMode, Manifest, Prune, Rollout, ServiceRollout, Strategy
+from reconciler.model.manifest import CertificateUse, DriftMode, Manifest, Prune, Rollout, ServiceRollout, Strategy
 from reconciler.model.source import EntryKind, TreeEntry
 
 
@@ -39,6 +39,7 @@ def _pack_manifest(manifest: Manifest) -> dict[str, Any]:
     services = {name: _fields_of(own) for name, own in manifest.rollout.services.items()}
     content["rollout"] = {**_fields_of(manifest.rollout), "services": services}
     content["prune"] = _fields_of(manifest.prune)
+    content["certificates"] = [_fields_of(use) for use in manifest.certificates]
     return content
 
 
@@ -56,9 +57,14 @@ def unpack_manifest(content: Mapping[str, Any]) -> Manifest:
         values["rollout"] = Rollout(**{**entry["rollout"], "services": services})
         values["drift"] = DriftMode(entry["drift"])
         values["prune"] = Prune(**entry["prune"])
+        values["certificates"] = tuple(_certificate(use) for use in entry.get("certificates", ()))
         return Manifest(**values)
     except (KeyError, TypeError, ValueError) as error:
         raise StalledError(f"a kept release cannot be read: {error!r}", reason="ReleaseLost") from error
+
+
+def _certificate(entry: Mapping[str, Any]) -> CertificateUse:
+    return CertificateUse(**{**entry, "owner": tuple(entry["owner"]), "command": tuple(entry["command"])})
 
 
 def _pack_service(spec: ServiceSpec) -> dict[str, Any]:

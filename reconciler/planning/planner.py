@@ -37,6 +37,7 @@ from reconciler.planning.prune import Pruning, container_steps, network_steps, p
 from reconciler.planning.rollout import existing, removal_steps, rollout_steps, stopped_by
 from reconciler.planning.secrets import Mask
 from reconciler.planning.strategy import fixed_ports
+from reconciler.planning.takeover import takeover_notes, takeover_steps
 from reconciler.planning.turnover import Situation, Turnover, turnovers
 
 
@@ -67,6 +68,7 @@ def plan(
         *_down_steps(downs, changed_networks),
         *_create_steps(found, standing),
         *_drift_steps(found, observed),
+        *takeover_steps(found, observed, manifest.rollout),
         *rollout,
     )
     steps = (
@@ -81,7 +83,7 @@ def plan(
         release=release.digest,
         steps=steps,
         services=(*(_told(turnover, steps) for turnover in found), *_told_removed(release, observed, pruned)),
-        notes=(*pruned.notes, *release.warnings),
+        notes=(*pruned.notes, *takeover_notes(observed), *release.warnings),
         proven_after=len(towards),
     )
 

@@ -17,6 +17,7 @@ from reconciler.model.plan import (
     ConnectNetwork,
     CreateContainers,
     DisconnectNetwork,
+    ForgetNames,
     New,
     Plan,
     PullImage,
@@ -115,8 +116,8 @@ def describe(action: Action) -> str:
             return f"start {name_of(ref)}"
         case UnpauseContainer(ref):
             return f"unpause {name_of(ref)}"
-        case StopContainer(ref):
-            return f"stop {name_of(ref)}"
+        case StopContainer(ref, at_once):
+            return f"stop {name_of(ref)}" + (" at once" if at_once else "")
         case RestartContainer(ref):
             return f"restart {name_of(ref)}"
         case RemoveContainer(ref):
@@ -129,6 +130,8 @@ def describe(action: Action) -> str:
             return f"connect {name_of(ref)} to network {endpoint.network}"
         case DisconnectNetwork(ref, network):
             return f"disconnect {name_of(ref)} from network {network}"
+        case ForgetNames(storage, names):
+            return f"take {', '.join(names)} out of {storage}"
         case RemoveNetwork(_, name):
             return f"remove network {name}"
         case AwaitHealthy(service, _, within_s, soak_s):

@@ -115,7 +115,7 @@ def _is_news(spec: ServiceSpec, situation: Situation) -> bool:
 def _is_right(container: Container, spec: ServiceSpec, situation: Situation, known: set[str]) -> bool:
     if container.definition != spec.digest or container.state in _GONE:
         return False
-    if any(joined not in known for joined in container.joins):
+    if any(joined not in known for joined in container.joins) or _has_an_old_certificate(container, situation):
         return False
     if not _has_done_its_job(container, spec.job) and _lost_network(container, situation):
         return False
@@ -131,6 +131,11 @@ def _lost_network(container: Container, situation: Situation) -> bool:
     made = situation.observed.baselines.get(container.id, container.settings)
     holds = {endpoint.network for endpoint in container.settings.endpoints} if container.running else set()
     return any(endpoint.network in lost - holds for endpoint in made.endpoints)
+
+
+def _has_an_old_certificate(container: Container, situation: Situation) -> bool:
+    renewed_at = situation.observed.renewed.get(container.service, 0.0)
+    return container.running and container.started_at < renewed_at
 
 
 def wanted_image(spec: ServiceSpec, situation: Situation) -> str:
@@ -206,6 +211,8 @@ def _cause(spec: ServiceSpec, kept: tuple[Container, ...], stale: tuple[Containe
         return Cause(CauseKind.CREATED, "it is new")
     if outdated:
         return _outdated(spec, before, kept, situation)
+    if any(_has_an_old_certificate(container, situation) for container in stale):
+        return Cause(CauseKind.CERTIFICATE, "the certificate that it reads when it starts is a new one")
     reimaged = [container for container in stale if container.image_id != wanted_image(spec, situation)]
     if reimaged:
         return Cause(

@@ -101,6 +101,16 @@ class FakeEngine:
             self.host.record(self.host.clock.monotonic())
             self.host.start(box)
 
+    def signal(self, container_id: str, name: str) -> None:
+        with self.host.call("signal"):
+            box = self.host.boxes.get(container_id)
+            if box is not None and box.alive:
+                self.host.signals.append((box.name, name))
+
+    def address(self, container_id: str) -> str:
+        box = self.host.boxes.get(container_id)
+        return "127.0.0.1" if box is not None and box.alive else ""
+
     def unpause(self, container_id: str) -> None:
         with self.host.call("unpause"):
             box = self.host.box(container_id, "unpause")

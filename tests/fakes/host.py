@@ -130,6 +130,7 @@ class FakeHost:
         self.clock = clock or FakeClock()
         self.root_id = root_id
         self.boxes: dict[str, Box] = {}
+        self.signals: list[tuple[str, str]] = []
         self.networks: dict[str, Network] = {}
         self.images: dict[str, str] = {}
         self.registry: dict[str, str] = {}

@@ -17,6 +17,7 @@ from reconciler.model.event import Event, Trigger
 from reconciler.model.manifest import Manifest
 from reconciler.model.record import StackRecord
 from reconciler.model.source import Revision
+from tests.fakes.certificates import NoVigil
 from tests.fakes.clock import FakeClock
 
 _BOUND_S = 20.0  # of every wait between the threads, met only where a law is broken
@@ -38,7 +39,8 @@ class Stage:
         self.over = threading.Event()
         engine: Any = self
         host: Any = self
-        self.daemon = Daemon(host, engine, FakeClock(), interval=60.0, concurrency=1)
+        vigil: Any = NoVigil()
+        self.daemon = Daemon(host, engine, FakeClock(), interval=60.0, concurrency=1, vigil=vigil)
 
     def run(self) -> None:
         """Until somebody lets the daemon leave."""

@@ -56,6 +56,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
         "CREATE INDEX requests_open ON requests (id) WHERE handled_at IS NULL",
     ),
+    (
+        """CREATE TABLE certificates (
+            origin TEXT NOT NULL, name TEXT NOT NULL, state TEXT NOT NULL, domains TEXT NOT NULL, issuer TEXT NOT NULL,
+            fingerprint TEXT NOT NULL, not_after REAL NOT NULL, message TEXT NOT NULL, verified_at REAL NOT NULL,
+            verified_by TEXT NOT NULL, warned_at REAL NOT NULL, PRIMARY KEY (origin, name)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE served (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, service TEXT NOT NULL, domain TEXT NOT NULL,
+            fingerprint TEXT NOT NULL, name TEXT NOT NULL, issuer TEXT NOT NULL, not_after REAL NOT NULL
+        )""",
+        """CREATE TABLE trials (
+            domain TEXT PRIMARY KEY, attempts INTEGER NOT NULL, began_at REAL, next_at REAL NOT NULL
+        ) WITHOUT ROWID""",
+    ),
 )
 
 

@@ -9,6 +9,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from reconciler.adapters.journal import rows
+from reconciler.adapters.journal.certificates import CertificateTables
 from reconciler.adapters.journal.database import Database, Synchronous
 from reconciler.adapters.journal.identity import root_id, take
 from reconciler.model.observed import LiveSettings
@@ -49,6 +50,7 @@ class SqliteJournal:
     def __init__(self, path: Path, *, synchronous: Synchronous = "FULL", mend: bool = False) -> None:
         self._database = Database(path, synchronous=synchronous, mend=mend)
         self._root_id = root_id(self._database)
+        self.certificates = CertificateTables(self._database)
         self._remembered: tuple[int, dict[tuple[str, str], Any]] = (-1, {})
 
     @property

@@ -28,6 +28,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.record import StackRecord
 from reconciler.model.source import Revision, TreeEntry
 from tests.builders import STACK, Services, manifest, release
+from tests.fakes.certificates import FakeCertificates
 from tests.fakes.clock import FakeClock
 from tests.fakes.compose import FakeCompose
 from tests.fakes.engine import FakeEngine, FakePorts
@@ -237,8 +238,11 @@ class World:
         shelf = Shelf(fated, releases, lambda commit: None, lambda commit: None)
         git: Any = self.git
         self.books = Books(fated, shelf, git, self.clock)
-        self.hands = Hands(engine, compose, fated, self.objects, self.objects, FakePorts(self.host), self.clock)
-        self.observer = Observer(engine, fated, self.objects)
+        self.certificates = FakeCertificates()
+        self.hands = Hands(
+            engine, compose, fated, self.objects, self.objects, FakePorts(self.host), self.certificates, self.clock
+        )
+        self.observer = Observer(engine, fated, self.objects, self.certificates)
         report = Report(self.books, fated, shelf, self.clock)
         self.loop = StackLoop(self.books, report, self.observer, Executor(self.hands))
 

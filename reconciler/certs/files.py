@@ -1,0 +1,76 @@
+"""Files that are there whole or not at all, whatever happens while they are written. Knows nothing of their content."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from reconciler.model.errors import WaitingError
+
+
+def put(path: Path, content: bytes, staging: Path, *, owner: tuple[int, int] | None = None, mode: int = 0o600) -> bool:
+    """Let ``path`` hold ``content``, by one rename out of ``staging`` (of the same file system). False if it did already.
+
+    Nobody who watches the folder of ``path`` sees anything but that rename. Raises WaitingError(reason="CannotWrite"),
+    and then ``path`` is what it was.
+    """
+    if _holds(path, content):
+        return False
+    staged = staging / uuid.uuid4().hex
+    try:
+        staging.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _write(staged, content, owner, mode)
+        staged.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            staged.unlink()
+        raise WaitingError(f"{path} cannot be written: {error.strerror}", reason="CannotWrite") from error
+    return True
+
+
+def content_of(path: Path) -> bytes | None:
+    """None if there is no such file. Raises WaitingError(reason="CannotRead")."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise WaitingError(f"{path} cannot be read: {error.strerror}", reason="CannotRead") from error
+
+
+def clear(staging: Path) -> None:
+    """Take away what a process that was killed had begun to write."""
+    with suppress(OSError):
+        for left in staging.iterdir():
+            with suppress(OSError):
+                left.unlink()
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False
+
+
+def _write(path: Path, content: bytes, owner: tuple[int, int] | None, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "wb") as file:
+        if owner is not None and os.geteuid() == 0:
+            os.fchown(descriptor, *owner)
+        os.fchmod(descriptor, mode)
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

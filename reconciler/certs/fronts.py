@@ -1,0 +1,237 @@
+"""Which proxies a release runs and which names it serves, read from what Compose rendered: commands, labels, mounts.
+
+Pure. A static configuration in a file of Traefik's own is not seen: what counts is its command line or environment.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from reconciler.model.desired import Release, ServiceSpec
+from reconciler.planning.durations import compose_seconds
+
+_HOSTS = re.compile(r"(?<!!)\b(?:Host|HostSNI)\(([^)]*)\)")
+_QUOTED = re.compile(r"[`\"']([^`\"']+)[`\"']")
+_NAME = re.compile(r"(\*\.)?([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_ROUTER = re.compile(r"traefik\.(http|tcp)\.routers\.([^.]+)\.(.+)", re.IGNORECASE)
+_THROTTLE_S = 2.0  # Traefik's own default
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPoint:
+    """``tls``: every router on it terminates TLS."""
+
+    name: str
+    port: int
+    tls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """An ACME account's settings of Traefik. ``storage``: where its file lies on this host, None if no mount leads there."""
+
+    name: str
+    email: str
+    storage: str | None = None
+    ca_server: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """A service that reads what we publish for it: a Traefik with a file provider on ``RECONCILER_TRAEFIK_DIR``.
+
+    ``published``: host port by container port. ``on_host``: it uses the host's network. ``sees_others``: it serves what
+    other stacks declare, too. ``throttle_s``: how long it may rest between two looks at the folder. ``owner``: user and
+    group its process has, as numbers.
+    """
+
+    stack: str
+    service: str
+    entry_points: tuple[EntryPoint, ...] = (EntryPoint("websecure", 443, tls=True),)
+    resolvers: tuple[Resolver, ...] = ()
+    published: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+    on_host: bool = False
+    sees_others: bool = False
+    throttle_s: float = _THROTTLE_S
+    owner: tuple[int, int] | None = None
+
+    @property
+    def resolver(self) -> Resolver | None:
+        """The one that may order: declared, and with somebody whom the CA can write to."""
+        return next((resolver for resolver in self.resolvers if resolver.email), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """A router of a service's labels. ``domains``: concrete or wildcard names, in small letters."""
+
+    stack: str
+    service: str
+    name: str
+    domains: tuple[str, ...]
+    entry_points: tuple[str, ...] = ()
+    tls: bool = False
+    resolver: str = ""
+    options: str = ""
+
+
+def fronts(release: Release, folder: str) -> tuple[Front, ...]:
+    """The services of ``release`` that mount ``folder`` (the stack's ``RECONCILER_TRAEFIK_DIR``)."""
+    return tuple(_front(release.stack, spec) for spec in release.services if _mounts(spec, folder))
+
+
+def routers(release: Release) -> tuple[Router, ...]:
+    """Those of every service whose labels do not switch Traefik off."""
+    return tuple(router for spec in release.services for router in _routers(release.stack, spec))
+
+
+def serves(front: Front, router: Router) -> bool:
+    """Whether the router's names are reached through ``front``, by TLS."""
+    if router.stack != front.stack and not front.sees_others:
+        return False
+    points = [point for point in front.entry_points if not router.entry_points or point.name in router.entry_points]
+    return bool(points) and (router.tls or any(point.tls for point in points))
+
+
+def tls_port(front: Front, router: Router | None = None) -> int | None:
+    """The container's port on which ``router`` answers by TLS; of any router, if None."""
+    wanted = router.entry_points if router is not None else ()
+    points = [point for point in front.entry_points if not wanted or point.name in wanted]
+    chosen = next((point for point in points if point.tls), points[0] if points else None)
+    return chosen.port if chosen else None
+
+
+def _mounts(spec: ServiceSpec, folder: str) -> bool:
+    return any(mount.get("source") == folder for mount in spec.definition.get("volumes") or ())
+
+
+def _front(stack: str, spec: ServiceSpec) -> Front:
+    settings = _static_settings(spec.definition)
+    points = _entry_points(settings)
+    return Front(
+        stack=stack,
+        service=spec.name,
+        **({"entry_points": points} if points else {}),
+        resolvers=_resolvers(settings, spec.definition),
+        published=_published(spec.definition),
+        on_host=spec.definition.get("network_mode") == "host",
+        sees_others="providers.docker.constraints" not in settings,
+        throttle_s=_throttle_s(settings),
+        owner=_owner(spec.definition),
+    )
+
+
+def _static_settings(definition: Mapping[str, Any]) -> dict[str, str]:
+    """By name in small letters, as Traefik compares them: of the arguments, or else of the environment."""
+    command = definition.get("command") or []
+    arguments = shlex.split(command) if isinstance(command, str) else [str(part) for part in command]
+    given = [argument.lstrip("-") for argument in arguments if argument.startswith("--")]
+    pairs = [argument.partition("=") for argument in given]
+    if pairs:
+        return {name.lower(): value if has_value else "true" for name, has_value, value in pairs}
+    environment = definition.get("environment") or {}
+    return {
+        name.removeprefix("TRAEFIK_").lower().replace("_", "."): str(value or "")
+        for name, value in environment.items()
+        if name.startswith("TRAEFIK_")
+    }
+
+
+def _entry_points(settings: Mapping[str, str]) -> tuple[EntryPoint, ...]:
+    found = []
+    for key, value in settings.items():
+        parts = key.split(".")
+        if len(parts) == 3 and parts[0] == "entrypoints" and parts[2] == "address":
+            port = value.partition("/")[0].rpartition(":")[2]
+            tls = settings.get(f"entrypoints.{parts[1]}.http.tls", "").lower() == "true"
+            tls = tls or any(name.startswith(f"entrypoints.{parts[1]}.http.tls.") for name in settings)
+            if port.isdigit() and not value.endswith("/udp"):
+                found.append(EntryPoint(parts[1], int(port), tls))
+    return tuple(found)
+
+
+def _resolvers(settings: Mapping[str, str], definition: Mapping[str, Any]) -> tuple[Resolver, ...]:
+    names = sorted({key.split(".")[1] for key in settings if key.startswith("certificatesresolvers.")})
+    found = []
+    for name in names:
+        own = {key.removeprefix(f"certificatesresolvers.{name}.acme."): value for key, value in settings.items()}
+        storage = own.get("storage", "acme.json")
+        found.append(
+            Resolver(name, own.get("email", "").strip(), _on_host(storage, definition), own.get("caserver", ""))
+        )
+    return tuple(found)
+
+
+def _on_host(path: str, definition: Mapping[str, Any]) -> str | None:
+    """Where a path of the container lies on the host, through its bind mounts."""
+    for mount in definition.get("volumes") or ():
+        target = str(mount.get("target") or "").rstrip("/")
+        if mount.get("type") == "bind" and target and (path == target or path.startswith(target + "/")):
+            return str(mount.get("source")) + path[len(target) :]
+    return None
+
+
+def _published(definition: Mapping[str, Any]) -> Mapping[int, int]:
+    """Only fixed ports on addresses that this host can be asked on."""
+    found: dict[int, int] = {}
+    for port in definition.get("ports") or ():
+        published = str(port.get("published") or "")
+        if published.isdigit() and port.get("protocol", "tcp") == "tcp" and not port.get("host_ip"):
+            found.setdefault(int(port["target"]), int(published))
+    return MappingProxyType(found)
+
+
+def _throttle_s(settings: Mapping[str, str]) -> float:
+    """A number alone counts seconds."""
+    text = settings.get("providers.providersthrottleduration", "")
+    if text.isdigit():
+        return float(text)
+    return compose_seconds(text or None) or _THROTTLE_S
+
+
+def _owner(definition: Mapping[str, Any]) -> tuple[int, int] | None:
+    user, _, group = str(definition.get("user") or "").partition(":")
+    if not user.isdigit():
+        return None
+    return int(user), int(group) if group.isdigit() else int(user)
+
+
+def _routers(stack: str, spec: ServiceSpec) -> Iterator[Router]:
+    labels = {str(key): str(value) for key, value in (spec.definition.get("labels") or {}).items()}
+    if _is_false(labels, "traefik.enable"):
+        return
+    settings: dict[tuple[str, str], dict[str, str]] = {}
+    for key, value in labels.items():
+        match = _ROUTER.fullmatch(key)
+        if match:
+            settings.setdefault((match[1].lower(), match[2]), {})[match[3].lower()] = value
+    for (_, name), own in sorted(settings.items()):
+        yield Router(
+            stack=stack,
+            service=spec.name,
+            name=name,
+            domains=_domains(own),
+            entry_points=tuple(part.strip().lower() for part in own.get("entrypoints", "").split(",") if part.strip()),
+            tls=own.get("tls", "").lower() == "true" or any(key.startswith("tls.") for key in own),
+            resolver=own.get("tls.certresolver", ""),
+            options=own.get("tls.options", ""),
+        )
+
+
+def _is_false(labels: Mapping[str, str], name: str) -> bool:
+    return any(key.lower() == name and value.strip().lower() == "false" for key, value in labels.items())
+
+
+def _domains(own: Mapping[str, str]) -> tuple[str, ...]:
+    """Of the rule, and those that ``tls.domains`` names besides."""
+    named = [name for match in _HOSTS.finditer(own.get("rule", "")) for name in _QUOTED.findall(match[1])]
+    for key, value in own.items():
+        if key.startswith("tls.domains["):
+            named.extend(value.split(","))
+    names = (name.strip().lower().rstrip(".") for name in named)
+    return tuple(dict.fromkeys(name for name in names if _NAME.fullmatch(name)))

@@ -1,0 +1,392 @@
+"""One pass over the certificates: read what lies in ``certs/``, decide, publish, prove, remember. The room on one screen.
+
+Level-triggered like the pass over a stack: every pass compares anew, so what was interrupted anywhere is found again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from reconciler.certs import telling
+from reconciler.certs.consumers import Consumers
+from reconciler.certs.deciding import Decision, Situation, covering, decide, taken_by
+from reconciler.certs.folder import DropFolder
+from reconciler.certs.model import DroppedFile, Pair, Reading
+from reconciler.certs.ordering import Ordering, last_words
+from reconciler.certs.proving import Proof, Prover
+from reconciler.certs.publishing import Published, Publisher
+from reconciler.certs.reach import Here
+from reconciler.certs.reading import group, read_pair
+from reconciler.certs.rendering import render
+from reconciler.certs.trust import Trust
+from reconciler.certs.vault import Kept, Vault
+from reconciler.certs.view import Spot, View, held_by, view_of
+from reconciler.model.desired import Release
+from reconciler.model.errors import ReconcilerError
+from reconciler.model.manifest import CertificateSettings, Manifest
+from reconciler.model.observed import Takeover
+from reconciler.model.record import ServedRecord
+from reconciler.ports import CertificateBook, Clock, Engine, Journal
+
+RESCAN_S = 60.0
+_PROVE_EVERY_S = 300.0
+_POLL_ORDERS_S = 1.0
+_LOG_LINES = 200
+_MOST_SERVED = 10_000
+
+Stacks = Callable[[], Iterable[tuple[Release, Manifest]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """What a keeper works with. ``stacks``: what runs, as it was last proven. ``folder_of``: what a stack's fronts mount.
+    ``wants_pass``: a stack's pass has something to do for us, and why."""
+
+    settings: CertificateSettings
+    folder: DropFolder
+    vault: Vault
+    publisher: Publisher
+    prover: Prover
+    ordering: Ordering
+    consumers: Consumers
+    engine: Engine
+    journal: Journal
+    book: CertificateBook
+    clock: Clock
+    stacks: Stacks
+    folder_of: Callable[[str], str]
+    wants_pass: Callable[[str, str], None]
+
+
+class Keeper:
+    """``turn`` is one pass; it may be called from any thread, one at a time goes."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._lock = threading.RLock()
+        self._kept: Kept | None = None
+        self._view: View | None = None
+        self._uses: tuple[tuple[str, Manifest], ...] = ()
+        self._readings: dict[str, tuple[tuple[DroppedFile, ...], Reading]] = {}
+        self._trust = Trust() if kit.settings.public else None
+        self._prove_at = 0.0
+        self._failures: dict[str, str] = {}
+        self._asked_until: dict[tuple[str, str], float] = {}
+
+    def turn(self) -> float:
+        """Seconds until the next one makes sense by itself. Raises ReconcilerError where the disk or state.db refuses;
+        then what was served is served."""
+        with self._lock:
+            view, kept = self._looked(), self._loaded()
+            decision = self._decide(view, kept)
+            proof = self._serve(view, kept, decision)
+            if proof is None:
+                return 0.0
+            self._remember(replace(kept, accepted={pair.name: pair for pair in decision.pairs}))
+            self._see_to_orders(view, decision)
+            self._consume(decision)
+            self._tell(view, decision, proof)
+            return self._due_in_s(decision)
+
+    def renewed_at(self, manifest: Manifest) -> Mapping[str, float]:
+        """When the pairs that services are replaced for last changed, by service: seconds since the epoch."""
+        return self._kit.consumers.renewed_at(manifest)
+
+    def stacks_changed(self) -> None:
+        """A pass did something to a stack: names, proxies and their addresses may be others now."""
+        with self._lock:
+            self._view = None
+            self._prove_at = 0.0
+            self._kit.prover.forget()
+
+    def lay_out(self, release: Release, manifest: Manifest) -> None:
+        """What the release's containers read of ours is there before they start. Raises WaitingError."""
+        with self._lock:
+            kept = self._loaded()
+            view = view_of((release,), self._kit.folder_of)
+            pairs = tuple(kept.accepted.values())
+            missing = {
+                front: render(pairs, self._kit.vault.default())
+                for front in view.fronts
+                if not self._kit.publisher.is_laid_out(front)
+            }
+            self._kit.publisher.publish(missing)
+            for storage in view.storages():
+                self._kit.ordering.files.guard(storage)
+            self._kit.consumers.lay_out(manifest, kept.accepted)
+
+    def takeovers(self, release: Release) -> tuple[Takeover, ...]:
+        """Names that ACME holds in a proxy of the release, and a pair has taken over. Reads only."""
+        with self._lock:
+            pairs = tuple(self._loaded().accepted.values())
+            view = view_of((release,), self._kit.folder_of)
+            is_taken = taken_by(pairs)
+            holdings = self._kit.ordering.holdings(view)
+            found = []
+            for front in view.fronts:
+                for resolver in front.resolvers:
+                    mine = [held for held in holdings.get(resolver.storage or "", ()) if held.resolver == resolver.name]
+                    names = {name for held in mine if any(map(is_taken, held.domains)) for name in held.domains}
+                    if names and resolver.storage is not None:
+                        by = sorted({pair.name for name in names for pair in covering(name, pairs)})
+                        found.append(Takeover(front.service, resolver.storage, tuple(sorted(names)), tuple(by)))
+            return tuple(found)
+
+    def forget(self, storage: str, names: Iterable[str]) -> None:
+        """Raises WaitingError."""
+        self._kit.ordering.files.forget(storage, names)
+
+    def settled(self) -> bool:
+        """Nothing is being found out."""
+        return self._kit.ordering.reach.settled()
+
+    # The pass, in the order of its steps
+
+    def _looked(self) -> View:
+        if self._view is None:
+            stacks = tuple(self._kit.stacks())
+            self._view = view_of((release for release, _ in stacks), self._kit.folder_of)
+            self._uses = tuple((release.stack, manifest) for release, manifest in stacks)
+            for storage in self._view.storages():
+                if self._kit.ordering.files.guard(storage):
+                    message = f"{storage} could be read by others, so Traefik would not use it; it is 0600 again"
+                    self._say(telling.Said("error", "AcmeFileMended", message))
+        return self._view
+
+    def _loaded(self) -> Kept:
+        if self._kept is None:
+            self._kept = self._kit.vault.load()
+            self._kit.ordering.load()
+        return self._kept
+
+    def _decide(self, view: View, kept: Kept) -> Decision:
+        now = self._kit.clock.now()
+        files = group(self._kit.folder.read())
+        readings = {name: self._read(name, own, now) for name, own in files.items()}
+        self._readings = {name: (files[name], reading) for name, reading in readings.items()}
+        last = [pair for name, pair in kept.accepted.items() if name in readings]
+        pairs = (*last, *(each.pair for each in readings.values() if each.pair))
+        bare = [domain for domain in view.domains if not _is_covered(domain, pairs, now)]
+        situation = Situation(
+            readings=readings,
+            quiet_s={name: now - max(file.changed_at for file in own) for name, own in files.items()},
+            accepted=kept.accepted,
+            refused=kept.refused,
+            domains=view.domains,
+            asked={use.pair: stack for stack, manifest in self._uses for use in manifest.certificates},
+            acme=self._kit.ordering.possible(view, bare, self._here()),
+            now=now,
+        )
+        return decide(situation)
+
+    def _read(self, name: str, own: tuple[DroppedFile, ...], now: float) -> Reading:
+        """A reading holds until the files change, or time does what it waits for."""
+        known = self._readings.get(name)
+        if known is not None and known[0] == own:
+            reading = known[1]
+            if reading.pair is not None and reading.pair.not_after > now:
+                return reading
+        return read_pair(name, own, now)
+
+    def _here(self) -> Here:
+        return Here(frozenset(self._kit.settings.addresses), self._kit.vault.default().fingerprint)
+
+    def _serve(self, view: View, kept: Kept, decision: Decision) -> Proof | None:
+        """Publish and prove. None where the publication was taken back, so that it must be decided anew."""
+        published = self._publish(view, decision)
+        now = self._kit.clock.monotonic()
+        if not published and now < self._prove_at:
+            return Proof({})
+        self._prove_at = now + _PROVE_EVERY_S
+        expected = self._expected(view, decision)
+        proof = self._kit.prover.prove(expected, is_news=bool(published))
+        if proof.wrong:
+            self._kit.prover.nudge({spot.front for spot in proof.wrong})
+            proof = self._kit.prover.prove(expected, is_news=True)
+        new = _new_pairs(decision, kept)
+        if published and new and _is_refuted(proof, new):
+            self._take_back(published, kept, new, proof)
+            return None
+        self._say_what_is_wrong(proof)
+        return proof
+
+    def _publish(self, view: View, decision: Decision) -> Published:
+        default = self._kit.vault.default()
+        orders = self._kit.ordering.orders(view, decision)
+        contents = {front: render(decision.pairs, default, orders.get(front, ())) for front in view.fronts}
+        return self._kit.publisher.publish(contents)
+
+    def _expected(self, view: View, decision: Decision) -> dict[Spot, frozenset[str]]:
+        """At each spot the pairs that cover its domain; and, until it has forgotten them, what its proxy holds itself."""
+        holdings = self._kit.ordering.holdings(view)
+        found = {}
+        for spot in view.spots(decision.pairs):
+            mine = {pair.fingerprint for pair in covering(spot.domain, decision.pairs)}
+            mine |= {held.fingerprint for held in held_by(spot.front, holdings) if spot.domain in held.domains}
+            if mine:
+                found[spot] = frozenset(mine)
+        return found
+
+    def _take_back(self, published: Published, kept: Kept, new: tuple[Pair, ...], proof: Proof) -> None:
+        """The last good file again; the pairs are not tried a second time."""
+        self._kit.publisher.take_back(published)
+        places = ", ".join(sorted({f"{spot.domain} at {spot.place}" for spot in proof.wrong}))
+        why = f"it was published, and another certificate was still shown for {places}; the one before was put back"
+        refused = {**kept.refused, **{pair.fingerprint: why for pair in new}}
+        self._remember(replace(kept, refused=refused))
+        for pair in new:
+            self._say(telling.Said("error", "CertificateNotServed", f"{pair.name}: {why}"))
+
+    def _say_what_is_wrong(self, proof: Proof) -> None:
+        for spot in proof.wrong:
+            message = (
+                f"{spot.place} shows another certificate for {spot.domain} than the one that was published "
+                f"({(proof.seen[spot] or '')[:16]}); look for a certificate that it has from elsewhere, and in its log"
+            )
+            self._say(telling.Said("error", "CertificateNotServed", message))
+
+    def _remember(self, kept: Kept) -> None:
+        if kept != self._kept:
+            self._kit.vault.save(kept)
+            self._kept = kept
+
+    def _see_to_orders(self, view: View, decision: Decision) -> None:
+        """Orders that begin or end now, and proxies that must forget what a pair has taken over."""
+        self._note_failures(view, decision)
+        if self._kit.ordering.advance(view, decision, self._kit.clock.now()):
+            self._publish(view, decision)
+        holdings, is_taken = self._kit.ordering.holdings(view), taken_by(decision.pairs)
+        for front in view.fronts:
+            names = {name for held in held_by(front, holdings) for name in held.domains if is_taken(name)}
+            if names:
+                self._ask_for_pass(front.stack, f"a pair took over {', '.join(sorted(names))}")
+
+    def _ask_for_pass(self, stack: str, why: str) -> None:
+        """Once for the same reason, and again after a while: a pass may be unable to do anything about it."""
+        now = self._kit.clock.monotonic()
+        if now >= self._asked_until.get((stack, why), 0.0):
+            self._asked_until[stack, why] = now + RESCAN_S
+            self._kit.wants_pass(stack, why)
+
+    def _note_failures(self, view: View, decision: Decision) -> None:
+        """While an order lasts, what the proxy says of it: afterwards its log may have gone on."""
+        for domain in decision.acme:
+            trial = self._kit.ordering.trials.get(domain)
+            if trial is None or trial.began_at is None:
+                continue
+            for front, _ in view.orderers(domain):
+                words = self._words_of(front.stack, front.service, domain)
+                if words:
+                    self._failures[domain] = words
+
+    def _words_of(self, stack: str, service: str, domain: str) -> str:
+        try:
+            for found in self._kit.engine.containers():
+                if found.owned and found.running and (found.stack, found.service) == (stack, service):
+                    return last_words(self._kit.engine.logs(found.id, _LOG_LINES), domain)
+        except ReconcilerError:
+            return ""
+        return ""
+
+    def _consume(self, decision: Decision) -> None:
+        pairs = {pair.name: pair for pair in decision.pairs}
+        for stack, manifest in self._uses:
+            for said in self._kit.consumers.turn(stack, manifest, pairs):
+                self._say(said, stack)
+            if self._kit.consumers.wants_pass(stack, manifest):
+                self._ask_for_pass(stack, "a certificate that it mounts changed")
+
+    def _tell(self, view: View, decision: Decision, proof: Proof) -> None:
+        book, now = self._kit.book, self._kit.clock.now()
+        before = book.certificates()
+        facts = telling.Facts(
+            decision=self._with_trust(decision, now),
+            held=self._kit.ordering.held_of(view, decision.acme),
+            trials=self._kit.ordering.trials,
+            failures=self._failures,
+            shown={**self._shown(proof), **self._kit.consumers.shown},
+            now=now,
+            warn_before_s=self._kit.settings.warn_before_s,
+        )
+        records = telling.records(before, facts)
+        for said in telling.news(before, records):
+            self._say(said)
+        if records != before:
+            book.save_certificates(records)
+        self._write_history(decision, proof, now)
+
+    def _with_trust(self, decision: Decision, now: float) -> Decision:
+        """What the public would not trust is found out after it is served, since it is a warning and takes its time."""
+        if self._trust is None:
+            return decision
+        for verdict in decision.verdicts:
+            files, reading = self._readings.get(verdict.name, ((), None))
+            if reading is not None and reading.pair is not None and reading.pair is verdict.pair:
+                trusted = self._trusted(verdict.name, files, now)
+                messages = tuple(dict.fromkeys((*verdict.messages, *trusted)))
+                decision = _with_messages(decision, verdict.name, messages)
+        return decision
+
+    def _trusted(self, name: str, files: tuple[DroppedFile, ...], now: float) -> tuple[str, ...]:
+        return read_pair(name, files, now, self._trust).warnings
+
+    @staticmethod
+    def _shown(proof: Proof) -> dict[str, tuple[str, ...]]:
+        found: dict[str, set[str]] = {}
+        for spot in proof.right:
+            found.setdefault(proof.seen[spot] or "", set()).add(spot.place)
+        return {fingerprint: tuple(sorted(places)) for fingerprint, places in found.items()}
+
+    def _write_history(self, decision: Decision, proof: Proof, now: float) -> None:
+        if not proof.right:
+            return
+        last: dict[tuple[str, str], str] = {}
+        for record in reversed(self._kit.book.served(_MOST_SERVED)):
+            last[record.service, record.domain] = record.fingerprint
+        known = {pair.fingerprint: (pair.name, pair.issuer, pair.not_after) for pair in decision.pairs}
+        known |= {r.fingerprint: (r.name, r.issuer, r.not_after) for r in self._kit.book.certificates()}
+        seen = [
+            ServedRecord(
+                now, spot.place, spot.domain, proof.seen[spot] or "", *known.get(proof.seen[spot] or "", ("", "", 0.0))
+            )
+            for spot in proof.right
+        ]
+        self._kit.book.serves(telling.begun(last, seen))
+
+    def _say(self, said: telling.Said, stack: str = "") -> None:
+        self._kit.journal.tell(stack, said.severity, said.reason, said.message, "", self._kit.clock.now())
+
+    def _due_in_s(self, decision: Decision) -> float:
+        waits = [RESCAN_S]
+        if decision.due_in_s is not None:
+            waits.append(decision.due_in_s)
+        if any(trial.began_at is not None for trial in self._kit.ordering.trials.values()):
+            waits.append(_POLL_ORDERS_S)
+        now = self._kit.clock.now()
+        waits.extend(t.next_at - now for t in self._kit.ordering.trials.values() if t.began_at is None and t.attempts)
+        return max(0.01, min(waits))
+
+
+def _is_covered(domain: str, pairs: Iterable[Pair], now: float) -> bool:
+    return bool(covering(domain, [pair for pair in pairs if pair.not_after > now]))
+
+
+def _new_pairs(decision: Decision, kept: Kept) -> tuple[Pair, ...]:
+    before = {pair.fingerprint for pair in kept.accepted.values()}
+    return tuple(pair for pair in decision.pairs if pair.fingerprint not in before)
+
+
+def _is_refuted(proof: Proof, new: tuple[Pair, ...]) -> bool:
+    """A name of a new pair is shown with another certificate, and no front at all shows the new one for it."""
+    proven = {proof.seen[spot] for spot in proof.right}
+    wrong = {spot.domain for spot in proof.wrong}
+    return any(pair.fingerprint not in proven and any(covering(name, (pair,)) for name in wrong) for pair in new)
+
+
+def _with_messages(decision: Decision, name: str, messages: tuple[str, ...]) -> Decision:
+    verdicts = tuple(
+        replace(verdict, messages=messages) if verdict.name == name else verdict for verdict in decision.verdicts
+    )
+    return replace(decision, verdicts=verdicts)

@@ -1,0 +1,153 @@
+"""ACME, as far as it is ours: for which domains Traefik may order, when, and what it holds. Orders nothing itself.
+
+Traefik orders for every router that names a resolver, again at every reload, until it succeeds. So a router is there
+only while an order may be made: for a domain that leads here, once, then ever later.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.certs import files
+from reconciler.certs.acme import Held, Trial, held, next_trial, without
+from reconciler.certs.deciding import NOBODY_ORDERS, Decision
+from reconciler.certs.fronts import Front
+from reconciler.certs.reach import Here, Reach
+from reconciler.certs.rendering import Order
+from reconciler.certs.view import View, held_by
+from reconciler.model.record import TrialRecord
+from reconciler.ports import CertificateBook
+
+_MODE = 0o600
+_WILDCARD = "a wildcard cannot be ordered by TLS-ALPN or HTTP-01; drop a pair for it"
+
+
+class AcmeFiles:
+    """Traefik's ACME files on this host, each read again only when it changed."""
+
+    def __init__(self, staging: Path) -> None:
+        self._staging = staging
+        self._known: dict[str, tuple[tuple[int, int], tuple[Held, ...]]] = {}
+
+    def held(self, storage: str) -> tuple[Held, ...]:
+        """Nothing where there is no such file yet, or where it cannot be read."""
+        try:
+            status = os.stat(storage)
+            identity = (status.st_mtime_ns, status.st_ino)
+            if self._known.get(storage, (None, ()))[0] != identity:
+                self._known[storage] = (identity, held(Path(storage).read_bytes()))
+        except OSError:
+            return ()
+        return self._known[storage][1]
+
+    def guard(self, storage: str) -> bool:
+        """Let nobody else read it: Traefik uses no file that others may read. True if that had to be mended."""
+        try:
+            if os.stat(storage).st_mode & 0o777 == _MODE:
+                return False
+            os.chmod(storage, _MODE)
+        except OSError:
+            return False
+        return True
+
+    def forget(self, storage: str, names: Iterable[str]) -> None:
+        """While its Traefik is stopped: it keeps in memory what it has read. Raises WaitingError."""
+        path, taken = Path(storage), frozenset(names)
+        content = files.content_of(path)
+        if content is None:
+            return
+        status = path.stat()
+        pruned = without(content, lambda name: name in taken)
+        files.put(path, pruned, self._staging, owner=(status.st_uid, status.st_gid), mode=_MODE)
+
+
+@dataclass
+class Ordering:
+    files: AcmeFiles
+    reach: Reach
+    book: CertificateBook
+    trials: dict[str, Trial] = field(default_factory=dict)
+
+    def load(self) -> None:
+        self.trials = {
+            record.domain: Trial(record.domain, record.attempts, record.began_at, record.next_at)
+            for record in self.book.trials()
+        }
+
+    def holdings(self, view: View) -> Mapping[str, tuple[Held, ...]]:
+        """By the place of the ACME file."""
+        return {storage: self.files.held(storage) for storage in view.storages()}
+
+    def possible(self, view: View, bare: Iterable[str], here: Here) -> Mapping[str, str]:
+        """Of each of the domains ``bare``, "" where it may be ordered for or is held already, else why not."""
+        holdings = self.holdings(view)
+        found: dict[str, str] = {}
+        to_ask = []
+        for domain in bare:
+            orderers = view.orderers(domain)
+            if not orderers:
+                found[domain] = NOBODY_ORDERS
+            elif _held_for(domain, view, holdings) is not None or any(router.resolver for _, router in orderers):
+                found[domain] = ""
+            elif domain.startswith("*"):
+                found[domain] = _WILDCARD
+            else:
+                to_ask.append(domain)
+        return {**found, **self.reach.why_not(to_ask, here)}
+
+    def advance(self, view: View, decision: Decision, now: float) -> bool:
+        """Begin, end and give up orders. True if any did."""
+        holdings = self.holdings(view)
+        after = {
+            domain: next_trial(
+                self.trials.get(domain, Trial(domain)),
+                is_held=_held_for(domain, view, holdings) is not None,
+                now=now,
+            )
+            for domain in decision.acme
+        }
+        # What a pair covers for a while, or leads elsewhere for a while, has not become easier to order for.
+        kept = {name: trial for name, trial in self.trials.items() if name not in after and trial.attempts}
+        kept = {name: Trial(name, trial.attempts, None, trial.next_at) for name, trial in kept.items()}
+        if (after := {**kept, **after}) == self.trials:
+            return False
+        self.trials = after
+        self.book.save_trials(
+            [TrialRecord(t.domain, t.attempts, t.began_at, t.next_at) for t in after.values() if t.attempts]
+        )
+        return True
+
+    def orders(self, view: View, decision: Decision) -> Mapping[Front, tuple[Order, ...]]:
+        """Which routers each front gets."""
+        holdings = self.holdings(view)
+        found: dict[Front, dict[str, Order]] = {front: {} for front in view.fronts}
+        for domain in decision.acme:
+            trial = self.trials.get(domain, Trial(domain))
+            for front, router in view.orderers(domain):
+                is_held = any(domain in each.domains for each in held_by(front, holdings))
+                if router.resolver or front.resolver is None or not (is_held or trial.began_at is not None):
+                    continue
+                found[front][domain] = Order(domain, front.resolver.name, router.entry_points, router.options)
+        return {front: tuple(orders.values()) for front, orders in found.items()}
+
+    def held_of(self, view: View, domains: Iterable[str]) -> Mapping[str, Held]:
+        holdings = self.holdings(view)
+        found = {domain: _held_for(domain, view, holdings) for domain in domains}
+        return {domain: one for domain, one in found.items() if one is not None}
+
+
+def _held_for(domain: str, view: View, holdings: Mapping[str, tuple[Held, ...]]) -> Held | None:
+    for front, _ in view.served.get(domain, ()):
+        for found in held_by(front, holdings):
+            if domain in found.domains:
+                return found
+    return None
+
+
+def last_words(log: str, domain: str) -> str:
+    """What the proxy said last of the domain, without what it always says."""
+    lines = [line for line in log.splitlines() if domain in line and "acme" in line.lower()]
+    return lines[-1].strip() if lines else ""

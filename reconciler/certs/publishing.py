@@ -1,0 +1,73 @@
+"""The one file that each front reads: put there whole, taken back whole. Nobody else writes into those folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.certs import files
+from reconciler.certs.fronts import Front
+
+FILE = "certificates.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a publication changed: ``before`` holds, for each front whose file is another now, what it held; None for
+    nothing."""
+
+    before: Mapping[Front, bytes | None]
+
+    def __bool__(self) -> bool:
+        return bool(self.before)
+
+
+class Publisher:
+    """``folder_of``: a stack's folder that fronts mount; ``staging``: of the same file system, watched by nobody."""
+
+    def __init__(self, folder_of: Callable[[str], Path], staging: Path) -> None:
+        self._folder_of = folder_of
+        self._staging = staging
+
+    def publish(self, contents: Mapping[Front, bytes]) -> Published:
+        """By one rename for each front; none where it has these bytes already. Raises WaitingError, and then what was
+        there is there."""
+        before = {}
+        for front, content in contents.items():
+            held = self.content(front)
+            if self._put(front, content):
+                before[front] = held
+        return Published(before)
+
+    def take_back(self, published: Published) -> None:
+        """Raises WaitingError."""
+        for front, content in published.before.items():
+            if content is not None:
+                self._put(front, content)
+
+    def content(self, front: Front) -> bytes | None:
+        return files.content_of(self._path(front))
+
+    def is_laid_out(self, front: Front) -> bool:
+        return self._path(front).exists()
+
+    def strangers(self, fronts: Iterable[Front]) -> tuple[str, ...]:
+        """Files that somebody else put there: one that the proxy cannot read stops it from reading ours."""
+        found = {
+            str(path)
+            for front in fronts
+            if (folder := self._folder_of(front.stack)).is_dir()
+            for path in folder.iterdir()
+            if path.name not in OURS
+        }
+        return tuple(sorted(found))
+
+    def _put(self, front: Front, content: bytes) -> bool:
+        return files.put(self._path(front), content, self._staging, owner=front.owner)
+
+    def _path(self, front: Front) -> Path:
+        return self._folder_of(front.stack) / FILE
+
+
+OURS = frozenset({FILE, "upstreams.yml"})

@@ -1,0 +1,105 @@
+"""The pairs that were served last, across restarts: one file of 0600. Also makes, once, the certificate for all other names.
+
+It is written after a pair is proven, so it never holds one that was not; what is published is made from it and the folder.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import NameOID
+
+from reconciler.certs import files
+from reconciler.certs.model import Pair
+from reconciler.certs.rendering import Default
+
+_MOST_REFUSED = 100
+_LASTS = timedelta(days=3650)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """``accepted``: by name. ``refused``: fingerprints that were published and not served, and why."""
+
+    accepted: Mapping[str, Pair] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+class Vault:
+    """``file``: where it lies; ``staging``: a folder of the same file system that nobody watches."""
+
+    def __init__(self, file: Path, staging: Path) -> None:
+        self._file = file
+        self._default_file = file.with_name("default.json")
+        self._staging = staging
+
+    def load(self) -> Kept:
+        """Nothing where there is no file, or a damaged one: the folder then says it all again."""
+        content = files.content_of(self._file)
+        try:
+            data = json.loads(content or b"{}")
+            accepted = {entry["name"]: _pair(entry) for entry in data.get("accepted", ())}
+            return Kept(accepted, dict(data.get("refused", {})))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return Kept()
+
+    def save(self, kept: Kept) -> None:
+        """Raises WaitingError."""
+        refused = dict(list(kept.refused.items())[-_MOST_REFUSED:])
+        data = {"accepted": [_entry(kept.accepted[name]) for name in sorted(kept.accepted)], "refused": refused}
+        files.put(self._file, json.dumps(data, indent=1).encode(), self._staging)
+
+    def default(self) -> Default:
+        """Made at the first call, and then always the same. Raises WaitingError."""
+        content = files.content_of(self._default_file)
+        try:
+            data = json.loads(content or b"")
+            return Default(data["chain"].encode(), data["key"].encode(), data["fingerprint"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            made = _made_default()
+            data = {"chain": made.chain.decode(), "key": made.key.decode(), "fingerprint": made.fingerprint}
+            files.put(self._default_file, json.dumps(data, indent=1).encode(), self._staging)
+            return made
+
+
+def _entry(pair: Pair) -> dict[str, Any]:
+    return {**asdict(pair), "chain": pair.chain.decode(), "key": pair.key.decode()}
+
+
+def _pair(entry: Mapping[str, Any]) -> Pair:
+    own = {**entry, "chain": entry["chain"].encode(), "key": entry["key"].encode(), "domains": tuple(entry["domains"])}
+    return Pair(**own)
+
+
+def _made_default() -> Default:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "no certificate for this name")])
+    now = datetime.fromtimestamp(time.time(), UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + _LASTS)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("default.invalid")]), critical=False)
+        .sign(key, SHA256())
+    )
+    return Default(
+        chain=certificate.public_bytes(serialization.Encoding.PEM),
+        key=key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+        fingerprint=certificate.fingerprint(SHA256()).hex(),
+    )

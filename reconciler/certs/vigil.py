@@ -1,0 +1,63 @@
+"""Keeps passing over the certificates: when a file arrives, when a stack changed, when time has come. Never gives up."""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+
+from reconciler.certs.keeper import Keeper
+from reconciler.model.errors import ReconcilerError
+from reconciler.ports import Clock
+
+_QUIET_S = 0.003  # files that arrive together are one publication
+_MOST_GATHERED_S = 0.25
+_AFTER_TROUBLE_S = 5.0
+
+log = structlog.get_logger()
+
+
+class Vigil:
+    """``wake`` and ``stacks_changed`` from any thread; ``run`` in one of its own, until ``leave``."""
+
+    def __init__(self, keeper: Keeper, clock: Clock) -> None:
+        self._keeper = keeper
+        self._clock = clock
+        self._woken = threading.Event()
+        self._leaving = threading.Event()
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    def stacks_changed(self) -> None:
+        self._keeper.stacks_changed()
+        self._woken.set()
+
+    def leave(self) -> None:
+        self._leaving.set()
+        self._woken.set()
+
+    def run(self) -> None:
+        wait_s = 0.0
+        while not self._leaving.is_set():
+            if self._woken.wait(wait_s):
+                self._gather()
+            if not self._leaving.is_set():
+                wait_s = self.turn()
+
+    def turn(self) -> float:
+        """One pass; what goes wrong is logged and tried again. Seconds until the next."""
+        try:
+            return self._keeper.turn()
+        except ReconcilerError as error:
+            log.error("certificates_failed", reason=error.reason, error=str(error))
+        except Exception:
+            log.exception("certificates_crashed")
+        return _AFTER_TROUBLE_S
+
+    def _gather(self) -> None:
+        """Until nothing more arrives for a moment. Validation is the gate: this only saves publications."""
+        ends = self._clock.monotonic() + _MOST_GATHERED_S
+        self._woken.clear()
+        while self._clock.monotonic() < ends and self._woken.wait(_QUIET_S):
+            self._woken.clear()

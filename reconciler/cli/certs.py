@@ -1,0 +1,189 @@
+"""``reconciler certs``: what is served and until when, what was served before, and whether files may be dropped at all."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import output, roots
+from reconciler.cli.errors import FAILED
+from reconciler.cli.options import Options
+
+if TYPE_CHECKING:
+    from reconciler.certs.model import DroppedFile, Reading
+    from reconciler.model.record import CertificateRecord, ServedRecord
+
+_FORM = click.option("-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs.")
+_TITLES = ("NAME", "STATE", "ORIGIN", "DOMAINS", "ISSUER", "EXPIRES IN", "SERVED BY", "VERIFIED")
+
+
+@click.group()
+def certs() -> None:
+    """Look at the certificates: those in certs/, and those that Traefik obtains.
+
+    To serve a certificate, drop NAME.crt (the server's certificate, then its intermediates) and NAME.key into the folder
+    certs/ of the root. That is all: it is validated, published and proven by handshakes within moments.
+    """
+
+
+@certs.command("list", epilog="Example: reconciler certs list -o json")
+@_FORM
+@click.pass_obj
+def list_certificates(options: Options, form: str | None) -> None:
+    """Show every certificate: its names, who issued it, where it comes from, when it ends, and who was seen serving it.
+
+    ORIGIN is folder (certs/), acme (obtained by Traefik) or none: a domain that is served, and that no certificate
+    covers. What is wrong, or was mended, stands below the table.
+    """
+    with roots.open_journal(roots.layout_of(options.root)) as journal:
+        records = journal.certificates.certificates()
+    if form == "json":
+        output.print_json([as_object(record) for record in records])
+        return
+    if not records:
+        output.note("no certificate is known yet: drop NAME.crt and NAME.key into certs/ of the root")
+        return
+    now = time.time()
+    output.print_table(_TITLES, [_row(record, now) for record in records])
+    for record in records:
+        if record.message:
+            output.line(f"{record.name}: {record.message}")
+
+
+@certs.command(epilog="Example: reconciler certs history")
+@_FORM
+@click.option(
+    "-n", "--lines", default=50, show_default=True, type=click.IntRange(1), help="How many, the newest first."
+)
+@click.pass_obj
+def history(options: Options, form: str | None, lines: int) -> None:
+    """Show which certificate was served when, by fingerprint, as handshakes proved it; the newest first."""
+    with roots.open_journal(roots.layout_of(options.root)) as journal:
+        records = journal.certificates.served(lines)
+    if form == "json":
+        output.print_json([_served_object(record) for record in records])
+        return
+    rows = [
+        (output.local(found.at), found.service, found.domain, found.fingerprint[:16], found.name, found.issuer)
+        for found in records
+    ]
+    output.print_table(("SINCE", "SERVICE", "DOMAIN", "FINGERPRINT", "NAME", "ISSUER"), rows)
+
+
+@certs.command(epilog="Example: reconciler certs check new/vault.crt new/vault.key")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.option("-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs.")
+@click.pass_obj
+def check(options: Options, files: tuple[Path, ...], form: str | None) -> int:
+    """Validate files before they are dropped: by the rules of the folder certs/, touching nothing.
+
+    Ends with 0 where every pair could be served, warnings or not, with 1 where one could not.
+    """
+    from reconciler.certs.reading import group, read_pair
+    from reconciler.certs.trust import Trust
+
+    groups = group(_read(path) for path in files)
+    trust, now = Trust(), time.time()
+    readings = [read_pair(name, groups[name], now, trust) for name in sorted(groups)]
+    if form == "json":
+        output.print_json([_reading_object(reading) for reading in readings])
+    else:
+        for reading in readings:
+            _show(reading)
+        if not readings:
+            output.complain(
+                "none of these names is one of a certificate or key: NAME.crt, NAME.key, NAME.pem, NAME.p12"
+            )
+    return 0 if readings and all(reading.pair for reading in readings) else FAILED
+
+
+def as_object(record: CertificateRecord) -> dict[str, object]:
+    """The shape that programs rely on (docs/json-output.md)."""
+    return {
+        "name": record.name,
+        "state": record.state,
+        "origin": record.origin,
+        "domains": list(record.domains),
+        "issuer": record.issuer,
+        "fingerprint": record.fingerprint,
+        "expiresAt": output.utc(record.not_after or None),
+        "servedBy": list(record.verified_by),
+        "verifiedAt": output.utc(record.verified_at or None),
+        "message": record.message,
+    }
+
+
+def _row(record: CertificateRecord, now: float) -> tuple[str, ...]:
+    left = record.not_after - now
+    expires = (
+        "-"
+        if not record.not_after
+        else output.duration(left)
+        if left > 0
+        else f"expired {output.ago(record.not_after, now)}"
+    )
+    return (
+        record.name,
+        record.state,
+        record.origin,
+        ", ".join(record.domains) or "-",
+        record.issuer or "-",
+        expires,
+        ", ".join(record.verified_by) or "-",
+        output.ago(record.verified_at, now) if record.verified_at else "-",
+    )
+
+
+def _served_object(record: ServedRecord) -> dict[str, object]:
+    return {
+        "at": output.utc(record.at),
+        "service": record.service,
+        "domain": record.domain,
+        "fingerprint": record.fingerprint,
+        "name": record.name,
+        "issuer": record.issuer,
+        "expiresAt": output.utc(record.not_after or None),
+    }
+
+
+def _read(path: Path) -> DroppedFile:
+    from reconciler.certs.folder import MOST_BYTES
+    from reconciler.certs.model import DroppedFile
+
+    try:
+        status = path.stat()
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        return DroppedFile(path.name, b"", fault=f"it cannot be read ({error.strerror})")
+    fault = f"it is larger than {MOST_BYTES // 1024} KiB, which no certificate is" if len(content) > MOST_BYTES else ""
+    return DroppedFile(path.name, content, status.st_mode & 0o777, status.st_mtime, fault)
+
+
+def _show(reading: Reading) -> None:
+    if reading.pair is not None:
+        output.line(
+            f"ok    {reading.name}: for {', '.join(reading.pair.domains)}, issued by {reading.pair.issuer}, "
+            f"until {output.local(reading.pair.not_after)}"
+        )
+    for problem in reading.problems:
+        output.line(f"FAIL  {reading.name}: {problem}")
+    for warning in reading.warnings:
+        output.line(f"warn  {reading.name}: {warning}")
+
+
+def _reading_object(reading: Reading) -> dict[str, object]:
+    pair = reading.pair
+    return {
+        "name": reading.name,
+        "ok": pair is not None,
+        "problems": list(reading.problems),
+        "warnings": list(reading.warnings),
+        "domains": list(pair.domains) if pair else [],
+        "issuer": pair.issuer if pair else "",
+        "fingerprint": pair.fingerprint if pair else "",
+        "expiresAt": output.utc(pair.not_after) if pair else None,
+    }

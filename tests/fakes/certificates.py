@@ -1,0 +1,45 @@
+"""A host without certificates: nothing is laid out, nothing is taken over, nothing changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from reconciler.model.desired import Release
+from reconciler.model.manifest import Manifest
+from reconciler.model.observed import Takeover
+
+
+@dataclass
+class FakeCertificates:
+    """``wanting``: what passes are told. ``forgotten``: what proxies were made to forget."""
+
+    wanting: tuple[Takeover, ...] = ()
+    renewed: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    forgotten: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+
+    def lay_out(self, release: Release, manifest: Manifest) -> None: ...
+
+    def takeovers(self, release: Release) -> tuple[Takeover, ...]:
+        return self.wanting
+
+    def renewed_at(self, manifest: Manifest) -> Mapping[str, float]:
+        return self.renewed
+
+    def forget(self, storage: str, names: Sequence[str]) -> None:
+        self.forgotten.append((storage, tuple(names)))
+        self.wanting = tuple(found for found in self.wanting if found.storage != storage)
+
+
+class NoVigil:
+    """Looks after no certificates."""
+
+    def turn(self) -> float:
+        return 0.0
+
+    def run(self) -> None: ...
+
+    def leave(self) -> None: ...
+
+    def stacks_changed(self) -> None: ...
