@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Any
 
 from reconciler.model.desired import Release, ServiceSpec
@@ -45,7 +44,7 @@ class Resolver:
 class Front:
     """A service that reads what we publish for it: a Traefik with a file provider on ``RECONCILER_TRAEFIK_DIR``.
 
-    ``published``: host port by container port. ``on_host``: it uses the host's network. ``sees_others``: it serves what
+    ``published``: container port and host port. ``on_host``: it uses the host's network. ``sees_others``: it serves what
     other stacks declare, too. ``throttle_s``: how long it may rest between two looks at the folder. ``owner``: user and
     group its process has, as numbers.
     """
@@ -54,7 +53,7 @@ class Front:
     service: str
     entry_points: tuple[EntryPoint, ...] = (EntryPoint("websecure", 443, tls=True),)
     resolvers: tuple[Resolver, ...] = ()
-    published: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+    published: tuple[tuple[int, int], ...] = ()
     on_host: bool = False
     sees_others: bool = False
     throttle_s: float = _THROTTLE_S
@@ -176,14 +175,14 @@ def _on_host(path: str, definition: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _published(definition: Mapping[str, Any]) -> Mapping[int, int]:
+def _published(definition: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
     """Only fixed ports on addresses that this host can be asked on."""
     found: dict[int, int] = {}
     for port in definition.get("ports") or ():
         published = str(port.get("published") or "")
         if published.isdigit() and port.get("protocol", "tcp") == "tcp" and not port.get("host_ip"):
             found.setdefault(int(port["target"]), int(published))
-    return MappingProxyType(found)
+    return tuple(sorted(found.items()))
 
 
 def _throttle_s(settings: Mapping[str, str]) -> float:

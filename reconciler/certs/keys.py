@@ -89,13 +89,20 @@ def weakness(certificate: x509.Certificate) -> str:
     if certificate.public_key_algorithm_oid == _RSA_PSS:
         return "restricted to RSA-PSS, which the proxy cannot read"
     match certificate.public_key():
-        case rsa.RSAPublicKey(key_size=bits):
-            return f"RSA with {bits} bits, which browsers refuse" if bits < FEWEST_RSA_BITS else ""
-        case ec.EllipticCurvePublicKey(curve=curve):
-            return "" if isinstance(curve, _CURVES) else f"on the curve {curve.name}, which browsers do not know"
-        case ed25519.Ed25519PublicKey():
-            return ""
+        case rsa.RSAPublicKey(key_size=bits) if bits < FEWEST_RSA_BITS:
+            return f"RSA with {bits} bits, which browsers refuse"
+        case ec.EllipticCurvePublicKey(curve=curve) if not isinstance(curve, _CURVES):
+            return f"on the curve {curve.name}, which browsers do not know"
+        case rsa.RSAPublicKey() | ec.EllipticCurvePublicKey() | ed25519.Ed25519PublicKey():
+            return "" if _is_plain(certificate) else "written in a rare form, which the proxy cannot read"
     return "of a kind that TLS does not use"
+
+
+def _is_plain(certificate: x509.Certificate) -> bool:
+    """Whether its public key stands there in the usual encoding, the only one that Go reads: a curve by its name, not by
+    its parameters, and a point uncompressed.
+    """
+    return spki(certificate) in certificate.tbs_certificate_bytes
 
 
 def rarity(certificate: x509.Certificate) -> str:

@@ -21,10 +21,8 @@ def covers(pattern: str, host: str) -> bool:
         return False
     if pattern == host:
         return True
-    if not pattern.startswith("*.") or host.startswith("*."):
-        return False
-    _, dot, parent = host.partition(".")
-    return bool(dot) and parent == pattern[2:]
+    _, _, parent = host.partition(".")
+    return pattern == f"*.{parent}"
 
 
 def canonical(name: str) -> str:

@@ -76,7 +76,7 @@ class Prover:
         return spot.front.throttle_s * 2 + _SLACK_S
 
     def _look(self, spot: Spot) -> str | None:
-        published = spot.front.published.get(spot.port)
+        published = dict(spot.front.published).get(spot.port)
         if published is not None:
             return self._probe(_HOST, published, spot.name)
         address = self._address(spot.front)
