@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -98,6 +99,18 @@ PKCS8, TRADITIONAL = PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL
 EXPIRED, FUTURE = {"days": -3, "since_days": 90}, {"since_days": -2}
 
 
+def with_point_compressed(certificate: x509.Certificate) -> x509.Certificate:
+    """Of a P-256 key: its point is 32 bytes shorter then, and so is all that it stands in. (No longer rightly signed.)"""
+    public = certificate.public_key()
+    assert isinstance(public, EllipticCurvePublicKey)
+    long = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    short = public.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    head = bytes.fromhex("301306072a8648ce3d020106082a8648ce3d03010703")
+    content = der(certificate).replace(b"\x30\x59" + head + b"\x42\0" + long, b"\x30\x39" + head + b"\x22\0" + short)
+    lengths = [(int.from_bytes(content[at : at + 2], "big") - 32).to_bytes(2, "big") for at in (2, 6)]
+    return x509.load_der_x509_certificate(content[:2] + lengths[0] + content[4:6] + lengths[1] + content[8:])
+
+
 def weak_leaf(digest: Literal["SHA1", "MD5"]) -> Files:
     made = OF_RSA.issue("shop.example.com")
     return drop(made, chain=pem(weakened(made.certificate, digest), *made.above))
@@ -159,6 +172,12 @@ MENDED = [
     ),
     Case("wrong order", lambda: drop(SHOP, chain=ABOVE + LEAF), "taken", "wrong order"),
     Case("reversed", lambda: drop(HIGH, chain=pem(*reversed((HIGH.certificate, *HIGH.above)))), "taken", "wrong order"),
+    Case(
+        "intermediates swapped",
+        lambda: drop(HIGH, chain=pem(HIGH.certificate, *reversed(HIGH.above))),
+        "taken",
+        "wrong order",
+    ),
     Case("root included", lambda: drop(SHOP, chain=CHAIN + CA.root_pem), "taken", "the root 'Test Root' was left out"),
     Case("duplicate", lambda: drop(SHOP, chain=CHAIN + ABOVE), "taken", "stood there twice"),
     Case(
@@ -301,6 +320,12 @@ REFUSED = [
     ),
     Case("RSA-1024", lambda: drop(CA.issue("a.test", kind="rsa1024")), "refused", "RSA with 1024 bits"),
     Case("secp256k1", lambda: drop(CA.issue("a.test", kind="secp256k1")), "refused", "curve secp256k1"),
+    Case(
+        "a compressed point",
+        lambda: drop(SHOP, chain=pem(with_point_compressed(SHOP.certificate))),
+        "refused",
+        "its key is written in a rare form",
+    ),
     Case("DSA", lambda: drop(CA.issue("a.test", kind="dsa2048")), "refused", "a kind that TLS does not use"),
     Case("Ed448", lambda: drop(CA.issue("a.test", kind="ed448")), "refused", "a kind that TLS does not use"),
     Case("SHA-1", lambda: weak_leaf("SHA1"), "refused", "it is signed with SHA1"),

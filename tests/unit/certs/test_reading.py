@@ -7,14 +7,19 @@ from dataclasses import replace
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateNumbers
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
-from hypothesis import HealthCheck, given, settings
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.certs.model import DroppedFile, Reading
 from reconciler.certs.reading import group, read_pair
 from reconciler.certs.trust import Trust
-from tests.certificates import NOW, Authority, Issued, make_key, pem, self_signed
+from tests.certificates import NOW, Authority, Issued, make_key, pem, self_signed, weakened
 
 CA = Authority()
 SHOP = CA.issue("Shop.example.com", "*.shop.example.com", "192.0.2.1")
@@ -104,6 +109,39 @@ def test_of_two_intermediates_of_one_name_and_key_the_one_in_force_is_served() -
     assert pair.chain == shop.chain_pem
 
 
+def test_a_stranger_before_the_leaf_is_a_wrong_order_too_as_the_proxy_takes_the_first_for_the_servers() -> None:
+    stranger = CA.issue("other.example.com")
+    assert ["order" in line for line in read(SHOP, chain=stranger.pem + SHOP.chain_pem).warnings] == [True, False]
+
+
+def test_a_leaf_that_comes_with_the_root_that_issued_it_lacks_nothing() -> None:
+    shop = Authority(depth=0).issue("shop.example.com")
+    reading = read(shop, chain=pem(shop.certificate, shop.root))
+    assert reading.pair
+    assert reading.pair.chain == shop.pem
+    assert ["root" in line for line in reading.warnings] == [True]
+
+
+def test_a_signature_too_weak_to_be_checked_is_called_weak_and_its_issuer_no_stranger() -> None:
+    shop = Authority(kind="rsa2048").issue("shop.example.com")
+    reading = read(shop, chain=pem(weakened(shop.certificate, "SHA1"), *shop.above))
+    assert "SHA1" in reading.problems[0]
+    assert reading.warnings == ()
+
+
+def test_names_of_foreign_origin_stay_on_one_line() -> None:
+    shop = CA.issue("shop.example.com", name="shop\nexpired: everything")
+    files = (DroppedFile("a\nb.crt", shop.chain_pem), DroppedFile("a\nb.key", CA.issue("a.test").key_pem))
+    assert [r"shop\nexpired" in line and "\n" not in line for line in read_pair("a\nb", files, NOW).problems] == [True]
+    assert [r"a\nb.key" in line and "\n" not in line for line in read_pair("a\nb", files[:1], NOW).problems] == [True]
+
+
+def test_what_is_wrong_for_good_does_not_wait_for_what_may_still_arrive() -> None:
+    locked = SHOP.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    reading = read(SHOP, chain=SHOP.chain_pem[:-100], key=locked)
+    assert (len(reading.problems), reading.incomplete) == (2, False)
+
+
 def test_a_damaged_key_that_still_names_the_right_public_key_is_not_served() -> None:
     shop = CA.issue("a.test", kind="rsa2048")
     good = shop.key.private_numbers()
@@ -169,6 +207,10 @@ def test_a_leaf_alone_lacks_nothing_if_a_trusted_root_issued_it() -> None:
     assert "is missing" in read(shop).warnings[0]
 
 
+def test_a_pair_that_is_refused_for_its_names_is_no_matter_of_trust() -> None:
+    assert read(CA.issue("192.0.2.1"), trust=Trust(CA.root_pem)).warnings == ()
+
+
 def test_a_self_signed_pair_is_told_so_once() -> None:
     assert len(read(self_signed("a.test"), trust=Trust(CA.root_pem)).warnings) == 1
 
@@ -208,7 +250,7 @@ def same_or_nothing(issued: Issued, reading: Reading) -> bool:
 
 
 @given(st.sampled_from(sorted(PAIRS)), st.data())
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None)
 def test_no_first_part_of_a_valid_pair_is_ever_taken_for_another(kind: str, data: st.DataObject) -> None:
     issued = PAIRS[kind]
     chain = issued.chain_pem[: data.draw(st.integers(0, len(issued.chain_pem)))]
@@ -226,6 +268,7 @@ def test_a_chain_that_arrives_byte_by_byte_is_taken_at_the_end_of_a_certificate_
 
 
 @given(st.sampled_from(sorted(PAIRS)), st.sampled_from(sorted(PAIRS)), st.data())
+@settings(max_examples=200, deadline=None)
 def test_a_file_overwritten_in_place_is_never_taken_for_a_third(old: str, new: str, data: st.DataObject) -> None:
     """The first bytes of the new content before the last of the old: what a plain copy over a file looks like midway."""
     before, after = PAIRS[old], PAIRS[new]
@@ -236,6 +279,7 @@ def test_a_file_overwritten_in_place_is_never_taken_for_a_third(old: str, new: s
 
 
 @given(st.sampled_from(sorted(PAIRS)), st.data())
+@settings(max_examples=200, deadline=None)
 def test_no_bytes_are_too_odd_to_be_answered(kind: str, data: st.DataObject) -> None:
     """A certificate with a few bytes of its DER changed, which may leave any part of it unreadable."""
     issued = PAIRS[kind]
