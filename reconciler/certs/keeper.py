@@ -10,50 +10,48 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.certs import telling
+from reconciler.certs.chronicle import Chronicle
 from reconciler.certs.consumers import Consumers
-from reconciler.certs.deciding import Decision, Situation, covering, decide, taken_by
+from reconciler.certs.deciding import Decision, Situation, covering, decide
 from reconciler.certs.folder import DropFolder
+from reconciler.certs.fronts import fronts
 from reconciler.certs.model import DroppedFile, Pair, Reading
-from reconciler.certs.ordering import Ordering, last_words
+from reconciler.certs.ordering import Ordering
 from reconciler.certs.proving import Proof, Prover
 from reconciler.certs.publishing import Published, Publisher
 from reconciler.certs.reach import Here
 from reconciler.certs.reading import group, read_pair
 from reconciler.certs.rendering import render
-from reconciler.certs.trust import Trust
 from reconciler.certs.vault import Kept, Vault
 from reconciler.certs.view import Spot, View, held_by, view_of
 from reconciler.model.desired import Release
-from reconciler.model.errors import ReconcilerError
-from reconciler.model.manifest import CertificateSettings, Manifest
+from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Takeover
-from reconciler.model.record import ServedRecord
-from reconciler.ports import CertificateBook, Clock, Engine, Journal
+from reconciler.ports import Clock
 
 RESCAN_S = 60.0
 _PROVE_EVERY_S = 300.0
 _POLL_ORDERS_S = 1.0
-_LOG_LINES = 200
-_MOST_SERVED = 10_000
 
 Stacks = Callable[[], Iterable[tuple[Release, Manifest]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Kit:
-    """What a keeper works with. ``stacks``: what runs, as it was last proven. ``folder_of``: what a stack's fronts mount.
-    ``wants_pass``: a stack's pass has something to do for us, and why."""
+    """What a keeper works with.
 
-    settings: CertificateSettings
+    ``addresses``: those that lead here although no interface has them. ``stacks``: what runs, as it was last proven.
+    ``folder_of``: what a stack's fronts mount. ``wants_pass``: a stack's pass has something to do for us, and why.
+    """
+
+    addresses: frozenset[str]
     folder: DropFolder
     vault: Vault
     publisher: Publisher
     prover: Prover
     ordering: Ordering
     consumers: Consumers
-    engine: Engine
-    journal: Journal
-    book: CertificateBook
+    chronicle: Chronicle
     clock: Clock
     stacks: Stacks
     folder_of: Callable[[str], str]
@@ -70,9 +68,7 @@ class Keeper:
         self._view: View | None = None
         self._uses: tuple[tuple[str, Manifest], ...] = ()
         self._readings: dict[str, tuple[tuple[DroppedFile, ...], Reading]] = {}
-        self._trust = Trust() if kit.settings.public else None
         self._prove_at = 0.0
-        self._failures: dict[str, str] = {}
         self._asked_until: dict[tuple[str, str], float] = {}
 
     def turn(self) -> float:
@@ -120,19 +116,9 @@ class Keeper:
     def takeovers(self, release: Release) -> tuple[Takeover, ...]:
         """Names that ACME holds in a proxy of the release, and a pair has taken over. Reads only."""
         with self._lock:
-            pairs = tuple(self._loaded().accepted.values())
-            view = view_of((release,), self._kit.folder_of)
-            is_taken = taken_by(pairs)
-            holdings = self._kit.ordering.holdings(view)
-            found = []
-            for front in view.fronts:
-                for resolver in front.resolvers:
-                    mine = [held for held in holdings.get(resolver.storage or "", ()) if held.resolver == resolver.name]
-                    names = {name for held in mine if any(map(is_taken, held.domains)) for name in held.domains}
-                    if names and resolver.storage is not None:
-                        by = sorted({pair.name for name in names for pair in covering(name, pairs)})
-                        found.append(Takeover(front.service, resolver.storage, tuple(sorted(names)), tuple(by)))
-            return tuple(found)
+            mine = fronts(release, self._kit.folder_of(release.stack))
+            pairs = tuple(self._loaded().accepted.values()) if mine else ()
+        return tuple(found for front in mine for found in self._kit.ordering.takeovers(front, pairs))
 
     def forget(self, storage: str, names: Iterable[str]) -> None:
         """Raises WaitingError."""
@@ -152,7 +138,7 @@ class Keeper:
             for storage in self._view.storages():
                 if self._kit.ordering.files.guard(storage):
                     message = f"{storage} could be read by others, so Traefik would not use it; it is 0600 again"
-                    self._say(telling.Said("error", "AcmeFileMended", message))
+                    self._kit.chronicle.say(telling.Said("error", "AcmeFileMended", message))
         return self._view
 
     def _loaded(self) -> Kept:
@@ -191,12 +177,14 @@ class Keeper:
         return read_pair(name, own, now)
 
     def _here(self) -> Here:
-        return Here(frozenset(self._kit.settings.addresses), self._kit.vault.default().fingerprint)
+        return Here(self._kit.addresses, self._kit.vault.default().fingerprint)
 
     def _serve(self, view: View, kept: Kept, decision: Decision) -> Proof | None:
         """Publish and prove. None where the publication was taken back, so that it must be decided anew."""
         published = self._publish(view, decision)
         now = self._kit.clock.monotonic()
+        if self._kit.ordering.holds_news(view):
+            self._prove_at = 0.0
         if not published and now < self._prove_at:
             return Proof({})
         self._prove_at = now + _PROVE_EVERY_S
@@ -209,7 +197,7 @@ class Keeper:
         if published and new and _is_refuted(proof, new):
             self._take_back(published, kept, new, proof)
             return None
-        self._say_what_is_wrong(proof)
+        self._kit.chronicle.complain(proof)
         return proof
 
     def _publish(self, view: View, decision: Decision) -> Published:
@@ -237,15 +225,7 @@ class Keeper:
         refused = {**kept.refused, **{pair.fingerprint: why for pair in new}}
         self._remember(replace(kept, refused=refused))
         for pair in new:
-            self._say(telling.Said("error", "CertificateNotServed", f"{pair.name}: {why}"))
-
-    def _say_what_is_wrong(self, proof: Proof) -> None:
-        for spot in proof.wrong:
-            message = (
-                f"{spot.place} shows another certificate for {spot.domain} than the one that was published "
-                f"({(proof.seen[spot] or '')[:16]}); look for a certificate that it has from elsewhere, and in its log"
-            )
-            self._say(telling.Said("error", "CertificateNotServed", message))
+            self._kit.chronicle.say(telling.Said("error", "CertificateNotServed", f"{pair.name}: {why}"))
 
     def _remember(self, kept: Kept) -> None:
         if kept != self._kept:
@@ -254,14 +234,12 @@ class Keeper:
 
     def _see_to_orders(self, view: View, decision: Decision) -> None:
         """Orders that begin or end now, and proxies that must forget what a pair has taken over."""
-        self._note_failures(view, decision)
+        self._kit.ordering.note_failures(view, decision)
         if self._kit.ordering.advance(view, decision, self._kit.clock.now()):
             self._publish(view, decision)
-        holdings, is_taken = self._kit.ordering.holdings(view), taken_by(decision.pairs)
         for front in view.fronts:
-            names = {name for held in held_by(front, holdings) for name in held.domains if is_taken(name)}
-            if names:
-                self._ask_for_pass(front.stack, f"a pair took over {', '.join(sorted(names))}")
+            for found in self._kit.ordering.takeovers(front, decision.pairs):
+                self._ask_for_pass(front.stack, f"{', '.join(found.pairs)} took over {', '.join(found.names)}")
 
     def _ask_for_pass(self, stack: str, why: str) -> None:
         """Once for the same reason, and again after a while: a pass may be unable to do anything about it."""
@@ -270,67 +248,25 @@ class Keeper:
             self._asked_until[stack, why] = now + RESCAN_S
             self._kit.wants_pass(stack, why)
 
-    def _note_failures(self, view: View, decision: Decision) -> None:
-        """While an order lasts, what the proxy says of it: afterwards its log may have gone on."""
-        for domain in decision.acme:
-            trial = self._kit.ordering.trials.get(domain)
-            if trial is None or trial.began_at is None:
-                continue
-            for front, _ in view.orderers(domain):
-                words = self._words_of(front.stack, front.service, domain)
-                if words:
-                    self._failures[domain] = words
-
-    def _words_of(self, stack: str, service: str, domain: str) -> str:
-        try:
-            for found in self._kit.engine.containers():
-                if found.owned and found.running and (found.stack, found.service) == (stack, service):
-                    return last_words(self._kit.engine.logs(found.id, _LOG_LINES), domain)
-        except ReconcilerError:
-            return ""
-        return ""
-
     def _consume(self, decision: Decision) -> None:
         pairs = {pair.name: pair for pair in decision.pairs}
         for stack, manifest in self._uses:
             for said in self._kit.consumers.turn(stack, manifest, pairs):
-                self._say(said, stack)
+                self._kit.chronicle.say(said, stack)
             if self._kit.consumers.wants_pass(stack, manifest):
                 self._ask_for_pass(stack, "a certificate that it mounts changed")
 
     def _tell(self, view: View, decision: Decision, proof: Proof) -> None:
-        book, now = self._kit.book, self._kit.clock.now()
-        before = book.certificates()
         facts = telling.Facts(
-            decision=self._with_trust(decision, now),
+            decision=decision,
             held=self._kit.ordering.held_of(view, decision.acme),
             trials=self._kit.ordering.trials,
-            failures=self._failures,
+            failures=self._kit.ordering.failures,
             shown={**self._shown(proof), **self._kit.consumers.shown},
-            now=now,
-            warn_before_s=self._kit.settings.warn_before_s,
+            now=self._kit.clock.now(),
+            warn_before_s=self._kit.chronicle.settings.warn_before_s,
         )
-        records = telling.records(before, facts)
-        for said in telling.news(before, records):
-            self._say(said)
-        if records != before:
-            book.save_certificates(records)
-        self._write_history(decision, proof, now)
-
-    def _with_trust(self, decision: Decision, now: float) -> Decision:
-        """What the public would not trust is found out after it is served, since it is a warning and takes its time."""
-        if self._trust is None:
-            return decision
-        for verdict in decision.verdicts:
-            files, reading = self._readings.get(verdict.name, ((), None))
-            if reading is not None and reading.pair is not None and reading.pair is verdict.pair:
-                trusted = self._trusted(verdict.name, files, now)
-                messages = tuple(dict.fromkeys((*verdict.messages, *trusted)))
-                decision = _with_messages(decision, verdict.name, messages)
-        return decision
-
-    def _trusted(self, name: str, files: tuple[DroppedFile, ...], now: float) -> tuple[str, ...]:
-        return read_pair(name, files, now, self._trust).warnings
+        self._kit.chronicle.write(facts, proof)
 
     @staticmethod
     def _shown(proof: Proof) -> dict[str, tuple[str, ...]]:
@@ -338,25 +274,6 @@ class Keeper:
         for spot in proof.right:
             found.setdefault(proof.seen[spot] or "", set()).add(spot.place)
         return {fingerprint: tuple(sorted(places)) for fingerprint, places in found.items()}
-
-    def _write_history(self, decision: Decision, proof: Proof, now: float) -> None:
-        if not proof.right:
-            return
-        last: dict[tuple[str, str], str] = {}
-        for record in reversed(self._kit.book.served(_MOST_SERVED)):
-            last[record.service, record.domain] = record.fingerprint
-        known = {pair.fingerprint: (pair.name, pair.issuer, pair.not_after) for pair in decision.pairs}
-        known |= {r.fingerprint: (r.name, r.issuer, r.not_after) for r in self._kit.book.certificates()}
-        seen = [
-            ServedRecord(
-                now, spot.place, spot.domain, proof.seen[spot] or "", *known.get(proof.seen[spot] or "", ("", "", 0.0))
-            )
-            for spot in proof.right
-        ]
-        self._kit.book.serves(telling.begun(last, seen))
-
-    def _say(self, said: telling.Said, stack: str = "") -> None:
-        self._kit.journal.tell(stack, said.severity, said.reason, said.message, "", self._kit.clock.now())
 
     def _due_in_s(self, decision: Decision) -> float:
         waits = [RESCAN_S]
@@ -383,10 +300,3 @@ def _is_refuted(proof: Proof, new: tuple[Pair, ...]) -> bool:
     proven = {proof.seen[spot] for spot in proof.right}
     wrong = {spot.domain for spot in proof.wrong}
     return any(pair.fingerprint not in proven and any(covering(name, (pair,)) for name in wrong) for pair in new)
-
-
-def _with_messages(decision: Decision, name: str, messages: tuple[str, ...]) -> Decision:
-    verdicts = tuple(
-        replace(verdict, messages=messages) if verdict.name == name else verdict for verdict in decision.verdicts
-    )
-    return replace(decision, verdicts=verdicts)

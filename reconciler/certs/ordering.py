@@ -13,15 +13,19 @@ from pathlib import Path
 
 from reconciler.certs import files
 from reconciler.certs.acme import Held, Trial, held, next_trial, without
-from reconciler.certs.deciding import NOBODY_ORDERS, Decision
+from reconciler.certs.deciding import NOBODY_ORDERS, Decision, covering
 from reconciler.certs.fronts import Front
+from reconciler.certs.model import Pair
 from reconciler.certs.reach import Here, Reach
 from reconciler.certs.rendering import Order
 from reconciler.certs.view import View, held_by
+from reconciler.model.errors import ReconcilerError
+from reconciler.model.observed import Takeover
 from reconciler.model.record import TrialRecord
-from reconciler.ports import CertificateBook
+from reconciler.ports import CertificateBook, Engine
 
 _MODE = 0o600
+_LOG_LINES = 200
 _WILDCARD = "a wildcard cannot be ordered by TLS-ALPN or HTTP-01; drop a pair for it"
 
 
@@ -66,10 +70,16 @@ class AcmeFiles:
 
 @dataclass
 class Ordering:
+    """``trials``: by domain, where an order was made and has not led to a certificate. ``failures``: what the proxy said
+    last of it."""
+
     files: AcmeFiles
     reach: Reach
     book: CertificateBook
+    engine: Engine
+    failures: dict[str, str] = field(default_factory=dict)
     trials: dict[str, Trial] = field(default_factory=dict)
+    seen: Mapping[str, tuple[Held, ...]] = field(default_factory=dict)
 
     def load(self) -> None:
         self.trials = {
@@ -80,6 +90,11 @@ class Ordering:
     def holdings(self, view: View) -> Mapping[str, tuple[Held, ...]]:
         """By the place of the ACME file."""
         return {storage: self.files.held(storage) for storage in view.storages()}
+
+    def holds_news(self, view: View) -> bool:
+        """Whether what the proxies hold is not what it was when this was asked last."""
+        before, self.seen = self.seen, self.holdings(view)
+        return self.seen != before
 
     def possible(self, view: View, bare: Iterable[str], here: Here) -> Mapping[str, str]:
         """Of each of the domains ``bare``, "" where it may be ordered for or is held already, else why not."""
@@ -119,6 +134,39 @@ class Ordering:
             [TrialRecord(t.domain, t.attempts, t.began_at, t.next_at) for t in after.values() if t.attempts]
         )
         return True
+
+    def note_failures(self, view: View, decision: Decision) -> None:
+        """While an order lasts: afterwards the proxy's log may have gone on."""
+        for domain in decision.acme:
+            trial = self.trials.get(domain)
+            if trial is None or trial.began_at is None:
+                continue
+            for front, _ in view.orderers(domain):
+                words = self._words_of(front, domain)
+                if words:
+                    self.failures[domain] = words
+
+    def _words_of(self, front: Front, domain: str) -> str:
+        try:
+            for found in self.engine.containers():
+                if found.owned and found.running and (found.stack, found.service) == (front.stack, front.service):
+                    return last_words(self.engine.logs(found.id, _LOG_LINES), domain)
+        except ReconcilerError:
+            return ""
+        return ""
+
+    def takeovers(self, front: Front, pairs: tuple[Pair, ...]) -> tuple[Takeover, ...]:
+        """What the front holds for names that belong to ``pairs``."""
+        found = []
+        for resolver in front.resolvers:
+            mine = [each for each in self.files.held(resolver.storage or "") if each.resolver == resolver.name]
+            names = {
+                name for each in mine if any(covering(own, pairs) for own in each.domains) for name in each.domains
+            }
+            if names and resolver.storage is not None:
+                by = sorted({pair.name for name in names for pair in covering(name, pairs)})
+                found.append(Takeover(front.service, resolver.storage, tuple(sorted(names)), tuple(by)))
+        return tuple(found)
 
     def orders(self, view: View, decision: Decision) -> Mapping[Front, tuple[Order, ...]]:
         """Which routers each front gets."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.certs.acme import Held, Trial
-from reconciler.certs.deciding import Decision, State, Verdict, day
+from reconciler.certs.deciding import NOT_CHECKED, Decision, State, Verdict, day
 from reconciler.model.record import CertificateRecord, ServedRecord
 
 _DAY_S = 86400.0
@@ -96,7 +96,8 @@ def _of_acme(facts: Facts) -> Iterator[CertificateRecord]:
 
 def _of_nobody(facts: Facts) -> Iterator[CertificateRecord]:
     for domain, why in facts.decision.uncovered.items():
-        yield CertificateRecord(domain, NOBODY, "uncovered", (domain,), message=why)
+        state = "checking" if why == NOT_CHECKED else "uncovered"
+        yield CertificateRecord(domain, NOBODY, state, (domain,), message=why)
 
 
 def _remembered(record: CertificateRecord, last: CertificateRecord | None, facts: Facts) -> CertificateRecord:
@@ -112,6 +113,8 @@ def _remembered(record: CertificateRecord, last: CertificateRecord | None, facts
 
 
 def _change(record: CertificateRecord) -> Iterator[Said]:
+    if record.state == "checking":
+        return
     if record.origin == NOBODY:
         yield Said("error", "DomainUncovered", f"{record.name}: {record.message}")
     elif record.origin == ACME:

@@ -181,6 +181,7 @@ class Parts:
 
     @cached_property
     def certificates(self) -> Keeper:
+        from reconciler.certs.chronicle import Chronicle
         from reconciler.certs.consumers import Consumers
         from reconciler.certs.folder import DropFolder
         from reconciler.certs.keeper import Keeper, Kit
@@ -192,21 +193,19 @@ class Parts:
         from reconciler.certs.vault import Vault
         from reconciler.model.event import Event, Trigger
 
-        layout, book = self.layout, self.journal.certificates
+        layout, book, settings = self.layout, self.journal.certificates, self.settings.certificates
         reach = Reach(self.clock, self._tell_news)
         self._open.callback(reach.close)
         return Keeper(
             Kit(
-                settings=self.settings.certificates,
+                addresses=frozenset(settings.addresses),
                 folder=DropFolder(layout.certs),
                 vault=Vault(layout.pairs, layout.staging),
                 publisher=Publisher(layout.traefik_of, layout.staging),
                 prover=Prover(self.engine, self.clock, fingerprint_at),
-                ordering=Ordering(AcmeFiles(layout.staging), reach, book),
+                ordering=Ordering(AcmeFiles(layout.staging), reach, book, self.engine),
                 consumers=Consumers(self._host_data, layout.staging, self.engine, self.clock, fingerprint_at),
-                engine=self.engine,
-                journal=self.journal,
-                book=book,
+                chronicle=Chronicle(settings, self.journal, book, self.clock),
                 clock=self.clock,
                 stacks=self._applied,
                 folder_of=lambda stack: str(layout.traefik_of(stack)),
