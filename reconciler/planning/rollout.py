@@ -81,8 +81,15 @@ def _prove_what_it_waits_for(walk: _Rollout, turnover: Turnover) -> None:
     if not (turnover.new or turnover.idle or turnover.by_compose):
         return
     for dependency in turnover.spec.depends_on:
-        if dependency.condition is not Condition.STARTED:
+        if dependency.condition is not Condition.STARTED and not _is_used_to(walk, turnover, dependency.service):
             _see_healthy(walk, dependency.service)
+
+
+def _is_used_to(walk: _Rollout, turnover: Turnover, service: str) -> bool:
+    """What was proven once and only starts again runs beside a dependency that fell ill meanwhile, as it would have, had
+    it not been stopped: otherwise no release could be undone while a database is ill."""
+    again = bool(turnover.idle) and not turnover.new and not turnover.unproven
+    return again and service not in walk.moved and service in walk.turnovers and walk.turnovers[service].ill
 
 
 def _see_healthy(walk: _Rollout, service: str) -> None:

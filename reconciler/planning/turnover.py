@@ -38,6 +38,11 @@ class Turnover:
         return all(_serves(container, self.spec.job) for container in self.kept)
 
     @property
+    def ill(self) -> bool:
+        """A kept container runs, and its healthcheck says no: nothing in a plan mends that."""
+        return any(found.state is State.RUNNING and found.probe is Probe.UNHEALTHY for found in self.kept)
+
+    @property
     def idle(self) -> tuple[Container, ...]:
         """Kept containers that must be started."""
         return tuple(container for container in self.kept if _must_start(container, self.spec.job))

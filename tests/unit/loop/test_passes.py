@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.model.errors import EngineUnavailableError, WaitingError
 from reconciler.model.manifest import DriftMode, Prune
+from reconciler.model.observed import Probe
 from reconciler.model.record import Health, Outcome, Suspension, Sync, Truth
 from reconciler.planning.secrets import mask_of
 from reconciler.ports import Compose, Engine
@@ -211,6 +212,18 @@ def test_a_service_that_was_replaced_already_gets_its_old_container_back(world: 
     world.settle()
     assert [box.id for box in world.boxes()] == before
     assert all(box.serves for box in world.boxes())
+
+
+def test_a_release_is_undone_although_what_it_stands_on_fell_ill(world: World) -> None:
+    """A database that is ill fails a release, and then the old container, too, was kept from serving beside it."""
+    needs = {"depends_on": {"db": "service_healthy"}, "ports": [port(80)]}
+    _, before = applied(world, {"db": web("db:1"), "web": web(**needs)})
+    (db,) = world.boxes("db")
+    world.behaves("db:1", fails_after_s=world.clock.monotonic() - db.running_since + 1.5)
+    world.commit({"db": web("db:1"), "web": web(SICK, **needs)})
+    world.once()
+    assert (db.probe, db.alive) == (Probe.UNHEALTHY, True)
+    assert [box.id for box in world.boxes("web") if box.serves] == [before]
 
 
 def test_a_first_release_that_fails_leaves_nothing(world: World) -> None:

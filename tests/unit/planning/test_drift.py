@@ -13,7 +13,7 @@ from reconciler.model.plan import (
     Plan,
     UpdateResources,
 )
-from tests.builders import decide, healthy, made, release, seen, steps, stopped, story
+from tests.builders import decide, healthy, made, port, release, seen, steps, stopped, story
 
 WANTED = release({"web": {}})
 WEB = made(WANTED, "web")
@@ -240,3 +240,19 @@ def test_containers_that_look_into_a_folder_which_is_gone_are_restarted_one_afte
         "restart shop-web-2",
         wait,
     ]
+
+
+def test_what_only_starts_again_does_not_wait_for_a_dependency_that_fell_ill() -> None:
+    services = {"db": healthy(), "web": {"depends_on": {"db": "service_healthy"}}}
+    wanted = release(services)
+    there = (made(wanted, "db", probe=Probe.UNHEALTHY), stopped(made(wanted, "web")))
+    found = decide(wanted, seen(*there, of=wanted), previous=wanted)
+    assert steps(found) == ["start shop-web-1", "wait until web is healthy (within 2m), and for 5s more"]
+
+
+def test_what_is_new_waits_for_a_dependency_that_is_ill_before_anything_stops() -> None:
+    services = {"db": healthy(), "web": {"depends_on": {"db": "service_healthy"}, "ports": [port(80)]}}
+    before, wanted = release(services), release({**services, "web": {**services["web"], "user": "1"}})
+    there = (made(before, "db", probe=Probe.UNHEALTHY), made(before, "web"))
+    told = steps(decide(wanted, seen(*there, of=wanted), previous=before))
+    assert told.index("wait until db is healthy (within 2m)") < told.index("stop shop-web-1")
