@@ -176,18 +176,16 @@ def _image_step(turnover: Turnover, situation: Situation) -> Step | None:
 
 
 def _port_steps(found: tuple[Turnover, ...], observed: Observed) -> Iterator[Step]:
-    """Ports that are new to the stack are tried before anything stops."""
+    """Ports that are new to the stack are tried before anything stops: service by service, since one that cannot have its
+    port is no reason why another one is not mended."""
     ours = {_port_key(port) for container in observed.containers for port in container.ports}
-    wanted = [
-        port
-        for turnover in found
-        if turnover.new
-        for port in fixed_ports(turnover.spec.definition)
-        if "-" not in port and _port_key(port) not in ours
-    ]
-    if wanted:
-        cause = Cause(CauseKind.CREATED, "nobody else may hold them when they are needed")
-        yield Step(CheckPorts(tuple(sorted(set(wanted)))), cause)
+    for turnover in found:
+        wanted = {
+            port for port in fixed_ports(turnover.spec.definition) if "-" not in port and _port_key(port) not in ours
+        }
+        if turnover.new and wanted:
+            cause = Cause(CauseKind.CREATED, "nobody else may hold them when they are needed")
+            yield Step(CheckPorts(tuple(sorted(wanted))), cause, turnover.spec.name)
 
 
 def _port_key(port: str) -> str:

@@ -50,3 +50,9 @@ def test_a_container_that_is_there_is_started_without_a_trial() -> None:
 def test_ports_that_the_engine_chooses_and_ranges_are_not_tried() -> None:
     wanted = release({"web": {"ports": [{"target": 80}, port(0), {"target": 9000, "published": "9000-9010"}]}})
     assert checked(decide(wanted, seen(of=wanted))) == ()
+
+
+def test_the_ports_of_each_service_are_tried_by_themselves() -> None:
+    wanted = release({"a": {"ports": [port(80)]}, "b": {"ports": [port(443)]}})
+    tried = [(step.service, step.action) for step in decide(wanted, seen(of=wanted)).steps[:2]]
+    assert tried == [("a", CheckPorts(("0.0.0.0:80/tcp",))), ("b", CheckPorts(("0.0.0.0:443/tcp",)))]
