@@ -95,7 +95,10 @@ class Sample:
         return {"services": {"traefik": declared["services"]["traefik"]}, "networks": {"web": {}}}
 
     def publish(self, ordered: Sequence[str] = (), pairs: Sequence[Pair] = (), default: Pair | None = None) -> None:
-        """By hand what the reconciler writes for Traefik: served ``pairs``, and routers for domains to be ``ordered``."""
+        """By hand what the reconciler writes for Traefik: served ``pairs``, and routers for domains to be ``ordered``.
+
+        While no reconciler is at work: the folder is its own, and it puts back what it decided itself.
+        """
         content: dict[str, Any] = {
             "tls": {
                 "certificates": [{"certFile": pair.certificate, "keyFile": pair.key} for pair in pairs],
