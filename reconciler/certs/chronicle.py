@@ -50,8 +50,9 @@ class Chronicle:
         records = telling.records(before, facts)
         for said in telling.news(before, records):
             self.say(said)
-        if records != before:
-            self.book.save_certificates(records)
+        kept = tuple(record for record in records if record.state != State.WITHDRAWN.value)
+        if kept != before:
+            self.book.save_certificates(kept)
         self._write_history(facts.decision, proof, facts.now)
 
     def _with_doubts(self, decision: Decision, now: float) -> Decision:

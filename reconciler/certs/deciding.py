@@ -78,11 +78,11 @@ class Decision:
 
 
 def decide(situation: Situation) -> Decision:
-    found = {name: _of_files(reading, situation) for name, reading in situation.readings.items()}
-    found |= _without_twins(found)
-    for name in sorted(situation.accepted.keys() - found.keys()):
-        found[name] = _of_nothing(situation.accepted[name], tuple(_published(found)), situation)
-    found = {name: _if_expired(verdict, found, situation) for name, verdict in found.items()}
+    found = _verdicts(situation, {})
+    held_back: dict[str, tuple[str, ...]] = {}
+    while more := _losses(found, held_back, situation):
+        held_back |= more
+        found = _verdicts(situation, held_back)
     pairs = tuple(_published(found))
     bare = sorted(domain for domain in situation.domains if not covering(domain, pairs))
     return Decision(
@@ -90,6 +90,29 @@ def decide(situation: Situation) -> Decision:
         acme=tuple(domain for domain in bare if situation.acme.get(domain) == ""),
         uncovered={domain: why for domain in bare if (why := situation.acme.get(domain, NOBODY_ORDERS))},
     )
+
+
+def _verdicts(situation: Situation, held_back: Mapping[str, tuple[str, ...]]) -> dict[str, Verdict]:
+    """``held_back``: by name, the domains that would lose their certificate by the pair that its files are now."""
+    found = {name: _of_files(reading, situation) for name, reading in situation.readings.items()}
+    found |= {name: _held(found[name], domains, situation) for name, domains in held_back.items()}
+    found |= _without_twins(found, situation.now)
+    for name in sorted(situation.accepted.keys() - found.keys()):
+        found[name] = _of_nothing(situation.accepted[name], tuple(_published(found)), situation)
+    return {name: _if_expired(verdict, found, situation) for name, verdict in found.items()}
+
+
+def _losses(
+    found: Mapping[str, Verdict], held_back: Mapping[str, tuple[str, ...]], situation: Situation
+) -> dict[str, tuple[str, ...]]:
+    """The names whose new pair lacks a served domain that the one before has, and that nothing else covers."""
+    pairs = tuple(_published(found))
+    lost = {}
+    for name in situation.accepted.keys() & situation.readings.keys() - held_back.keys():
+        last = situation.accepted[name]
+        if last.not_after > situation.now and (left := _left_without(last, pairs, situation)):
+            lost[name] = left
+    return lost
 
 
 NOT_CHECKED = "it is being found out whether it leads to this host"
@@ -110,7 +133,7 @@ def covering(domain: str, pairs: Iterable[Pair]) -> tuple[Pair, ...]:
 def _of_files(reading: Reading, situation: Situation) -> Verdict:
     name, last = reading.name, situation.accepted.get(reading.name)
     quiet_s = situation.quiet_s.get(name, QUIET_S)
-    if reading.incomplete and quiet_s < QUIET_S:
+    if reading.incomplete and abs(quiet_s) < QUIET_S:  # a time far ahead of ours is no news of anything
         return Verdict(name, State.PENDING, last, reading.problems, QUIET_S - quiet_s)
     if reading.not_before is not None:
         return Verdict(name, State.PENDING, last, reading.problems, max(0.0, reading.not_before - situation.now))
@@ -122,8 +145,22 @@ def _of_files(reading: Reading, situation: Situation) -> Verdict:
         served = ", ".join(sorted(situation.domains))
         names = ", ".join(reading.pair.domains)
         message = f"it is for {names}, and none of these is served here ({served})"
-        return Verdict(name, State.UNUSED if last is None else State.INVALID, last, (message,))
+        if last is not None and _is_wanted(last, situation):
+            return Verdict(name, State.INVALID, last, (message,))
+        return Verdict(name, State.UNUSED, None, (message,))
     return Verdict(name, State.VALID, reading.pair, reading.warnings)
+
+
+def _held(verdict: Verdict, domains: tuple[str, ...], situation: Situation) -> Verdict:
+    """The pair before stays: a name that is served does not lose its certificate by a narrower one."""
+    last, lost = situation.accepted[verdict.name], ", ".join(domains)
+    if any(situation.acme.get(domain) == NOT_CHECKED for domain in domains):
+        return replace(verdict, state=State.PENDING, pair=last, messages=(f"it does not cover {lost}; {NOT_CHECKED}",))
+    message = (
+        f"it does not cover {lost}, which the one before covers and nothing else would: that one stays. Drop a pair "
+        "that covers all of these names, or another one for those that are missing"
+    )
+    return replace(verdict, state=State.INVALID, pair=last, messages=(message,))
 
 
 def _is_wanted(pair: Pair, situation: Situation) -> bool:
@@ -133,20 +170,26 @@ def _is_wanted(pair: Pair, situation: Situation) -> bool:
     return any(covering(domain, (pair,)) for domain in situation.domains)
 
 
-def _without_twins(found: Mapping[str, Verdict]) -> dict[str, Verdict]:
+def _without_twins(found: Mapping[str, Verdict], now: float) -> dict[str, Verdict]:
     """Of pairs with the very same names the one that was issued last is served: a proxy would take any of them."""
-    by_names: dict[tuple[str, ...], list[Verdict]] = {}
+    by_names: dict[tuple[str, ...], list[tuple[Pair, Verdict]]] = {}
     for verdict in found.values():
         if verdict.pair is not None:
-            by_names.setdefault(verdict.pair.domains, []).append(verdict)
+            by_names.setdefault(verdict.pair.domains, []).append((verdict.pair, verdict))
     changed = {}
     for twins in by_names.values():
-        first = max(twins, key=lambda verdict: (verdict.pair.not_before, verdict.name) if verdict.pair else (0.0, ""))
-        for verdict in twins:
-            if verdict is not first:
-                message = f"{first.name} has the same names and was issued later: that one is served"
-                changed[verdict.name] = replace(verdict, state=State.UNUSED, pair=None, messages=(message,))
+        first, _ = max(twins, key=lambda twin: (twin[0].not_after > now, twin[0].not_before, twin[0].name))
+        for pair, verdict in twins:
+            if pair is not first:
+                changed[verdict.name] = _of_twin(verdict, first)
     return changed
+
+
+def _of_twin(verdict: Verdict, first: Pair) -> Verdict:
+    message = f"{first.name} has the same names and was issued later: that one is served"
+    if verdict.state is State.VALID:
+        return replace(verdict, state=State.UNUSED, pair=None, messages=(message,))
+    return replace(verdict, pair=None, messages=(*verdict.messages, message))
 
 
 def _of_nothing(last: Pair, others: tuple[Pair, ...], situation: Situation) -> Verdict:

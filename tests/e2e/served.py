@@ -1,0 +1,193 @@
+"""A stack with Traefik and an app behind it, and who asks it: what is shown for a name, and a load that counts failures."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from reconciler.certs.probing import fingerprint_at
+from tests.certificates import Authority, Issued
+from tests.e2e.git_servers import free_port
+from tests.e2e.world import World, eventually
+
+COMPOSE_FILE = Path(__file__).parents[2] / "desired_state" / "upsignon" / "compose.yaml"
+STACK = "vault"
+HERE = "127.0.0.1"
+
+
+def behind_traefik(*domains: str) -> dict[str, Any]:
+    """The sample's proxy as it is declared, and an app that answers for ``domains``."""
+    proxy = yaml.safe_load(COMPOSE_FILE.read_text())["services"]["traefik"]
+    labels = {
+        "traefik.enable": "true",
+        "traefik.http.routers.app.rule": " || ".join(f"Host(`{domain}`)" for domain in domains),
+        "traefik.http.routers.app.entryPoints": "websecure",
+        "traefik.http.services.app.loadBalancer.server.port": "3000",
+    }
+    app = {"image": "rig/app:1", "networks": ["web"], "labels": labels}
+    return {"services": {"traefik": proxy, "app": app}, "networks": {"web": {}}}
+
+
+@dataclass
+class Served:
+    world: World
+    port: int = field(default_factory=free_port)
+    ca: Authority = field(default_factory=lambda: Authority(now=time.time()))
+
+    @property
+    def certs(self) -> Path:
+        return self.world.root / "certs"
+
+    def install(self, *domains: str, manifest: dict[str, Any] | None = None) -> str:
+        self.world.write_environment(STACK, f"TRAEFIK_IMAGE=rig/traefik:3\nHTTPS_PORT={self.port}\n")
+        return self.world.commit(self.world.compose(STACK, behind_traefik(*domains), manifest))
+
+    def drop(self, name: str, issued: Issued) -> None:
+        """As ``cp`` does it, the key first."""
+        self.certs.mkdir(exist_ok=True)
+        write(self.certs / f"{name}.key", issued.key_pem)
+        write(self.certs / f"{name}.crt", issued.chain_pem)
+
+    def remove(self, name: str) -> None:
+        for ending in ("crt", "key"):
+            (self.certs / f"{name}.{ending}").unlink()
+
+    def shown(self, domain: str) -> str | None:
+        return fingerprint_at(HERE, self.port, domain)
+
+    def await_shown(self, domain: str, issued: Issued) -> None:
+        eventually(lambda: self.shown(domain), lambda found: found == issued.fingerprint)
+
+    def listed(self, name: str) -> dict[str, Any]:
+        """What ``certs list`` says of it; empty if it does not know it."""
+        with self.world.journal() as journal:
+            records = journal.certificates.certificates() if journal else ()
+        return next(
+            ({"state": r.state, "message": r.message, "verified_by": r.verified_by} for r in records if r.name == name),
+            {},
+        )
+
+    def await_state(self, name: str, state: str) -> dict[str, Any]:
+        return eventually(lambda: self.listed(name), lambda found: found.get("state") == state)
+
+
+def write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    os.chmod(path, 0o600)
+
+
+@dataclass
+class Load:
+    """Requests for ``domain``, counted by kind; what failed is kept in words."""
+
+    port: int
+    domain: str
+    answered: dict[str, int] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def running(self, clients: Sequence[Callable[[Load, threading.Event], None]]) -> Iterator[Load]:
+        over = threading.Event()
+        threads = [threading.Thread(target=client, args=(self, over), daemon=True) for client in clients]
+        for thread in threads:
+            thread.start()
+        try:
+            yield self
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join(30)
+
+    def count(self, kind: str, status: int) -> None:
+        if status == 200:
+            self.answered[kind] = self.answered.get(kind, 0) + 1
+        else:
+            self.failures.append(f"{kind}: answered {status}")
+
+    def fail(self, kind: str, error: Exception) -> None:
+        self.failures.append(f"{kind}: {error!r}")
+
+
+def _trusting() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+class _Connection(http.client.HTTPSConnection):
+    """To this host, by the name of the domain."""
+
+    def __init__(self, load: Load, context: ssl.SSLContext) -> None:
+        super().__init__(load.domain, load.port, timeout=10, context=context)
+        self._given = context
+
+    def connect(self) -> None:
+        import socket
+
+        plain = socket.create_connection((HERE, self.port), timeout=10)
+        self.sock = self._given.wrap_socket(plain, server_hostname=self.host)
+
+
+def keep_alive(load: Load, over: threading.Event) -> None:
+    context = _trusting()
+    connection = _Connection(load, context)
+    while not over.is_set():
+        try:
+            connection.request("GET", "/version")
+            answer = connection.getresponse()
+            answer.read()
+            load.count("keep-alive", answer.status)
+        except (OSError, http.client.HTTPException) as error:
+            load.fail("keep-alive", error)
+            connection.close()
+            connection = _Connection(load, context)
+    connection.close()
+
+
+def new_connections(load: Load, over: threading.Event) -> None:
+    context = _trusting()
+    while not over.is_set():
+        connection = _Connection(load, context)
+        try:
+            connection.request("GET", "/version", headers={"Connection": "close"})
+            answer = connection.getresponse()
+            answer.read()
+            load.count("new connection", answer.status)
+        except (OSError, http.client.HTTPException) as error:
+            load.fail("new connection", error)
+        finally:
+            connection.close()
+
+
+def http2(load: Load, over: threading.Event) -> None:
+    with httpx.Client(http2=True, verify=False, base_url=f"https://{HERE}:{load.port}", timeout=10) as client:
+        while not over.is_set():
+            try:
+                answer = client.get("/version", headers={"Host": load.domain}, extensions={"sni_hostname": load.domain})
+                load.count(answer.http_version, answer.status_code)
+            except httpx.HTTPError as error:
+                load.fail("HTTP/2", error)
+
+
+@contextmanager
+def served(world: World, *domains: str) -> Iterator[Served]:
+    """Installed and ready, under a running daemon."""
+    made = Served(world)
+    commit = made.install(*domains)
+    with world.daemon():
+        world.await_ready(STACK, commit)
+        yield made
+
+
+__all__ = ["Load", "Served", "http2", "keep_alive", "new_connections", "served", "write"]
