@@ -25,7 +25,8 @@ from cryptography.x509.oid import ExtensionOID
 
 from tests.e2e.acme_server import HERE, AcmeServer, acme_server
 from tests.e2e.git_servers import free_port
-from tests.e2e.world import World
+from tests.e2e.models import service
+from tests.e2e.world import RECONCILER, Daemon, World
 
 COMPOSE_FILE = Path(__file__).parents[2] / "desired_state" / "upsignon" / "compose.yaml"
 STACK = "upsignon"
@@ -82,17 +83,26 @@ class Sample:
 
     def install(self, **changed: str) -> None:
         """The stack runs with ``settings(**changed)``."""
+        self.commit((), **changed)
+        done = self.world.once()
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def commit(self, domains: Sequence[str], **changed: str) -> str:
+        """The same in Git only, and with something that is served at each of ``domains``."""
         self.letsencrypt.mkdir(parents=True, exist_ok=True)
         (self.letsencrypt / "ca.pem").write_bytes(self.ca.root.read_bytes())
         text = "".join(f"{name}={value}\n" for name, value in self.settings(**changed).items())
         self.world.write_environment(STACK, text)
-        self.world.commit({**self.world.compose(STACK, self._model())})
-        done = self.world.once()
-        assert done.returncode == 0, done.stdout + done.stderr
+        return self.world.commit({**self.world.compose(STACK, _model(domains))})
 
-    def _model(self) -> dict[str, Any]:
-        declared = yaml.safe_load(COMPOSE_FILE.read_text())
-        return {"services": {"traefik": declared["services"]["traefik"]}, "networks": {"web": {}}}
+    @contextmanager
+    def daemon(self, *domains: str) -> Iterator[Daemon]:
+        """To it, and to it alone, ``domains`` lead to this host: it has an /etc/hosts of its own."""
+        hosts = self.world.home / "hosts"
+        hosts.write_text("".join(f"{HERE} {name}\n" for name in ("localhost", *domains)))
+        script = 'mount --bind "$0" /etc/hosts && exec "$@"'
+        with self.world.daemon(["unshare", "--mount", "sh", "-c", script, str(hosts), RECONCILER]) as found:
+            yield found
 
     def publish(self, ordered: Sequence[str] = (), pairs: Sequence[Pair] = (), default: Pair | None = None) -> None:
         """By hand what the reconciler writes for Traefik: served ``pairs``, and routers for domains to be ``ordered``.
@@ -152,6 +162,20 @@ class Sample:
 
     def log(self) -> str:
         return self.world.docker("logs", self.world.container(STACK, "traefik")["Id"])
+
+
+def _model(domains: Sequence[str]) -> dict[str, Any]:
+    declared = yaml.safe_load(COMPOSE_FILE.read_text())
+    services = {"traefik": declared["services"]["traefik"]}
+    if domains:
+        labels = {
+            "traefik.enable": "true",
+            "traefik.http.routers.web.rule": " || ".join(f"Host(`{domain}`)" for domain in domains),
+            "traefik.http.routers.web.entryPoints": "websecure",
+            "traefik.http.services.web.loadBalancer.server.port": "80",
+        }
+        services["web"] = service(labels=labels, networks=["web"])
+    return {"services": services, "networks": {"web": {}}}
 
 
 @contextmanager

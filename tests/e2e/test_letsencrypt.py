@@ -83,6 +83,14 @@ def test_an_account_is_bound_to_what_the_ca_knows_its_customer_by(world: World) 
         eventually(lambda: sample.is_trusted("a.test"))
 
 
+def test_what_no_pair_covers_is_ordered_by_the_reconciler_and_nothing_else(sample: Sample) -> None:
+    commit = sample.commit(["a.test"])
+    with sample.daemon("a.test"):
+        sample.world.await_ready(STACK, commit)
+        eventually(lambda: sample.is_trusted("a.test"))
+    assert sample.ca.orders() == 1
+
+
 def published(sample: Sample) -> dict[str, str]:
     """Ports of the host by the container's."""
     found = sample.world.container(STACK, "traefik")["HostConfig"]["PortBindings"]
