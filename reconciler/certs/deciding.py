@@ -203,6 +203,9 @@ def _of_nothing(last: Pair, others: tuple[Pair, ...], situation: Situation) -> V
             "Drop another pair for these names, and it goes"
         )
         return Verdict(last.name, State.KEPT, last, (message,))
+    twin = next((other for other in others if other.domains == last.domains), None)
+    if twin is not None:
+        return Verdict(last.name, State.WITHDRAWN, None, (f"its files are gone, and {twin.name} has the same names",))
     asked = situation.asked.get(last.name)
     if asked is not None:
         message = f"its files are gone, but the stack {asked} asks for it (certs: in stack.yaml): it stays"
