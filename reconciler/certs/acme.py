@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 ORDER_LASTS_S = 90.0  # an order that has not led to a certificate by then has failed
-_FIRST_PAUSE_S = 60.0
+_FIRST_PAUSE_S = 30.0
 _LONGEST_PAUSE_S = 6 * 3600.0
 
 
@@ -44,40 +45,43 @@ class Trial:
 
 def held(content: bytes) -> tuple[Held, ...]:
     """Of a file that is empty or damaged: nothing, since Traefik reads nothing from it either."""
-    return tuple(found for resolver, entry in _entries(content) if (found := _held(resolver, entry)) is not None)
+    by_resolver = _by_resolver(_parsed(content))
+    read = (_held(resolver, entry) for resolver, (_, entries) in by_resolver.items() for entry in entries)
+    return tuple(found for found in read if found is not None)
 
 
 def without(content: bytes, is_taken: Callable[[str], bool]) -> bytes:
     """``content`` without every certificate that has a name for which ``is_taken``; equal if there is none."""
     data = _parsed(content)
     changed = False
-    for own in data.values():
-        certificates = (own or {}).get("Certificates") or []
+    for own, certificates in _by_resolver(data).values():
         kept = [entry for entry in certificates if not any(is_taken(name) for name in _names(entry))]
         if len(kept) < len(certificates):
             own["Certificates"], changed = kept, True
     return json.dumps(data, indent=2).encode() if changed else content
 
 
-def next_trial(trial: Trial, *, is_held: bool, now: float) -> Trial:
+def next_trial(trial: Trial, *, is_held: bool, now: float, has_failed: bool = False) -> Trial:
     """One order at a time, each given ``ORDER_LASTS_S``, after a failure ever later: the CA counts failures.
 
-    A pause of 1, 2, 4 … minutes, at most 6 hours, keeps us under Let's Encrypt's five failed validations an hour.
+    ``has_failed``: the proxy says so already. Pauses of 30 s, 90 s, 4.5 minutes …, at most 6 hours, keep us within Let's
+    Encrypt's five failed validations an hour.
     """
     if is_held:
         return Trial(trial.domain)
     if trial.began_at is None:
         return trial if now < trial.next_at else Trial(trial.domain, trial.attempts + 1, now)
-    if now - trial.began_at < ORDER_LASTS_S:
+    if now - trial.began_at < ORDER_LASTS_S and not has_failed:
         return trial
-    pause = min(_FIRST_PAUSE_S * 2 ** min(trial.attempts - 1, 20), _LONGEST_PAUSE_S)
+    return given_up(trial, now)
+
+
+def given_up(trial: Trial, now: float) -> Trial:
+    """An order that ends without a certificate has failed, whoever ended it: the CA may have tried to validate by then."""
+    if trial.began_at is None:
+        return trial
+    pause = min(_FIRST_PAUSE_S * 3 ** min(trial.attempts - 1, 20), _LONGEST_PAUSE_S)
     return Trial(trial.domain, trial.attempts, None, now + pause)
-
-
-def due_in_s(trials: Iterable[Trial], now: float) -> float | None:
-    """Until the next of them changes by time alone; None if none does."""
-    waits = [(trial.next_at if trial.began_at is None else trial.began_at + ORDER_LASTS_S) - now for trial in trials]
-    return max(0.0, min(waits)) if waits else None
 
 
 def _parsed(content: bytes) -> dict[str, Any]:
@@ -88,26 +92,55 @@ def _parsed(content: bytes) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _entries(content: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for resolver, own in _parsed(content).items():
-        for entry in (own or {}).get("Certificates") or ():
-            yield resolver, entry
+def _by_resolver(data: Mapping[str, Any]) -> dict[str, tuple[dict[str, Any], list[Any]]]:
+    """What each holds, and its certificates; whatever has another shape than Traefik's is passed over."""
+    found = {}
+    for resolver, own in data.items():
+        if isinstance(own, dict) and isinstance(own.get("Certificates"), list):
+            found[resolver] = own, own["Certificates"]
+    return found
 
 
-def _names(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    domain = entry.get("domain") or {}
-    return tuple(name.lower() for name in (domain.get("main"), *(domain.get("sans") or ())) if name)
+def _names(entry: Any) -> tuple[str, ...]:
+    domain = entry.get("domain") if isinstance(entry, dict) else None
+    if not isinstance(domain, dict):
+        return ()
+    others = domain.get("sans")
+    names = (domain.get("main"), *(others if isinstance(others, list) else ()))
+    return tuple(name.lower() for name in names if isinstance(name, str) and name)
 
 
-def _held(resolver: str, entry: Mapping[str, Any]) -> Held | None:
+def _held(resolver: str, entry: Any) -> Held | None:
     try:
         leaf = x509.load_pem_x509_certificates(b64decode(entry["certificate"]))[0]
+        return Held(
+            resolver=resolver,
+            domains=_names(entry),
+            fingerprint=leaf.fingerprint(SHA256()).hex(),
+            issuer=leaf.issuer.rfc4514_string(),
+            not_after=leaf.not_valid_after_utc.timestamp(),
+        )
     except (KeyError, ValueError, TypeError):
         return None
-    return Held(
-        resolver=resolver,
-        domains=_names(entry),
-        fingerprint=leaf.fingerprint(SHA256()).hex(),
-        issuer=leaf.issuer.rfc4514_string(),
-        not_after=leaf.not_valid_after_utc.timestamp(),
+
+
+def last_words(log: str, domain: str) -> str:
+    """What a proxy said last of ordering for the domain; "" if nothing."""
+    lines = [line for line in log.splitlines() if domain in line and "acme" in line.lower()]
+    return lines[-1].strip() if lines else ""
+
+
+def says_it_failed(log: str, domain: str, since: float) -> bool:
+    """Whether a line of Traefik's log, written after ``since`` (seconds since the epoch), says that an order failed."""
+    return any(
+        domain in line and "nable to obtain ACME certificate" in line and _written_at(line) >= since
+        for line in log.splitlines()
     )
+
+
+def _written_at(line: str) -> float:
+    """The end of the second that the line begins with; 0 where it begins with no time."""
+    try:
+        return datetime.fromisoformat(line.split(" ", 1)[0].replace("Z", "+00:00")).timestamp() + 1.0
+    except ValueError:
+        return 0.0

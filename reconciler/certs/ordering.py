@@ -1,7 +1,9 @@
 """ACME, as far as it is ours: for which domains Traefik may order, when, and what it holds. Orders nothing itself.
 
-Traefik orders for every router that names a resolver, again at every reload, until it succeeds. So a router is there
-only while an order may be made: for a domain that leads here, once, then ever later.
+Traefik orders for every router that names a resolver and has no certificate, again at every change of its configuration;
+and each proof by TLS-ALPN is such a change, so that two domains that fail keep each other ordering for ever (measured:
+120 orders in 20 s). So a router is there for one domain at a time, and just long enough for an order to begin: what is
+ordered is issued, served and renewed without it.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.certs import files
-from reconciler.certs.acme import Held, Trial, held, next_trial, without
+from reconciler.certs.acme import Held, Trial, given_up, held, last_words, next_trial, says_it_failed, without
 from reconciler.certs.deciding import NOBODY_ORDERS, Decision, covering
 from reconciler.certs.fronts import Front
 from reconciler.certs.model import Pair
@@ -26,6 +28,7 @@ from reconciler.ports import CertificateBook, Engine
 
 _MODE = 0o600
 _LOG_LINES = 200
+_ASKED_FOR_S = 3.0  # an order was seen to begin within 1.8 s
 _WILDCARD = "a wildcard cannot be ordered by TLS-ALPN or HTTP-01; drop a pair for it"
 
 
@@ -34,13 +37,14 @@ class AcmeFiles:
 
     def __init__(self, staging: Path) -> None:
         self._staging = staging
-        self._known: dict[str, tuple[tuple[int, int], tuple[Held, ...]]] = {}
+        self._known: dict[str, tuple[tuple[int, ...], tuple[Held, ...]]] = {}
 
     def held(self, storage: str) -> tuple[Held, ...]:
         """Nothing where there is no such file yet, or where it cannot be read."""
         try:
             status = os.stat(storage)
-            identity = (status.st_mtime_ns, status.st_ino)
+            # Traefik writes in place: half of it has the time of the whole, but not its size.
+            identity = (status.st_mtime_ns, status.st_ino, status.st_size)
             if self._known.get(storage, (None, ()))[0] != identity:
                 self._known[storage] = (identity, held(Path(storage).read_bytes()))
         except OSError:
@@ -71,7 +75,7 @@ class AcmeFiles:
 @dataclass
 class Ordering:
     """``trials``: by domain, where an order was made and has not led to a certificate. ``failures``: what the proxy said
-    last of it."""
+    last of it. ``ended``: domains whose order under way failed, as the proxy said."""
 
     files: AcmeFiles
     reach: Reach
@@ -79,6 +83,7 @@ class Ordering:
     engine: Engine
     failures: dict[str, str] = field(default_factory=dict)
     trials: dict[str, Trial] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
     seen: Mapping[str, tuple[Held, ...]] = field(default_factory=dict)
 
     def load(self) -> None:
@@ -113,44 +118,56 @@ class Ordering:
                 to_ask.append(domain)
         return {**found, **self.reach.why_not(to_ask, here)}
 
-    def advance(self, view: View, decision: Decision, now: float) -> bool:
-        """Begin, end and give up orders. True if any did."""
+    def advance(self, view: View, decision: Decision, now: float) -> None:
+        """Begin, end and give up orders."""
         holdings = self.holdings(view)
-        after = {
-            domain: next_trial(
-                self.trials.get(domain, Trial(domain)),
-                is_held=_held_for(domain, view, holdings) is not None,
-                now=now,
-            )
-            for domain in decision.acme
-        }
+        after: dict[str, Trial] = {}
+        is_busy = False
+        for trial in self._in_turn(decision, now):
+            domain = trial.domain
+            is_held = _held_for(domain, view, holdings) is not None
+            found = next_trial(trial, is_held=is_held, has_failed=domain in self.ended, now=now)
+            begins = trial.began_at is None and found.began_at is not None
+            after[domain] = trial if begins and is_busy else found
+            is_busy = is_busy or self._is_asked_for(after[domain], now)
         # What a pair covers for a while, or leads elsewhere for a while, has not become easier to order for.
-        kept = {name: trial for name, trial in self.trials.items() if name not in after and trial.attempts}
-        kept = {name: Trial(name, trial.attempts, None, trial.next_at) for name, trial in kept.items()}
+        kept = {
+            name: given_up(trial, now) for name, trial in self.trials.items() if name not in after and trial.attempts
+        }
         if (after := {**kept, **after}) == self.trials:
-            return False
+            return
         self.trials = after
         self.book.save_trials(
             [TrialRecord(t.domain, t.attempts, t.began_at, t.next_at) for t in after.values() if t.attempts]
         )
-        return True
+
+    def _in_turn(self, decision: Decision, now: float) -> list[Trial]:
+        """The one that is asked for now, then those that failed least often."""
+        trials = (self.trials.get(domain, Trial(domain)) for domain in decision.acme)
+        return sorted(trials, key=lambda trial: (not self._is_asked_for(trial, now), trial.attempts, trial.domain))
+
+    def _is_asked_for(self, trial: Trial, now: float) -> bool:
+        return trial.began_at is not None and now - trial.began_at < _ASKED_FOR_S and trial.domain not in self.ended
 
     def note_failures(self, view: View, decision: Decision) -> None:
         """While an order lasts: afterwards the proxy's log may have gone on."""
+        self.ended = set()
         for domain in decision.acme:
             trial = self.trials.get(domain)
             if trial is None or trial.began_at is None:
                 continue
             for front, _ in view.orderers(domain):
-                words = self._words_of(front, domain)
-                if words:
+                log = self._log_of(front)
+                if words := last_words(log, domain):
                     self.failures[domain] = words
+                if says_it_failed(log, domain, trial.began_at):
+                    self.ended.add(domain)
 
-    def _words_of(self, front: Front, domain: str) -> str:
+    def _log_of(self, front: Front) -> str:
         try:
             for found in self.engine.containers():
                 if found.owned and found.running and (found.stack, found.service) == (front.stack, front.service):
-                    return last_words(self.engine.logs(found.id, _LOG_LINES), domain)
+                    return self.engine.logs(found.id, _LOG_LINES)
         except ReconcilerError:
             return ""
         return ""
@@ -168,17 +185,15 @@ class Ordering:
                 found.append(Takeover(front.service, resolver.storage, tuple(sorted(names)), tuple(by)))
         return tuple(found)
 
-    def orders(self, view: View, decision: Decision) -> Mapping[Front, tuple[Order, ...]]:
+    def orders(self, view: View, decision: Decision, now: float) -> Mapping[Front, tuple[Order, ...]]:
         """Which routers each front gets."""
-        holdings = self.holdings(view)
         found: dict[Front, dict[str, Order]] = {front: {} for front in view.fronts}
         for domain in decision.acme:
-            trial = self.trials.get(domain, Trial(domain))
+            if not self._is_asked_for(self.trials.get(domain, Trial(domain)), now):
+                continue
             for front, router in view.orderers(domain):
-                is_held = any(domain in each.domains for each in held_by(front, holdings))
-                if router.resolver or front.resolver is None or not (is_held or trial.began_at is not None):
-                    continue
-                found[front][domain] = Order(domain, front.resolver.name, router.entry_points, router.options)
+                if not router.resolver and front.resolver is not None:
+                    found[front][domain] = Order(domain, front.resolver.name, router.entry_points, router.options)
         return {front: tuple(orders.values()) for front, orders in found.items()}
 
     def held_of(self, view: View, domains: Iterable[str]) -> Mapping[str, Held]:
@@ -193,9 +208,3 @@ def _held_for(domain: str, view: View, holdings: Mapping[str, tuple[Held, ...]])
             if domain in found.domains:
                 return found
     return None
-
-
-def last_words(log: str, domain: str) -> str:
-    """What the proxy said last of the domain, without what it always says."""
-    lines = [line for line in log.splitlines() if domain in line and "acme" in line.lower()]
-    return lines[-1].strip() if lines else ""
