@@ -204,6 +204,9 @@ class Life:
                 self._pass(forced=True)
         self._struck_pass()
         world.settle()
+        if world.record.ready.reason == "Progressing":  # a kill right after a restart: its healthcheck has not spoken yet
+            world.clock.advance(1.0)
+            world.settle()
 
     def _there(self, commit: Commit) -> list[Service]:
         return [service for service in self.stack if service.name in commit.versions]
