@@ -9,12 +9,14 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
+from reconciler.certs.names import canonical
 from reconciler.model.desired import Release, ServiceSpec
 from reconciler.planning.durations import compose_seconds
 
-_HOSTS = re.compile(r"(?<!!)\b(?:Host|HostSNI)\(([^)]*)\)")
+_HOSTS = re.compile(r"(!\s*)?\b(?:Host|HostSNI)\(([^)]*)\)")
 _QUOTED = re.compile(r"[`\"']([^`\"']+)[`\"']")
 _NAME = re.compile(r"(\*\.)?([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _ROUTER = re.compile(r"traefik\.(http|tcp)\.routers\.([^.]+)\.(.+)", re.IGNORECASE)
@@ -45,8 +47,8 @@ class Front:
     """A service that reads what we publish for it: a Traefik with a file provider on ``RECONCILER_TRAEFIK_DIR``.
 
     ``published``: container port and host port. ``on_host``: it uses the host's network. ``sees_others``: it serves what
-    other stacks declare, too. ``throttle_s``: how long it may rest between two looks at the folder. ``owner``: user and
-    group its process has, as numbers.
+    other stacks declare, too; ``waits_for_enable``: only what says ``traefik.enable=true``. ``throttle_s``: how long it may
+    rest between two looks at the folder. ``owner``: user and group its process has, as numbers.
     """
 
     stack: str
@@ -56,6 +58,7 @@ class Front:
     published: tuple[tuple[int, int], ...] = ()
     on_host: bool = False
     sees_others: bool = False
+    waits_for_enable: bool = False
     throttle_s: float = _THROTTLE_S
     owner: tuple[int, int] | None = None
 
@@ -67,7 +70,8 @@ class Front:
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """A router of a service's labels. ``domains``: concrete or wildcard names, in small letters."""
+    """A router of a service's labels that terminates TLS or plain requests. ``domains``: concrete or wildcard names, in
+    small letters. ``enabled``: its service says ``traefik.enable=true``."""
 
     stack: str
     service: str
@@ -77,6 +81,7 @@ class Router:
     tls: bool = False
     resolver: str = ""
     options: str = ""
+    enabled: bool = False
 
 
 def fronts(release: Release, folder: str) -> tuple[Front, ...]:
@@ -92,6 +97,8 @@ def routers(release: Release) -> tuple[Router, ...]:
 def serves(front: Front, router: Router) -> bool:
     """Whether the router's names are reached through ``front``, by TLS."""
     if router.stack != front.stack and not front.sees_others:
+        return False
+    if front.waits_for_enable and not router.enabled:
         return False
     points = [point for point in front.entry_points if not router.entry_points or point.name in router.entry_points]
     return bool(points) and (router.tls or any(point.tls for point in points))
@@ -120,6 +127,7 @@ def _front(stack: str, spec: ServiceSpec) -> Front:
         published=_published(spec.definition),
         on_host=spec.definition.get("network_mode") == "host",
         sees_others="providers.docker.constraints" not in settings,
+        waits_for_enable=settings.get("providers.docker.exposedbydefault", "").lower() == "false",
         throttle_s=_throttle_s(settings),
         owner=_owner(spec.definition),
     )
@@ -129,16 +137,22 @@ def _static_settings(definition: Mapping[str, Any]) -> dict[str, str]:
     """By name in small letters, as Traefik compares them: of the arguments, or else of the environment."""
     command = definition.get("command") or []
     arguments = shlex.split(command) if isinstance(command, str) else [str(part) for part in command]
-    given = [argument.lstrip("-") for argument in arguments if argument.startswith("--")]
-    pairs = [argument.partition("=") for argument in given]
-    if pairs:
-        return {name.lower(): value if has_value else "true" for name, has_value, value in pairs}
+    if given := dict(_flags(arguments)):
+        return given
     environment = definition.get("environment") or {}
     return {
         name.removeprefix("TRAEFIK_").lower().replace("_", "."): str(value or "")
         for name, value in environment.items()
         if name.startswith("TRAEFIK_")
     }
+
+
+def _flags(arguments: list[str]) -> Iterator[tuple[str, str]]:
+    """``--name=value``, ``--name value``, and ``--name`` for what is switched on."""
+    for argument, following in pairwise([*arguments, "-"]):
+        if argument.startswith("-"):
+            name, has_value, value = argument.lstrip("-").partition("=")
+            yield name.lower(), value if has_value else ("true" if following.startswith("-") else following)
 
 
 def _entry_points(settings: Mapping[str, str]) -> tuple[EntryPoint, ...]:
@@ -167,12 +181,13 @@ def _resolvers(settings: Mapping[str, str], definition: Mapping[str, Any]) -> tu
 
 
 def _on_host(path: str, definition: Mapping[str, Any]) -> str | None:
-    """Where a path of the container lies on the host, through its bind mounts."""
-    for mount in definition.get("volumes") or ():
-        target = str(mount.get("target") or "").rstrip("/")
-        if mount.get("type") == "bind" and target and (path == target or path.startswith(target + "/")):
-            return str(mount.get("source")) + path[len(target) :]
-    return None
+    """Where a path of the container lies on the host, if the innermost mount that it lies in is one of the host's."""
+    mounts = {str(mount.get("target") or "").rstrip("/"): mount for mount in definition.get("volumes") or ()}
+    around = [target for target in mounts if target and (path == target or path.startswith(target + "/"))]
+    target = max(around, key=len, default="")
+    if not target or mounts[target].get("type") != "bind":
+        return None
+    return str(mounts[target].get("source")) + path[len(target) :]
 
 
 def _published(definition: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
@@ -190,7 +205,8 @@ def _throttle_s(settings: Mapping[str, str]) -> float:
     text = settings.get("providers.providersthrottleduration", "")
     if text.isdigit():
         return float(text)
-    return compose_seconds(text or None) or _THROTTLE_S
+    found = compose_seconds(text or None)
+    return _THROTTLE_S if found is None else found
 
 
 def _owner(definition: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -202,7 +218,8 @@ def _owner(definition: Mapping[str, Any]) -> tuple[int, int] | None:
 
 def _routers(stack: str, spec: ServiceSpec) -> Iterator[Router]:
     labels = {str(key): str(value) for key, value in (spec.definition.get("labels") or {}).items()}
-    if _is_false(labels, "traefik.enable"):
+    enabled = next((value for key, value in labels.items() if key.lower() == "traefik.enable"), "").strip().lower()
+    if enabled == "false":
         return
     settings: dict[tuple[str, str], dict[str, str]] = {}
     for key, value in labels.items():
@@ -210,6 +227,8 @@ def _routers(stack: str, spec: ServiceSpec) -> Iterator[Router]:
         if match:
             settings.setdefault((match[1].lower(), match[2]), {})[match[3].lower()] = value
     for (_, name), own in sorted(settings.items()):
+        if own.get("tls.passthrough", "").lower() == "true":
+            continue  # TLS ends at the service: what it shows is not ours to judge at the proxy
         yield Router(
             stack=stack,
             service=spec.name,
@@ -219,18 +238,16 @@ def _routers(stack: str, spec: ServiceSpec) -> Iterator[Router]:
             tls=own.get("tls", "").lower() == "true" or any(key.startswith("tls.") for key in own),
             resolver=own.get("tls.certresolver", ""),
             options=own.get("tls.options", ""),
+            enabled=enabled == "true",
         )
-
-
-def _is_false(labels: Mapping[str, str], name: str) -> bool:
-    return any(key.lower() == name and value.strip().lower() == "false" for key, value in labels.items())
 
 
 def _domains(own: Mapping[str, str]) -> tuple[str, ...]:
     """Of the rule, and those that ``tls.domains`` names besides."""
-    named = [name for match in _HOSTS.finditer(own.get("rule", "")) for name in _QUOTED.findall(match[1])]
+    hosts = [match[2] for match in _HOSTS.finditer(own.get("rule", "")) if not match[1]]
+    named = [name for host in hosts for name in _QUOTED.findall(host)]
     for key, value in own.items():
         if key.startswith("tls.domains["):
             named.extend(value.split(","))
-    names = (name.strip().lower().rstrip(".") for name in named)
+    names = map(canonical, named)
     return tuple(dict.fromkeys(name for name in names if _NAME.fullmatch(name)))
