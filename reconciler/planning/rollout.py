@@ -47,6 +47,7 @@ class _Rollout:
     leaving: tuple[Leaving, ...]
     steps: list[Step] = field(default_factory=list)
     unproven: dict[str, None] = field(default_factory=dict)  # services that have a soak before them, in order
+    proven: dict[str, None] = field(default_factory=dict)  # the last one last
     healthy: set[str] = field(default_factory=set)  # waited for already, if only without a soak
     moved: set[str] = field(default_factory=set)  # started or replaced in this plan
 
@@ -74,7 +75,18 @@ def rollout_steps(
             _hand_over(walk, turnover)
     for name in list(walk.unproven):
         _prove(walk, walk.turnovers[name], soak=True)
+    _prove_together(walk)
     return tuple(walk.steps)
+
+
+def _prove_together(walk: _Rollout) -> None:
+    """What was proven first may fall ill while the others are waited for, and its old container is about to go."""
+    for name in list(walk.proven)[:-1]:
+        turnover = walk.turnovers[name]
+        if turnover.stale and not turnover.by_compose and not turnover.spec.job:
+            cause = Cause(CauseKind.PROVEN, "its old container goes only where the whole release is healthy")
+            within_s = walk.policy.of(name).timeout_s or 0.0
+            walk.add(turnover, AwaitHealthy(name, _proven_refs(turnover), within_s, 0.0), cause)
 
 
 def _prove_what_it_waits_for(walk: _Rollout, turnover: Turnover) -> None:
@@ -173,6 +185,8 @@ def _prove(walk: _Rollout, turnover: Turnover, *, soak: bool, refs: tuple[Ref, .
     if refs is None:
         refs = _proven_refs(turnover)
         walk.healthy.add(name)
+        walk.proven.pop(name, None)
+        walk.proven[name] = None
     if turnover.spec.job:
         for ref in refs:
             walk.add(turnover, AwaitCompleted(name, ref, within_s))

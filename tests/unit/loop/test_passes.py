@@ -226,6 +226,18 @@ def test_a_release_is_undone_although_what_it_stands_on_fell_ill(world: World) -
     assert [box.id for box in world.boxes("web") if box.serves] == [before]
 
 
+def test_a_release_is_undone_when_what_was_proven_first_falls_ill_before_the_rest_is(world: World) -> None:
+    """It was healthy and had soaked, and the release was called proven although it served no longer."""
+    services = {"a": web(), "b": web(depends_on={"a": "service_healthy"})}
+    before = applied(world, services)
+    world.behaves("web:2", fails_after_s=4.0)
+    world.behaves("web:3", healthy_after_s=8.0)
+    world.commit({"a": web("web:2"), "b": {**services["b"], "image": "web:3"}})
+    record = world.settle()
+    assert "shop-a-2 is unhealthy" in record.ready.message
+    assert [box.id for box in world.boxes() if box.serves] == before
+
+
 def test_a_first_release_that_fails_leaves_nothing(world: World) -> None:
     world.commit({"db": {}, "web": web(SICK)})
     record = world.settle()

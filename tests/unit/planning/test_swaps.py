@@ -185,6 +185,7 @@ def test_a_dependent_that_asks_for_it_is_restarted_after_the_new_dependency_is_h
         "stop shop-db-1",
         "restart shop-web-1",
         "wait until web is healthy (within 2m), and for 5s more",
+        "wait until db is healthy (within 2m)",
         "remove shop-db-1, its volumes stay",
     ]
     assert next(step.cause.text for step in found.steps if step.service == "web") == (
@@ -219,6 +220,19 @@ def test_scaling_up_does_not_keep_the_others_from_restarting_with_their_dependen
     assert "restart shop-web-1" in steps(
         decide(wanted, seen(made(old, "db"), made(old, "web"), of=wanted), previous=old)
     )
+
+
+def test_what_was_proven_first_is_looked_at_again_before_its_old_container_goes() -> None:
+    before = release({"a": healthy(), "b": healthy()})
+    wanted = release({"a": healthy(user="1"), "b": healthy(user="1")})
+    told = steps(decide(wanted, seen(made(before, "a"), made(before, "b"), of=wanted), previous=before))
+    assert told[-5:] == [
+        "wait until b is healthy (within 2m), and for 5s more",
+        "stop shop-b-1",
+        "wait until a is healthy (within 2m)",
+        "remove shop-a-1, its volumes stay",
+        "remove shop-b-1, its volumes stay",
+    ]
 
 
 def test_several_containers_restart_one_after_the_other_each_proven_before_the_next() -> None:
