@@ -144,6 +144,8 @@ def _story(record: CertificateRecord) -> str:
         return f"served {served}" + (f" ({record.message})" if record.message else "")
     if not served:
         return record.message
+    if record.state == State.EXPIRED.value:
+        return f"{record.message}. Until then it is shown all the same, since a certificate for another name is worse"
     return f"{record.message}. The last good one goes on being served {served}"
 
 
@@ -151,7 +153,8 @@ def _expiry(record: CertificateRecord) -> str:
     mend = (
         "drop a renewed pair into certs/" if record.origin == FOLDER else "the proxy's log says why it is not renewed"
     )
-    return f"{record.name}: expires on {day(record.not_after)}; {mend}"
+    expires = "expires" if record.warned_at < record.not_after else "expired"
+    return f"{record.name}: {expires} on {day(record.not_after)}; {mend}"
 
 
 def begun(last: Mapping[tuple[str, str], str], seen: Iterable[ServedRecord]) -> tuple[ServedRecord, ...]:
