@@ -31,7 +31,7 @@ from reconciler.ports import Clock
 
 RESCAN_S = 60.0
 _PROVE_EVERY_S = 300.0
-_POLL_ORDERS_S = 1.0
+_POLL_ORDERS_S = 0.5
 
 Stacks = Callable[[], Iterable[tuple[Release, Manifest]]]
 
@@ -67,7 +67,10 @@ class Keeper:
         self._kept: Kept | None = None
         self._view: View | None = None
         self._uses: tuple[tuple[str, Manifest], ...] = ()
+        self._wishes: dict[str, Manifest] = {}  # of stacks that wait for their first start
+        self._fronts_show: Mapping[str, tuple[str, ...]] = {}
         self._readings: dict[str, tuple[tuple[DroppedFile, ...], Reading]] = {}
+        self._has_turned = False
         self._prove_at = 0.0
         self._asked_until: dict[tuple[str, str], float] = {}
 
@@ -75,6 +78,9 @@ class Keeper:
         """Seconds until the next one makes sense by itself. Raises ReconcilerError where the disk or state.db refuses;
         then what was served is served."""
         with self._lock:
+            if not self._has_turned:
+                self._kit.publisher.clear_leftovers()
+                self._has_turned = True
             view, kept = self._looked(), self._loaded()
             decision = self._decide(view, kept)
             proof = self._serve(view, kept, decision)
@@ -111,7 +117,14 @@ class Keeper:
             self._kit.publisher.publish(missing)
             for storage in view.storages():
                 self._kit.ordering.files.guard(storage)
-            self._kit.consumers.lay_out(manifest, kept.accepted)
+            if self._awaits(manifest):
+                self._wishes[manifest.name] = manifest
+                self.turn()
+            self._kit.consumers.lay_out(manifest, self._loaded().accepted)
+            self._wishes.pop(manifest.name, None)
+
+    def _awaits(self, manifest: Manifest) -> bool:
+        return any(use.pair not in self._loaded().accepted for use in manifest.certificates)
 
     def takeovers(self, release: Release) -> tuple[Takeover, ...]:
         """Names that ACME holds in a proxy of the release, and a pair has taken over. Reads only."""
@@ -125,8 +138,8 @@ class Keeper:
         self._kit.ordering.files.forget(storage, names)
 
     def settled(self) -> bool:
-        """Nothing is being found out."""
-        return self._kit.ordering.reach.settled()
+        """Nothing is being found out, and nobody was told a moment ago."""
+        return self._kit.ordering.reach.settled() and self._kit.consumers.due_in_s is None
 
     # The pass, in the order of its steps
 
@@ -161,11 +174,14 @@ class Keeper:
             accepted=kept.accepted,
             refused=kept.refused,
             domains=view.domains,
-            asked={use.pair: stack for stack, manifest in self._uses for use in manifest.certificates},
+            asked={use.pair: stack for stack, manifest in self._asking() for use in manifest.certificates},
             acme=self._kit.ordering.possible(view, bare, self._here()),
             now=now,
         )
         return decide(situation)
+
+    def _asking(self) -> tuple[tuple[str, Manifest], ...]:
+        return (*self._wishes.items(), *self._uses)
 
     def _read(self, name: str, own: tuple[DroppedFile, ...], now: float) -> Reading:
         """A reading holds until the files change, or time does what it waits for."""
@@ -202,7 +218,7 @@ class Keeper:
 
     def _publish(self, view: View, decision: Decision) -> Published:
         default = self._kit.vault.default()
-        orders = self._kit.ordering.orders(view, decision)
+        orders = self._kit.ordering.orders(view, decision, self._kit.clock.now())
         contents = {front: render(decision.pairs, default, orders.get(front, ())) for front in view.fronts}
         return self._kit.publisher.publish(contents)
 
@@ -235,8 +251,8 @@ class Keeper:
     def _see_to_orders(self, view: View, decision: Decision) -> None:
         """Orders that begin or end now, and proxies that must forget what a pair has taken over."""
         self._kit.ordering.note_failures(view, decision)
-        if self._kit.ordering.advance(view, decision, self._kit.clock.now()):
-            self._publish(view, decision)
+        self._kit.ordering.advance(view, decision, self._kit.clock.now())
+        self._publish(view, decision)
         for front in view.fronts:
             for found in self._kit.ordering.takeovers(front, decision.pairs):
                 self._ask_for_pass(front.stack, f"{', '.join(found.pairs)} took over {', '.join(found.names)}")
@@ -255,6 +271,10 @@ class Keeper:
                 self._kit.chronicle.say(said, stack)
             if self._kit.consumers.wants_pass(stack, manifest):
                 self._ask_for_pass(stack, "a certificate that it mounts changed")
+        for stack, manifest in tuple(self._wishes.items()):
+            if not self._awaits(manifest):
+                del self._wishes[stack]
+                self._ask_for_pass(stack, "the certificate that it waits for is there")
 
     def _tell(self, view: View, decision: Decision, proof: Proof) -> None:
         facts = telling.Facts(
@@ -262,11 +282,18 @@ class Keeper:
             held=self._kit.ordering.held_of(view, decision.acme),
             trials=self._kit.ordering.trials,
             failures=self._kit.ordering.failures,
-            shown={**self._shown(proof), **self._kit.consumers.shown},
+            shown=self._seen(proof),
             now=self._kit.clock.now(),
             warn_before_s=self._kit.chronicle.settings.warn_before_s,
         )
         self._kit.chronicle.write(facts, proof)
+
+    def _seen(self, proof: Proof) -> dict[str, tuple[str, ...]]:
+        """Of what was looked at now, by fingerprint, all the services that showed it when they were looked at last."""
+        fronts, users = self._shown(proof), self._kit.consumers.shown()
+        self._fronts_show = fronts if proof.seen else self._fronts_show
+        news = fronts.keys() | self._kit.consumers.news()
+        return {found: (*self._fronts_show.get(found, ()), *users.get(found, ())) for found in news}
 
     @staticmethod
     def _shown(proof: Proof) -> dict[str, tuple[str, ...]]:
@@ -277,8 +304,7 @@ class Keeper:
 
     def _due_in_s(self, decision: Decision) -> float:
         waits = [RESCAN_S]
-        if decision.due_in_s is not None:
-            waits.append(decision.due_in_s)
+        waits.extend(due for due in (decision.due_in_s, self._kit.consumers.due_in_s) if due is not None)
         if any(trial.began_at is not None for trial in self._kit.ordering.trials.values()):
             waits.append(_POLL_ORDERS_S)
         now = self._kit.clock.now()

@@ -52,6 +52,10 @@ class Publisher:
     def is_laid_out(self, front: Front) -> bool:
         return self._path(front).exists()
 
+    def clear_leftovers(self) -> None:
+        """Of a process that was killed while it wrote. Only for the holder of the root's lock."""
+        files.clear(self._staging)
+
     def strangers(self, fronts: Iterable[Front]) -> tuple[str, ...]:
         """Files that somebody else put there: one that the proxy cannot read stops it from reading ours."""
         found = {

@@ -15,7 +15,7 @@ from reconciler.certs.probing import addresses_of, fingerprint_at, is_own_addres
 from reconciler.ports import Clock
 
 _LASTS_S = 300.0
-_LASTS_WHEN_BAD_S = 30.0
+_LASTS_WHEN_BAD_S = 15.0
 _AT_ONCE = 4
 _HTTPS = 443
 

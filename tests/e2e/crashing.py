@@ -1,8 +1,8 @@
 """Runs the real command line as a service manager does: starts it again when it was killed. And pulls the plug.
 
-``crashing.py FUSE ARGUMENTS...``: once the file FUSE holds ``N``, the process kills itself (SIGKILL) at the N-th of its
-journal's moments from then on; with ``N M`` the process that is started after it dies at its own M-th, too. Each kill is
-written down in ``FUSE.kills``. The product knows nothing of this: its journal is wrapped from outside.
+``crashing.py KIND FUSE ARGUMENTS...``: once the file FUSE holds ``N``, the process kills itself (SIGKILL) at the N-th of
+its moments of that KIND (``passes``, ``certificates``) from then on; with ``N M`` the process that is started after it dies at its own M-th, too. Each kill is
+written down in ``FUSE.kills``. The product knows nothing of this: it is wrapped from outside.
 """
 
 from __future__ import annotations
@@ -18,17 +18,33 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.adapters.journal import SqliteJournal
+from reconciler.adapters.journal.certificates import CertificateTables
+from reconciler.certs import files
+from reconciler.certs.publishing import Publisher
+from reconciler.certs.vault import Vault
 from reconciler.cli.main import main
 
+BOTH = ("before", "after")
 # Moments of a pass: the intent is written and nothing is done yet; it is done and not written; both.
-MOMENTS = {
-    "begin_pass": ("after",),
-    "intend": ("after",),
-    "done": ("before", "after"),
-    "failed": ("before", "after"),
-    "quarantine": ("before", "after"),
-    "end_pass": ("before", "after"),
-}
+PASSES = [
+    (SqliteJournal, "begin_pass", ("after",)),
+    (SqliteJournal, "intend", ("after",)),
+    (SqliteJournal, "done", BOTH),
+    (SqliteJournal, "failed", BOTH),
+    (SqliteJournal, "quarantine", BOTH),
+    (SqliteJournal, "end_pass", BOTH),
+]
+# Of a publication: staged and not renamed; renamed; proven and not remembered; remembered and not told; told.
+CERTIFICATES = [
+    (files, "_write", BOTH),
+    (files, "_sync_folder", BOTH),
+    (Publisher, "publish", BOTH),
+    (Vault, "save", BOTH),
+    (SqliteJournal, "tell", BOTH),
+    (CertificateTables, "save_certificates", BOTH),
+    (CertificateTables, "serves", BOTH),
+]
+MOMENTS: dict[str, list[tuple[Any, str, tuple[str, ...]]]] = {"passes": PASSES, "certificates": CERTIFICATES}
 LOADED_BY_RUN = (
     "reconciler.cli.run",
     "reconciler.cli.wiring",
@@ -76,18 +92,18 @@ class Fuse:
             self._path.write_text(rest[0])
 
 
-def wrap(fuse: Fuse) -> None:
-    for name, sides in MOMENTS.items():
-        setattr(SqliteJournal, name, _wrapped(getattr(SqliteJournal, name), fuse, sides))
+def wrap(kind: str, fuse: Fuse) -> None:
+    for owner, name, sides in MOMENTS[kind]:
+        setattr(owner, name, _wrapped(getattr(owner, name), fuse, sides))
 
 
 def _wrapped(method: Any, fuse: Fuse, sides: tuple[str, ...]) -> Any:
     @functools.wraps(method)
-    def wrapper(journal: SqliteJournal, *words: Any, **more: Any) -> Any:
-        told = f"{method.__name__} {words}"
+    def wrapper(*words: Any, **more: Any) -> Any:
+        told = f"{method.__name__} {str(words)[:200]}"
         if "before" in sides:
             fuse.burn(f"before {told}")
-        answer = method(journal, *words, **more)
+        answer = method(*words, **more)
         if "after" in sides:
             fuse.burn(f"after {told}")
         return answer
@@ -115,5 +131,5 @@ def _serve_once() -> int:
 
 
 if __name__ == "__main__":
-    wrap(Fuse(Path(sys.argv.pop(1))))
+    wrap(sys.argv.pop(1), Fuse(Path(sys.argv.pop(1))))
     sys.exit(serve())

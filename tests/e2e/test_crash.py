@@ -20,7 +20,7 @@ from tests.e2e.world import World, eventually
 
 pytestmark = pytest.mark.engine
 
-CRASHING = [sys.executable, str(Path(__file__).with_name("crashing.py"))]
+CRASHING = [sys.executable, str(Path(__file__).with_name("crashing.py")), "passes"]
 QUICK = {"rollout": {"soak": "100ms", "timeout": "20s"}}
 
 

@@ -95,3 +95,17 @@ def published(sample: Sample) -> dict[str, str]:
     """Ports of the host by the container's."""
     found = sample.world.container(STACK, "traefik")["HostConfig"]["PortBindings"]
     return {port: binding["HostPort"] for port, bindings in found.items() for binding in bindings}
+
+
+def test_domains_that_cannot_be_proven_are_ordered_for_once_and_hold_up_no_other(sample: Sample) -> None:
+    bad = ["a.bad.test", "b.bad.test"]
+    for name in bad:
+        sample.ca.lose_name(name)
+    with sample.daemon(*bad, "good.test"):
+        commit = sample.commit(bad)
+        sample.world.await_ready(STACK, commit)
+        eventually(lambda: sample.ca.refused_orders() >= 2)
+        commit = sample.commit([*bad, "good.test"])
+        sample.world.await_ready(STACK, commit)
+        eventually(lambda: sample.is_trusted("good.test"))
+    assert sample.ca.orders() == 3
