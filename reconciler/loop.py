@@ -17,7 +17,7 @@ from reconciler.model.desired import Release, nothing_of
 from reconciler.model.errors import InvalidInputError, ReconcilerError, StalledError
 from reconciler.model.manifest import DriftMode, Rollout
 from reconciler.model.observed import Observed
-from reconciler.model.plan import BuildImage, Plan, PullImage, Step, TagImage
+from reconciler.model.plan import BuildImage, Plan, PullImage, RemoveNetwork, Step, TagImage
 from reconciler.model.record import PassGoal, StackRecord
 from reconciler.planning.planner import needs_images, plan
 from reconciler.planning.takeover import is_about_certificates
@@ -94,8 +94,26 @@ class StackLoop:
         try:
             self._walk(work, goal.release, found, pass_id)
         except StepFailedError as failure:
-            return self._report.repair_failed(work, goal, pass_id, found, failure, self._observe(work, goal.release))
+            observed = self._mend_the_rest(work, goal.release, pass_id, failure)
+            return self._report.repair_failed(work, goal, pass_id, found, failure, observed)
         return self._report.repaired(work, goal, pass_id, found, self._observe(work, goal.release))
+
+    def _mend_the_rest(self, work: Work, release: Release, pass_id: int, failure: StepFailedError) -> Observed:
+        """One service that cannot be mended keeps no other one from it; each round sets another one aside. Nothing is
+        cleaned up, because the release as a whole is not proven, and no network taken away, which may be in use."""
+        observed, aside = self._observe(work, release), frozenset[str]()
+        while failure.step.service not in ("", *aside):
+            aside |= {failure.step.service}
+            rest = self.plan(work, release, replace(observed, aside=aside))
+            steps = rest.steps[: rest.proven_after]
+            if any(isinstance(step.action, RemoveNetwork) for step in steps):
+                break
+            try:
+                self._walk(work, release, rest, pass_id, steps, failure.number + 1)
+                return self._observe(work, release)
+            except StepFailedError as another:
+                failure, observed = another, self._observe(work, release)
+        return observed
 
     def _apply(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
         """Go to a new release. If any step fails, what served before serves again.

@@ -127,6 +127,7 @@ class Observed:
     short, so what is there may be half of a swap, and is ours to end. ``unproven``: services that only releases have which
     were never proven; what is there of them is a leftover. ``takeovers``: names that change their owner.
     ``renewed``: when the certificates that services read when they start last changed, by service, in seconds since the epoch.
+    ``aside``: services that could not be mended in this very pass; they, and what depends on them, are left as they are.
     """
 
     stack: str
@@ -141,6 +142,7 @@ class Observed:
     unproven: frozenset[str] = frozenset()
     takeovers: tuple[Takeover, ...] = ()
     renewed: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    aside: frozenset[str] = frozenset()
 
     def of(self, service: str) -> tuple[Container, ...]:
         return tuple(c for c in self.containers if c.service == service and not c.oneoff)

@@ -25,6 +25,14 @@ def levels(services: tuple[ServiceSpec, ...]) -> tuple[tuple[ServiceSpec, ...], 
     return tuple(found)
 
 
+def with_dependents(names: frozenset[str], services: tuple[ServiceSpec, ...]) -> frozenset[str]:
+    """``names``, and whatever must be started after one of them."""
+    found = set(names)
+    for level in levels(services):
+        found |= {spec.name for spec in level if needs(spec) & found}
+    return frozenset(found)
+
+
 def needs(spec: ServiceSpec) -> set[str]:
     """Names of the services that must be started before it."""
     return {dependency.service for dependency in spec.depends_on} | set(joined_services(spec.definition))

@@ -33,6 +33,7 @@ from reconciler.model.plan import (
 from reconciler.planning.drift import drift_steps
 from reconciler.planning.handover import leaving
 from reconciler.planning.names import rename_steps
+from reconciler.planning.order import with_dependents
 from reconciler.planning.prune import Pruning, container_steps, network_steps, pruning, removed_containers
 from reconciler.planning.rollout import existing, removal_steps, rollout_steps, stopped_by
 from reconciler.planning.secrets import Mask
@@ -54,6 +55,7 @@ def plan(
     ours stand in the way.
     """
     _refuse_foreign(release, observed)
+    observed = replace(observed, aside=with_dependents(observed.aside, release.services))
     changed_networks = tuple(_changed_networks(release, observed))
     downs = _downs(changed_networks, observed)
     standing = _without(observed, downs)
@@ -145,7 +147,7 @@ def _image_steps(found: tuple[Turnover, ...], situation: Situation) -> Iterator[
     told: set[str] = set()
     for turnover in found:
         spec = turnover.spec
-        if spec.image in told:
+        if spec.image in told or spec.name in situation.observed.aside:
             continue
         step = _image_step(turnover, situation)
         if step:

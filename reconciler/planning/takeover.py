@@ -26,7 +26,7 @@ from reconciler.planning.turnover import Turnover
 def takeover_steps(found: tuple[Turnover, ...], observed: Observed, policy: Rollout) -> Iterator[Step]:
     """Of proxies that stay: one that is replaced in this plan has its turn when it is."""
     for turnover in found:
-        if turnover.stale or turnover.new:
+        if turnover.stale or turnover.new or turnover.spec.name in observed.aside:
             continue
         mine = [takeover for takeover in observed.takeovers if takeover.service == turnover.spec.name]
         if mine:

@@ -71,10 +71,17 @@ class Situation:
 
 def turnovers(situation: Situation) -> tuple[Turnover, ...]:
     """One for every service of the release, in the release's order."""
-    found = {spec.name: _turnover(spec, situation) for spec in situation.release.services}
+    aside = situation.observed.aside
+    found = {spec.name: _turnover(spec, situation) for spec in situation.release.services if spec.name not in aside}
     for name in _carried_along(found):
         found[name] = _recreated_with(found[name], situation)
-    return tuple(found.values())
+    found |= {spec.name: _left(spec) for spec in situation.release.services if spec.name in aside}
+    return tuple(found[spec.name] for spec in situation.release.services)
+
+
+def _left(spec: ServiceSpec) -> Turnover:
+    """Nothing of it is looked at: nothing happens to it."""
+    return Turnover(spec, kept=(), stale=(), new=0, cause=Cause(CauseKind.UNFINISHED, ""))
 
 
 def _turnover(spec: ServiceSpec, situation: Situation) -> Turnover:

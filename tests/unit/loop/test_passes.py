@@ -611,6 +611,38 @@ def test_a_repair_that_fails_does_not_spin(world: World) -> None:
     assert sum(1 for verb, _ in world.host.touched if verb == "start") <= 3
 
 
+def test_a_service_that_cannot_start_keeps_only_those_stopped_that_depend_on_it(world: World) -> None:
+    """Two services were stopped, and somebody took the port of one of them meanwhile: the other had to wait for it."""
+    applied(
+        world,
+        {
+            "a": web(ports=[port(80)]),
+            "behind-a": web(depends_on={"a": "service_healthy"}),
+            "b": web(),
+            "behind-b": web(depends_on={"b": "service_healthy"}),
+        },
+    )
+    for box in world.boxes():
+        world.somebody.stop(box.name)
+    world.host.taken_ports.add("0.0.0.0:80/tcp")
+    record = world.once()
+    assert [box.service for box in world.boxes() if box.alive] == ["b", "behind-b"]
+    assert record.ready.status is Truth.FALSE
+    assert "shop-a-1 was stopped" in record.ready.message
+    world.host.taken_ports.clear()
+    world.settle()
+    assert all(box.serves for box in world.boxes())
+
+
+def test_each_service_that_cannot_be_mended_is_left_for_the_others(world: World) -> None:
+    applied(world, {name: web(ports=[port(number)]) for number, name in enumerate("abcd", 80)})
+    for box in world.boxes():
+        world.somebody.stop(box.name)
+    world.host.taken_ports |= {"0.0.0.0:80/tcp", "0.0.0.0:82/tcp"}
+    world.once()
+    assert sorted(box.service for box in world.boxes() if box.alive) == ["b", "d"]
+
+
 def test_a_container_that_is_ill_is_said_and_left_alone(world: World) -> None:
     applied(world, {"web": web()})
     world.behaves("web:1", fails_after_s=60.0)
