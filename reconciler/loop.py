@@ -22,7 +22,7 @@ from reconciler.model.record import PassGoal, StackRecord
 from reconciler.planning.planner import needs_images, plan
 from reconciler.planning.takeover import is_about_certificates
 from reconciler.planning.target import Candidates, Goal, choose_goal
-from reconciler.planning.undo import stood_before, without_what_came
+from reconciler.planning.undo import as_it_ran, stood_before, without_what_came
 
 
 class StackLoop:
@@ -94,26 +94,29 @@ class StackLoop:
         try:
             self._walk(work, goal.release, found, pass_id)
         except StepFailedError as failure:
-            observed = self._mend_the_rest(work, goal.release, pass_id, failure)
-            return self._report.repair_failed(work, goal, pass_id, found, failure, observed)
+            self._mend_the_rest(work, goal.release, observed, pass_id, failure)
+            return self._report.repair_failed(work, goal, pass_id, found, failure, self._observe(work, goal.release))
         return self._report.repaired(work, goal, pass_id, found, self._observe(work, goal.release))
 
-    def _mend_the_rest(self, work: Work, release: Release, pass_id: int, failure: StepFailedError) -> Observed:
-        """One service that cannot be mended keeps no other one from it; each round sets another one aside. Nothing is
-        cleaned up, because the release as a whole is not proven, and no network taken away, which may be in use."""
-        observed, aside = self._observe(work, release), frozenset[str]()
-        while failure.step.service not in ("", *aside):
-            aside |= {failure.step.service}
-            rest = self.plan(work, release, replace(observed, aside=aside))
-            steps = rest.steps[: rest.proven_after]
+    def _mend_the_rest(
+        self, work: Work, release: Release, before: Observed, pass_id: int, failure: StepFailedError
+    ) -> None:
+        """A service that cannot be mended runs as it did, and keeps no other one from being mended; each round sets another
+        one aside. Nothing is cleaned up, because the release as a whole is not proven, and no network taken away, which
+        may be in use."""
+        aside = frozenset[str]()
+        while (spec := release.service(failure.step.service)) and spec.name not in aside:
+            aside |= {spec.name}
+            now = self._observe(work, release)
+            rest = self.plan(work, release, replace(now, aside=aside))
+            steps = (*as_it_ran(before, now, spec), *rest.steps[: rest.proven_after])
             if any(isinstance(step.action, RemoveNetwork) for step in steps):
-                break
+                return
             try:
                 self._walk(work, release, rest, pass_id, steps, failure.number + 1)
-                return self._observe(work, release)
+                return
             except StepFailedError as another:
-                failure, observed = another, self._observe(work, release)
-        return observed
+                failure = another
 
     def _apply(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
         """Go to a new release. If any step fails, what served before serves again.
@@ -172,7 +175,8 @@ class StackLoop:
             before = nothing_of(work.name)
             found = without_what_came(self._at_first(work, at_first), self._observe(work, before), calm.manifest)
         else:
-            found = self.plan(calm, before, self._observe(work, before))
+            now = self._observe(work, before)
+            found = self.plan(calm, before, replace(now, takeovers=()))  # a proxy can learn later; this cannot wait
         pass_id = self._books.begin_undo(work, before, failed_pass)
         try:
             self._walk(calm, before, found, pass_id)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.model.desired import Release, nothing_of
+from reconciler.model.desired import Release, ServiceSpec, nothing_of
 from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Observed
-from reconciler.model.plan import Cause, CauseKind, Plan, StartContainer, Step
+from reconciler.model.plan import Cause, CauseKind, Plan, StartContainer, Step, StopContainer
 from reconciler.planning.planner import plan
 from reconciler.planning.rollout import existing
 
@@ -35,6 +35,18 @@ def stood_before(now: Observed, tried: tuple[Release, ...], since: float) -> Obs
         found for found in now.containers if found.definition not in definitions or 0.0 < found.started_at < since
     )
     return replace(now, containers=stood, networks=now.networks if stood else ())
+
+
+def as_it_ran(before: Observed, now: Observed, spec: ServiceSpec) -> tuple[Step, ...]:
+    """A repair has no release to go back to: what it stopped of a service, and nothing could succeed, runs again."""
+    ran = {found.id for found in before.of(spec.name) if found.running}
+    stopped = [found for found in now.of(spec.name) if found.id in ran and not found.running]
+    if spec.job or not stopped:
+        return ()
+    cause = Cause(CauseKind.UNFINISHED, "it ran before the repair that failed")
+    came = [found for found in now.of(spec.name) if found.id not in ran and found.running]
+    stops = [Step(StopContainer(existing(container)), cause, spec.name) for container in came]
+    return (*stops, *(Step(StartContainer(existing(container)), cause, spec.name) for container in stopped))
 
 
 def _starts(before: Observed, now: Observed) -> tuple[Step, ...]:

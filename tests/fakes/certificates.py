@@ -7,17 +7,19 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from reconciler.model.desired import Release
+from reconciler.model.errors import WaitingError
 from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Takeover
 
 
 @dataclass
 class FakeCertificates:
-    """``wanting``: what passes are told. ``forgotten``: what proxies were made to forget."""
+    """``wanting``: what passes are told. ``forgotten``: what proxies were made to forget. ``cannot_forget``: why not."""
 
     wanting: tuple[Takeover, ...] = ()
     renewed: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     forgotten: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    cannot_forget: WaitingError | None = None
 
     def lay_out(self, release: Release, manifest: Manifest) -> None: ...
 
@@ -28,6 +30,8 @@ class FakeCertificates:
         return self.renewed
 
     def forget(self, storage: str, names: Sequence[str]) -> None:
+        if self.cannot_forget is not None:
+            raise self.cannot_forget
         self.forgotten.append((storage, tuple(names)))
         self.wanting = tuple(found for found in self.wanting if found.storage != storage)
 

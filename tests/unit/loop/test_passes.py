@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.model.errors import EngineUnavailableError, WaitingError
 from reconciler.model.manifest import DriftMode, Prune
-from reconciler.model.observed import Probe
+from reconciler.model.observed import Probe, Takeover
 from reconciler.model.record import Health, Outcome, Suspension, Sync, Truth
 from reconciler.planning.secrets import mask_of
 from reconciler.ports import Compose, Engine
@@ -733,3 +733,40 @@ def test_pull_policy_always_looks_for_a_newer_image_at_every_commit(world: World
     applied(world, {"db": {}, "web": web(**always)})
     assert [box.image_id for box in world.boxes("web")] == ["sha256:newer"]
     assert world.next_plan().empty
+
+
+# Certificates
+
+
+def test_a_service_whose_successor_cannot_start_for_a_new_certificate_runs_on(world: World) -> None:
+    """Its port forbids two of it at once, so the old one had stopped; and a repair has no release to go back to."""
+    (old,) = applied(world, {"web": web(ports=[port(80)])})
+    world.clock.advance(60)
+    world.certificates.renewed = {"web": world.clock.now()}
+    world.host.fail_next("start", WaitingError("the key cannot be read", reason="StartFailed"))
+    record = world.once()
+    assert record.ready.status is Truth.FALSE
+    assert [box.id for box in world.boxes("web") if box.alive] == [old]
+    world.settle()
+    assert [box.serves for box in world.boxes("web")] == [True]
+
+
+def test_a_proxy_that_could_not_be_made_to_forget_a_name_goes_on_serving(world: World) -> None:
+    applied(world, {"proxy": web(ports=[port(443)])})
+    world.certificates.wanting = (Takeover("proxy", "/acme.json", ("example.com",), ("pair",)),)
+    world.certificates.cannot_forget = WaitingError("no space left on device")
+    record = world.once()
+    assert "no space left" in record.ready.message
+    assert [box.alive for box in world.boxes("proxy")] == [True]
+
+
+def test_going_back_does_not_depend_on_what_a_proxy_has_to_forget(world: World) -> None:
+    applied(world, {"proxy": web(ports=[port(443)]), "web": web()})
+    world.certificates.wanting = (Takeover("proxy", "/acme.json", ("example.com",), ("pair",)),)
+    world.certificates.cannot_forget = WaitingError("no space left on device")
+    world.commit({"proxy": web(ports=[port(443)]), "web": web("web:2")})
+    world.once()
+    assert [(box.service, box.image, box.serves) for box in world.boxes() if box.alive] == [
+        ("proxy", "web:1", True),
+        ("web", "web:1", True),
+    ]
