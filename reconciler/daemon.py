@@ -9,6 +9,7 @@ import queue
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -20,6 +21,7 @@ from reconciler.execution.work import Work
 from reconciler.host import Host
 from reconciler.model.errors import EngineUnavailableError, ReconcilerError
 from reconciler.model.event import Event, Trigger
+from reconciler.model.source import Revision
 from reconciler.planning.backoff import delay_s, interval_s
 from reconciler.ports import Clock, Engine
 from reconciler.requests import Desk
@@ -44,6 +46,7 @@ class _Turns:
     running: set[str] = field(default_factory=set)
     again: set[str] = field(default_factory=set)
     forced: set[str] = field(default_factory=set)
+    hurried: set[str] = field(default_factory=set)
     due: dict[str, float] = field(default_factory=dict)
     ended: dict[str, float] = field(default_factory=dict)
 
@@ -141,6 +144,7 @@ class Daemon:
         if any(event.trigger is Trigger.SOURCE and event.detail != "fetched" for event in events):
             self._fetch_now.set()
         stacks: set[str | None] = {event.stack for event in events if self._asks_for_a_pass(event)}
+        self._turns.hurried |= {e.stack for e in events if e.trigger is Trigger.CERTIFICATE and e.stack is not None}
         stacks |= self._due()
         stacks |= self._requested()
         if stacks:
@@ -192,8 +196,10 @@ class Daemon:
                 return
             self._turns.running.add(work.name)
         forced = work.name in self._turns.forced
+        hurried = work.name in self._turns.hurried
         self._turns.forced.discard(work.name)
-        self._pool.submit(self._pass, replace(work, forced=forced), snapshot, looked_at)
+        self._turns.hurried.discard(work.name)
+        self._pool.submit(self._pass, replace(work, forced=forced, hurried=hurried), snapshot, looked_at)
 
     def _pass(self, work: Work, snapshot: Snapshot | None, looked_at: float) -> None:
         began = self._clock.monotonic()
@@ -258,6 +264,7 @@ class Daemon:
                     log.info("fetched", revision=revision.short, subject=revision.subject)
                     last = revision.commit
                     self.emit(Event(Trigger.SOURCE, detail="fetched"))
+                    self._warn(revision)
             except ReconcilerError as error:
                 attempts += 1
                 self._desk.could_not_fetch(error)
@@ -265,6 +272,12 @@ class Daemon:
             if attempts:
                 wait = min(wait, delay_s(attempts, random.random(), cap_s=_MOST_TO_FETCH_S))
             self._fetch_now.wait(wait)
+
+    def _warn(self, revision: Revision) -> None:
+        """Of what stops nothing, once. A revision that cannot be read is told by who looks at its stacks."""
+        with suppress(ReconcilerError):
+            for warning in self._host.warnings(revision):
+                log.warning("may_be_meant_otherwise", revision=revision.short, what=str(warning))
 
     def _follow_the_engine(self) -> None:
         while not self._leaving.is_set():

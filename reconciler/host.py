@@ -14,7 +14,7 @@ from reconciler.execution.work import Work
 from reconciler.loop import StackLoop
 from reconciler.manifest import Discovery
 from reconciler.model.desired import Release
-from reconciler.model.errors import EngineUnavailableError, StalledError
+from reconciler.model.errors import EngineUnavailableError, Problem, StalledError
 from reconciler.model.manifest import HostSettings, Manifest
 from reconciler.model.plan import Plan
 from reconciler.model.record import Health, Ready, StackRecord, Sync, Truth
@@ -71,6 +71,10 @@ class Host:
                 works[record.name] = replace(work, gone=revision is not None)
         depends = {name: tuple(d for d in work.manifest.depends_on if d in works) for name, work in works.items()}
         return tuple(works[name] for name in order(depends))
+
+    def warnings(self, revision: Revision) -> tuple[Problem, ...]:
+        """What somebody may have meant otherwise. Raises InvalidInputError, SourceError, as ``works`` does."""
+        return self._made.desire.stacks(revision).warnings
 
     def _work(self, manifest: Manifest, revision: Revision | None) -> Work:
         desire = self._made.desire

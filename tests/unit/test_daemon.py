@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from reconciler.adapters.journal import SqliteJournal
 from reconciler.daemon import Daemon
 from reconciler.execution.observe import Snapshot
 from reconciler.execution.work import Work
+from reconciler.model.errors import Problem
 from reconciler.model.event import Event, Trigger
 from reconciler.model.manifest import Manifest
 from reconciler.model.record import StackRecord
@@ -37,6 +39,8 @@ class Stage:
         self.looking: dict[int, Callable[[], None]] = {}
         self.passing: dict[int, Callable[[], None]] = {}
         self.over = threading.Event()
+        self.fetched: Iterator[str] = iter(())
+        self.told_of: dict[str, str] = {}
         engine: Any = self
         host: Any = self
         vigil: Any = NoVigil()
@@ -70,8 +74,15 @@ class Stage:
         return None
 
     def fetch(self) -> Revision:
-        self.over.wait(_BOUND_S)
-        return Revision("0", "tree", "first", "Ada", 0)
+        """Each of ``fetched``, and then none for as long as the law needs."""
+        commit = next(self.fetched, "")
+        if not commit:
+            self.over.wait(_BOUND_S)
+        return Revision(commit, "tree", "first", "Ada", 0)
+
+    def warnings(self, revision: Revision) -> tuple[Problem, ...]:
+        found = self.told_of.get(revision.commit)
+        return (Problem("host.yaml", 0, "stacks", found),) if found else ()
 
     # The engine
 
@@ -114,3 +125,19 @@ def test_one_look_serves_every_stack_whose_last_pass_was_over(journal: SqliteJou
     }
     stage.run()
     assert stage.passes[:3] == [("a", 1), ("b", 1), ("a", 2)]
+
+
+def test_what_may_be_meant_otherwise_is_logged_once_for_each_revision(journal: SqliteJournal) -> None:
+    stage = Stage(journal, "a")
+
+    def fetched() -> Iterator[str]:
+        for commit in ("one", "one", "two"):
+            stage.daemon.emit(Event(Trigger.SOURCE, detail="fetch again"))
+            yield commit
+        stage.daemon.leave("it is over")
+
+    stage.fetched, stage.told_of = fetched(), {"one": "typo of one", "two": "typo of two"}
+    with capture_logs() as logged:
+        stage.run()
+    told = [entry["what"] for entry in logged if entry["event"] == "may_be_meant_otherwise"]
+    assert told == ["host.yaml: stacks: typo of one", "host.yaml: stacks: typo of two"]
