@@ -1,147 +1,284 @@
-"""Stacks that terminate TLS themselves: their pairs are put where they asked for them, they are told, and it is verified."""
+"""Stacks that terminate TLS themselves: their pairs are put where they asked for them, they are told, and it is verified.
+
+Nobody is waited for: each turn looks what lies there, what is marked, what runs and what is shown, and takes the next
+step. So whatever was cut short between two steps is found again, and no other certificate is late because of one service.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.certs.model import Pair
-from reconciler.certs.placing import is_placed, place, place_back, placed, placed_at
+from reconciler.certs.placing import Mark, Place
+from reconciler.certs.recipients import Probe, Recipients, Sight
 from reconciler.certs.telling import Said
-from reconciler.model.desired import LifecycleHook
-from reconciler.model.errors import ReconcilerError, WaitingError
+from reconciler.model.errors import EngineUnavailableError, ReconcilerError, WaitingError
 from reconciler.model.manifest import CertificateUse, Manifest
 from reconciler.model.observed import Container
+from reconciler.model.observed import Probe as Health
 from reconciler.ports import Clock, Engine
 
 _TAKES_S = 10.0  # to notice that it was told
-_POLL_S = 0.05
+_POLL_S = 0.1
+_LOOK_EVERY_S = 300.0
+_AWAY_S = 5.0
 
-Probe = Callable[[str, int, str, str], str | None]
+_Key = tuple[str, CertificateUse]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What one service of a stack is to show."""
+
+    stack: str
+    use: CertificateUse
+    pair: Pair
+    place: Place
+
+    @property
+    def key(self) -> _Key:
+        return self.stack, self.use
+
+    @property
+    def version(self) -> str:
+        return self.place.version_of(self.pair)
+
+    @property
+    def name(self) -> str:
+        return f"{self.use.pair}: {self.use.service}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """``told``: it did not begin with the pair. ``answered``: it showed some certificate before. ``ends``: monotonic
+    seconds."""
+
+    version: str
+    told: bool
+    answered: bool
+    ends: float
 
 
 class Consumers:
-    """``folder_of``: where a path of a stack's folder lies as host data. ``shown``: by fingerprint, the services that
-    showed it last."""
+    """``folder_of``: where a path of a stack's folder lies as host data."""
 
     def __init__(
         self, folder_of: Callable[[str, str], Path], staging: Path, engine: Engine, clock: Clock, probe: Probe
     ) -> None:
         self._folder_of = folder_of
         self._staging = staging
-        self._engine = engine
+        self._recipients = Recipients(engine, probe)
         self._clock = clock
-        self._probe = probe
-        self._refused: set[tuple[str, str, str]] = set()
-        self._unproven: set[tuple[str, CertificateUse]] = set()
-        self.shown: dict[str, tuple[str, ...]] = {}
+        self._trials: dict[_Key, _Trial] = {}
+        self._looked: dict[_Key, tuple[frozenset[tuple[str, float]], float]] = {}
+        self._waits: dict[_Key, float] = {}
+        self._said: dict[_Key, str] = {}
+        self._shown: dict[_Key, str] = {}
+        self._news: set[str] = set()
 
     def lay_out(self, manifest: Manifest, pairs: Mapping[str, Pair]) -> None:
-        """Before a first start. Raises WaitingError(reason="CertificateMissing") for a pair that is not there."""
-        missing = sorted({use.pair for use in manifest.certificates if use.pair not in pairs})
+        """Before containers are made. Raises WaitingError(reason="CertificateMissing") for a pair that is not there."""
+        uses = manifest.certificates
+        missing = {use.pair for use in uses if use.pair not in pairs and not self._place(manifest.name, use).version}
         if missing:
-            names = " and ".join(f"{name}.crt and {name}.key" for name in missing)
-            raise WaitingError(
-                f"stack.yaml asks for the certificate {', '.join(missing)}, which is not there (or not valid); drop {names} "
-                "into certs/ (reconciler certs list says what is wrong with them)",
-                reason="CertificateMissing",
-            )
-        for use in manifest.certificates:
-            folder = self._folder_of(manifest.name, use.path)
-            if not placed(folder, use.pair):
-                place(folder, pairs[use.pair], use, self._staging)
+            raise WaitingError(_missing(sorted(missing)), reason="CertificateMissing")
+        for use in uses:
+            if use.pair in pairs:
+                self._lay_out(_Wish(manifest.name, use, pairs[use.pair], self._place(manifest.name, use)))
 
     def turn(self, stack: str, manifest: Manifest, pairs: Mapping[str, Pair]) -> Iterator[Said]:
-        """Put, tell and verify what changed; what is not shown then is taken back."""
+        """The next step of each service: put, tell, verify; what is not shown then is taken back."""
+        for key in [key for key in self._waits if key[0] == stack]:
+            del self._waits[key]
         for use in manifest.certificates:
-            pair = pairs.get(use.pair)
-            if pair is None or (stack, use.service, pair.fingerprint) in self._refused:
-                continue
-            folder = self._folder_of(stack, use.path)
-            if not is_placed(folder, pair):
-                yield from self._hand_over(stack, use, pair, folder)
-            elif (stack, use) in self._unproven and self._is_shown(stack, use, pair):
-                yield self._proven(stack, use, pair)
+            if use.pair in pairs:
+                wish = _Wish(stack, use, pairs[use.pair], self._place(stack, use))
+                try:
+                    yield from self._see_to(wish)
+                except EngineUnavailableError:
+                    self._waits[wish.key] = _AWAY_S
+                except ReconcilerError as error:
+                    yield from self._complain(wish, str(error))
+
+    @property
+    def due_in_s(self) -> float | None:
+        """Seconds until time alone brings a next step."""
+        return min(self._waits.values(), default=None)
+
+    def shown(self) -> Mapping[str, tuple[str, ...]]:
+        """By fingerprint, the services that showed it when they were last looked at."""
+        found: dict[str, tuple[str, ...]] = {}
+        for (stack, use), fingerprint in self._shown.items():
+            found[fingerprint] = (*found.get(fingerprint, ()), f"{stack}/{use.service}")
+        return found
+
+    def news(self) -> set[str]:
+        """The fingerprints that were seen since this was last asked."""
+        found, self._news = self._news, set()
+        return found
 
     def renewed_at(self, manifest: Manifest) -> Mapping[str, float]:
         """Of the services that are told by being replaced, when their pair last changed: seconds since the epoch."""
         found: dict[str, float] = {}
         for use in manifest.certificates:
-            if not use.signal and not use.command:
-                at = placed_at(self._folder_of(manifest.name, use.path), use.pair)
-                found[use.service] = max(at, found.get(use.service, 0.0))
+            place = self._place(manifest.name, use)
+            if _is_told(use) or place.marked(place.version, Mark.SERVED) is not None:
+                continue
+            found[use.service] = max(place.placed_at, found.get(use.service, 0.0))
         return {service: at for service, at in found.items() if at}
 
     def wants_pass(self, stack: str, manifest: Manifest) -> bool:
         """Whether containers run that must be replaced for their pair."""
-        renewed = self.renewed_at(manifest)
-        return any(
-            found.started_at and found.started_at < at
-            for service, at in renewed.items()
-            for found in self._running(stack, service)
-        )
-
-    def _hand_over(self, stack: str, use: CertificateUse, pair: Pair, folder: Path) -> Iterator[Said]:
-        before = placed(folder, pair.name)
-        place(folder, pair, use, self._staging)
-        if not use.signal and not use.command:
-            self._unproven.add((stack, use))
-            return
-        trouble = self._told(stack, use)
-        if not trouble and self._is_shown_in_time(stack, use, pair):
-            yield self._proven(stack, use, pair)
-            return
-        place_back(folder, pair.name, before)
-        self._told(stack, use)
-        self._refused.add((stack, use.service, pair.fingerprint))
-        why = trouble or f"it still shows another certificate {_TAKES_S:g} s after it was told"
-        back = "the one before was put back" if before else "it is not tried again until the pair changes"
-        yield Said("error", "CertificateNotServed", f"{use.pair}: {use.service} does not take it: {why}; {back}")
-
-    def _told(self, stack: str, use: CertificateUse) -> str:
-        """Why it could not be told; "" if it was, or if it does not run and will read the files when it starts."""
         try:
-            for container in self._running(stack, use.service):
-                if use.signal:
-                    self._engine.signal(container.id, use.signal)
-                elif use.command:
-                    status = self._engine.execute(container.id, LifecycleHook(use.command))
-                    if status:
-                        return f"{' '.join(use.command)} ended with exit status {status}"
-        except ReconcilerError as error:
-            return str(error)
-        return ""
+            return any(
+                found.started_at < at
+                for service, at in self.renewed_at(manifest).items()
+                for found in self._recipients.running(stack, service)
+            )
+        except EngineUnavailableError:
+            return False
 
-    def _is_shown_in_time(self, stack: str, use: CertificateUse, pair: Pair) -> bool:
-        ends = self._clock.monotonic() + _TAKES_S
-        while not self._is_shown(stack, use, pair):
-            if self._clock.monotonic() > ends:
-                return False
-            self._clock.sleep(_POLL_S)
+    def _place(self, stack: str, use: CertificateUse) -> Place:
+        return Place(self._folder_of(stack, use.path), use, self._staging)
+
+    def _lay_out(self, wish: _Wish) -> None:
+        """A service that runs has something to read, and is told of another pair in its turn."""
+        running = self._recipients.running(wish.stack, wish.use.service)
+        if wish.place.holds(wish.pair) or self._is_refused(wish, running):
+            return
+        if not wish.place.version or not running:
+            wish.place.put(wish.pair)
+
+    def _see_to(self, wish: _Wish) -> Iterator[Said]:
+        running = self._recipients.running(wish.stack, wish.use.service)
+        if self._is_refused(wish, running):
+            self._put_back(wish, running)
+            return
+        if not wish.place.holds(wish.pair):
+            wish.place.put(wish.pair)
+            self._trials.pop(wish.key, None)
+        if wish.place.marked(wish.version, Mark.SERVED) == _how(wish.use):
+            self._look_again(wish, running)
+        elif running and (_is_told(wish.use) or not _began_before(running, wish)):
+            yield from self._try(wish, running)
+
+    def _is_refused(self, wish: _Wish, running: tuple[Container, ...]) -> bool:
+        """By these very containers, told in this very way: another release, or another ``stack.yaml``, is a new try."""
+        marked = wish.place.marked(wish.version, Mark.REFUSED)
+        how, *containers = (marked or "").split("\n")
+        return marked is not None and how == _how(wish.use) and all(found.id in containers for found in running)
+
+    def _try(self, wish: _Wish, running: tuple[Container, ...]) -> Iterator[Said]:
+        sight = self._recipients.sight(wish.use, wish.pair, running)
+        trial = self._trials.get(wish.key)
+        if sight is Sight.RIGHT:
+            yield self._proven(wish, running)
+        elif trial is None or trial.version != wish.version:
+            yield from self._begin(wish, running, sight)
+        elif self._clock.monotonic() < trial.ends or any(found.probe is Health.STARTING for found in running):
+            self._waits[wish.key] = _POLL_S
+        elif sight is Sight.WRONG or trial.answered:
+            yield from self._refuse(wish, running, _why_not(wish.use, sight, trial))
+        else:
+            yield from self._complain(
+                wish, f"nobody answers at its port {wish.use.port}; is verify: right, does it serve TLS?"
+            )
+
+    def _begin(self, wish: _Wish, running: tuple[Container, ...], sight: Sight) -> Iterator[Said]:
+        """One that began after the pair was put there has read it, unless it shows another."""
+        told = _is_told(wish.use) and (sight is Sight.WRONG or _began_before(running, wish))
+        answered = sight is Sight.WRONG
+        self._trials[wish.key] = _Trial(wish.version, told, answered, self._clock.monotonic() + _TAKES_S)
+        trouble = self._recipients.tell(wish.use, running) if told else ""
+        if trouble:
+            yield from self._refuse(wish, running, trouble)
+        elif sight is Sight.NONE:
+            yield self._proven(wish, running)
+        else:
+            self._waits[wish.key] = 0.0
+
+    def _refuse(self, wish: _Wish, running: tuple[Container, ...], why: str) -> Iterator[Said]:
+        containers = sorted(found.id for found in running)
+        wish.place.mark(wish.version, Mark.REFUSED, "\n".join((_how(wish.use), *containers)))
+        self._trials.pop(wish.key, None)
+        back = "the one before was put back; " if self._put_back(wish, running) else ""
+        message = f"{wish.name} does not take it: {why}; {back}it is tried again once the pair, certs: or the container is another"
+        yield Said("error", "CertificateNotServed", message)
+
+    def _put_back(self, wish: _Wish, running: tuple[Container, ...]) -> bool:
+        """Only for those that are told: one that was replaced reads it no more, and would only be replaced again."""
+        before = wish.place.before
+        if not before or not _is_told(wish.use) or wish.place.version != wish.version:
+            return False
+        wish.place.put_back(before)
+        self._recipients.tell(wish.use, running)
         return True
 
-    def _is_shown(self, stack: str, use: CertificateUse, pair: Pair) -> bool:
-        """By every running container of the service; also where nobody runs, or nothing can be asked."""
-        if use.port is None:
-            return True
-        name = pair.domains[0].replace("*", "reconciler-probe", 1)
-        addresses = [self._engine.address(found.id) for found in self._running(stack, use.service)]
-        return all(self._probe(address, use.port, name, use.starttls) == pair.fingerprint for address in addresses)
+    def _look_again(self, wish: _Wish, running: tuple[Container, ...]) -> None:
+        """Once in a while, and after each start: what is shown is what counts."""
+        starts = frozenset((found.id, found.started_at) for found in running)
+        known, until = self._looked.get(wish.key, (None, 0.0))
+        now = self._clock.monotonic()
+        if known == starts and now < until:
+            return
+        sight = self._recipients.sight(wish.use, wish.pair, running)
+        if sight is Sight.RIGHT:
+            self._note_shown(wish, running)
+        elif sight is Sight.WRONG:
+            wish.place.unmark(wish.version, Mark.SERVED)
+            self._waits[wish.key] = 0.0
 
-    def _proven(self, stack: str, use: CertificateUse, pair: Pair) -> Said:
-        self._unproven.discard((stack, use))
-        place_name = f"{stack}/{use.service}"
-        self.shown = {
-            fingerprint: tuple(place for place in places if place != place_name)
-            for fingerprint, places in self.shown.items()
-        }
-        self.shown[pair.fingerprint] = (*self.shown.get(pair.fingerprint, ()), place_name)
-        how = "and shows it" if use.port is not None else "(no port to verify it at is named)"
-        return Said("info", "CertificateServed", f"{use.pair}: {use.service} was told {how}")
+    def _proven(self, wish: _Wish, running: tuple[Container, ...]) -> Said:
+        trial = self._trials.pop(wish.key, None)
+        self._said.pop(wish.key, None)
+        wish.place.mark(wish.version, Mark.SERVED, _how(wish.use))
+        self._note_shown(wish, running)
+        told = "was told of it" if trial and trial.told else "began with it"
+        how = "shows it" if wish.use.port is not None else "is not asked for it (verify: names no port)"
+        return Said("info", "CertificateServed", f"{wish.name} {told} and {how}")
 
-    def _running(self, stack: str, service: str) -> tuple[Container, ...]:
-        return tuple(
-            found
-            for found in self._engine.containers()
-            if found.owned and found.running and (found.stack, found.service) == (stack, service)
-        )
+    def _note_shown(self, wish: _Wish, running: tuple[Container, ...]) -> None:
+        starts = frozenset((found.id, found.started_at) for found in running)
+        self._looked[wish.key] = (starts, self._clock.monotonic() + _LOOK_EVERY_S)
+        if wish.use.port is not None:
+            self._shown[wish.key] = wish.pair.fingerprint
+            self._news.add(wish.pair.fingerprint)
+
+    def _complain(self, wish: _Wish, why: str) -> Iterator[Said]:
+        """Once; it is tried all the same."""
+        if self._said.get(wish.key) != why:
+            self._said[wish.key] = why
+            yield Said("error", "CertificateNotServed", f"{wish.name}: {why}")
+
+
+def _is_told(use: CertificateUse) -> bool:
+    """By a signal or a command, not by being replaced."""
+    return bool(use.signal or use.command)
+
+
+def _began_before(running: tuple[Container, ...], wish: _Wish) -> bool:
+    """One of them cannot have read the pair when it started."""
+    return any(found.started_at < wish.place.placed_at for found in running)
+
+
+def _how(use: CertificateUse) -> str:
+    """What a mark holds for, in one word: all of a use but where it lies."""
+    return hashlib.sha256(repr(replace(use, path="")).encode()).hexdigest()
+
+
+def _why_not(use: CertificateUse, sight: Sight, trial: _Trial) -> str:
+    since = f"{_TAKES_S:g} s after it was told" if trial.told else f"{_TAKES_S:g} s after it began with it"
+    if sight is Sight.WRONG:
+        return f"it still shows another certificate {since}"
+    return f"it no longer answers at its port {use.port} {since}"
+
+
+def _missing(pairs: list[str]) -> str:
+    names = " and ".join(f"{name}.crt and {name}.key" for name in pairs)
+    return (
+        f"stack.yaml asks for the certificate {', '.join(pairs)}, which is not there or not valid; drop {names} into "
+        "certs/ (reconciler certs list says what is wrong with what lies there), and it goes on by itself"
+    )

@@ -13,6 +13,7 @@ from reconciler.ports import Clock
 _QUIET_S = 0.003  # files that arrive together are one publication
 _MOST_GATHERED_S = 0.25
 _AFTER_TROUBLE_S = 5.0
+_MOST_SETTLING_S = 15.0
 
 log = structlog.get_logger()
 
@@ -54,6 +55,14 @@ class Vigil:
         except Exception:
             log.exception("certificates_crashed")
         return _AFTER_TROUBLE_S
+
+    def settle(self) -> None:
+        """For one who leaves after it: until nobody was told a moment ago, but not for ever."""
+        ends = self._clock.monotonic() + _MOST_SETTLING_S
+        wait_s = self.turn()
+        while not self._keeper.settled() and self._clock.monotonic() < ends:
+            self._clock.sleep(min(wait_s, 1.0))
+            wait_s = self.turn()
 
     def _gather(self) -> None:
         """Until nothing more arrives for a moment. Validation is the gate: this only saves publications."""

@@ -58,7 +58,7 @@ def _pass_over_all(parts: Parts, forced: frozenset[str]) -> int:
             raise roots.unknown_stack(name, names)
         records = _reconcile(parts, host, forced | {request.stack for request in asked if request.force})
         vigil.stacks_changed()
-        vigil.turn()
+        vigil.settle()
     for record in records:
         desk.answer(record.name, record)
     _show(records)

@@ -209,7 +209,7 @@ class Parts:
                 clock=self.clock,
                 stacks=self._applied,
                 folder_of=lambda stack: str(layout.traefik_of(stack)),
-                wants_pass=lambda stack, why: self.on_wish(Event(Trigger.TIMER, stack, why)),
+                wants_pass=lambda stack, why: self.on_wish(Event(Trigger.CERTIFICATE, stack, why)),
             )
         )
 

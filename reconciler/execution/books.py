@@ -123,7 +123,7 @@ class Books:
         if work.waits_for:
             return f"waits for {work.waits_for}, which it depends on"
         patience = self.memory.applying.get(work.name, Patience())
-        if work.forced or patience.remaining_s(rendered.digest, self._clock.monotonic()) <= 0:
+        if work.forced or work.hurried or patience.remaining_s(rendered.digest, self._clock.monotonic()) <= 0:
             return ""
         return patience.why
 

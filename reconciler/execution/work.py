@@ -22,7 +22,7 @@ class Work:
 
     ``revision``: what Git says, None while it was never fetched. ``problems``: why its files cannot be read. ``gone``:
     its folder is no longer in Git. ``waits_for``: a stack it depends on that is not ready. ``forced``: a person wants
-    it now, quarantine and patience aside.
+    it now, quarantine and patience aside. ``hurried``: what an attempt failed for may be there now, patience aside.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Work:
     gone: bool = False
     waits_for: str = ""
     forced: bool = False
+    hurried: bool = False
     asked_by: str = ""
     mask: Mask = field(default_factory=Mask, repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
