@@ -70,6 +70,7 @@ class Keeper:
         self._wishes: dict[str, Manifest] = {}  # of stacks that wait for their first start
         self._fronts_show: Mapping[str, tuple[str, ...]] = {}
         self._readings: dict[str, tuple[tuple[DroppedFile, ...], Reading]] = {}
+        self._has_turned = False
         self._prove_at = 0.0
         self._asked_until: dict[tuple[str, str], float] = {}
 
@@ -77,6 +78,9 @@ class Keeper:
         """Seconds until the next one makes sense by itself. Raises ReconcilerError where the disk or state.db refuses;
         then what was served is served."""
         with self._lock:
+            if not self._has_turned:
+                self._kit.publisher.clear_leftovers()
+                self._has_turned = True
             view, kept = self._looked(), self._loaded()
             decision = self._decide(view, kept)
             proof = self._serve(view, kept, decision)
