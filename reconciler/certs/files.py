@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import stat
 import uuid
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeGuard
 
 from reconciler.model.errors import WaitingError
 
 
 def put(path: Path, content: bytes, staging: Path, *, owner: tuple[int, int] | None = None, mode: int = 0o600) -> bool:
-    """Let ``path`` hold ``content``, by one rename out of ``staging`` (of the same file system). False if it did already.
+    """Let ``path`` hold ``content`` and be ``owner``'s with ``mode``, by one rename out of ``staging`` (of the same file
+    system). False if it did and was already.
 
     Nobody who watches the folder of ``path`` sees anything but that rename. Raises WaitingError(reason="CannotWrite"),
     and then ``path`` is what it was.
     """
-    if _holds(path, content):
+    if _holds(path, content, owner, mode):
         return False
     staged = staging / uuid.uuid4().hex
     try:
@@ -50,17 +53,23 @@ def clear(staging: Path) -> None:
                 left.unlink()
 
 
-def _holds(path: Path, content: bytes) -> bool:
+def _holds(path: Path, content: bytes, owner: tuple[int, int] | None, mode: int) -> bool:
     try:
-        return path.read_bytes() == content
+        status = path.stat()
+        is_theirs = not _may_give_away(owner) or (status.st_uid, status.st_gid) == owner
+        return is_theirs and stat.S_IMODE(status.st_mode) == mode and path.read_bytes() == content
     except OSError:
         return False
+
+
+def _may_give_away(owner: tuple[int, int] | None) -> TypeGuard[tuple[int, int]]:
+    return owner is not None and os.geteuid() == 0
 
 
 def _write(path: Path, content: bytes, owner: tuple[int, int] | None, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "wb") as file:
-        if owner is not None and os.geteuid() == 0:
+        if _may_give_away(owner):
             os.fchown(descriptor, *owner)
         os.fchmod(descriptor, mode)
         file.write(content)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from reconciler.certs.model import DroppedFile
+from reconciler.model.errors import WaitingError
 
 MOST_BYTES = 256 * 1024
+_TICK_S = 2.0  # the coarsest clock of a file system: what changes twice within it may look the same
 _Identity = tuple[int, int, int, int, int]
+_Known = tuple[_Identity, DroppedFile, float]  # and when it was read: seconds since the epoch
 
 
 class DropFolder:
@@ -18,19 +22,21 @@ class DropFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._known: dict[str, tuple[_Identity, DroppedFile]] = {}
+        self._known: dict[str, _Known] = {}
 
     def read(self) -> tuple[DroppedFile, ...]:
-        """Every file that lies in the folder itself, by name; none where there is no folder. Never raises for a file."""
-        found = {file.name: (identity, file) for identity, file in self._files()}
-        self._known = found
-        return tuple(found[name][1] for name in sorted(found))
+        """Every file that lies in the folder itself, by name; none where there is no folder. Raises WaitingError where the
+        folder cannot be looked into (that is not as if all were gone), and never for a file."""
+        self._known = dict(self._files())
+        return tuple(sorted((file for _, file, _ in self._known.values()), key=lambda file: file.name))
 
-    def _files(self) -> Iterator[tuple[_Identity, DroppedFile]]:
+    def _files(self) -> Iterator[tuple[str, _Known]]:
         try:
             entries = [entry for entry in os.scandir(self._folder) if not entry.name.startswith(".")]
-        except OSError:
+        except FileNotFoundError:
             return
+        except OSError as error:
+            raise WaitingError(f"{self._folder} cannot be read: {error.strerror}", reason="CannotRead") from error
         for entry in entries:
             try:
                 status = entry.stat()
@@ -40,21 +46,23 @@ class DropFolder:
                 continue
             identity = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_mode)
             known = self._known.get(entry.name)
-            if known is not None and known[0] == identity:
-                yield known
+            if known is not None and known[0] == identity and known[1].changed_at < known[2] - _TICK_S:
+                yield entry.name, known
             else:
-                yield identity, self._read(Path(entry.path), status)
+                now = time.time()
+                yield entry.name, (identity, self._read(Path(entry.path), status), now)
 
     def _read(self, path: Path, status: os.stat_result) -> DroppedFile:
         changed_at = max(status.st_mtime, status.st_ctime)
         fault, content = self._fault(path, status), b""
         if not fault:
             try:
-                with path.open("rb") as file:
+                # Whatever took its place meanwhile: nobody waits for a pipe to be written to.
+                with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
                     content = file.read(MOST_BYTES + 1)
             except OSError as error:
                 fault = f"it cannot be read ({error.strerror})"
-        return DroppedFile(path.name, content, stat.S_IMODE(status.st_mode), changed_at, fault)
+        return DroppedFile(_written(path.name), content, stat.S_IMODE(status.st_mode), changed_at, fault)
 
     def _fault(self, path: Path, status: os.stat_result) -> str:
         if not stat.S_ISREG(status.st_mode):
@@ -64,3 +72,8 @@ class DropFolder:
         if not path.resolve().is_relative_to(self._folder.resolve()):
             return "it is a link that leads out of certs/; copy the file itself here (cp -L)"
         return ""
+
+
+def _written(name: str) -> str:
+    """A name that is no text (bytes of another encoding, line feeds) as one that can be written down."""
+    return name if name.isprintable() else ascii(name)[1:-1]
