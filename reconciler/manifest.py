@@ -27,6 +27,10 @@ from reconciler.planning.nearest import did_you_mean
 from reconciler.planning.stack_order import cycles, order
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_TRACKED = (
+    '"{}" is in Git, so containers get a copy of it that nothing is put into; name a folder that Git does not hold, or '
+    "take it out of Git (git rm -r --cached)"
+)
 _MOST_REFERENCES = 1000  # of one stack: Compose files, those they include, and where each was looked for
 
 
@@ -91,6 +95,7 @@ def _candidate(folder: StackFolder, files: RepositoryFiles) -> _Candidate:
     candidate.problems.extend(_wrong_compose_files(candidate, files))
     candidate.problems.extend(_wrong_env_files(candidate, files))
     candidate.problems.extend(_wrong_data_paths(candidate))
+    candidate.problems.extend(_wrong_certificates(candidate, files))
     return candidate
 
 
@@ -171,6 +176,26 @@ def _wrong_data_paths(candidate: _Candidate) -> Iterator[Problem]:
     for path, name in candidate.file.paths("data"):
         if _leaves(name):
             yield candidate.problem(f'"{shown(name)}" leads out of the stack\'s folder; name a path inside it', *path)
+
+
+def _wrong_certificates(candidate: _Candidate, files: RepositoryFiles) -> Iterator[Problem]:
+    """Where pairs are put: keys belong neither into Git nor into another stack's folder, and have one owner."""
+    data = {posixpath.normpath(name) for _, name in candidate.file.paths("data")}
+    seen: dict[tuple[str, str], int] = {}
+    for index, pair, name in candidate.file.pairs():
+        path, where = posixpath.normpath(name), ("certs", index, "path")
+        if _leaves(name):
+            yield candidate.problem(f'"{shown(name)}" leads out of the stack\'s folder; name a path inside it', *where)
+        elif files.tracks(candidate.folder.folder, path) and not any(_lies_in(path, own) for own in data):
+            yield candidate.problem(_TRACKED.format(shown(name)), *where)
+        first = seen.setdefault((pair, path), index)
+        if first != index:
+            message = f'certs[{first}] puts the pair "{shown(pair)}" there, too; give each service a folder of its own'
+            yield candidate.problem(message, *where)
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
 
 
 def _leaves(path: str) -> bool:

@@ -56,6 +56,11 @@ class RepositoryFiles:
         entry = self.entries.get(trail.path)
         return not trail.fault and entry is not None and entry.kind in _FILES
 
+    def tracks(self, folder: str, name: str) -> bool:
+        """Whether anything is there; also what cannot be followed."""
+        trail = follow(self.entries, self.target_of, f"{folder}/{name}")
+        return bool(trail.fault) or trail.path in self.entries
+
     def target_of(self, link: TreeEntry) -> str:
         return self.read(link.object_id)[:_MOST_LINK_BYTES].decode("utf-8", "surrogateescape")
 

@@ -38,6 +38,17 @@ class StackFile:
         """As ``texts``, without absolute paths, which are a problem already."""
         return tuple((where, name) for where, name in self.texts(*path) if not name.startswith("/"))
 
+    def pairs(self) -> tuple[tuple[int, str, str], ...]:
+        """Of each sound entry of ``certs``, its index, its pair and its path; the others are a problem already."""
+        value = None if self.document is None else self.document.root.get("certs")
+        entries = enumerate(value) if isinstance(value, list) else ()
+        found = ((index, own.get("pair"), own.get("path")) for index, own in entries if isinstance(own, dict))
+        return tuple(
+            (index, pair, path)
+            for index, pair, path in found
+            if isinstance(pair, str) and isinstance(path, str) and path and not path.startswith("/")
+        )
+
     def name(self) -> str | None:
         """The name it claims, valid or not."""
         claimed = None if self.document is None else self.document.root.get("name")

@@ -186,6 +186,8 @@ def _of_value(found: _Departure) -> str:
             return f"{value} is too short; the least is {found.bound}"
         case "x-maximum":
             return f"{value} is too long; the most is {found.bound}"
+        case "not":
+            return f"{' and '.join(found.bound['required'])} exclude each other; take one of them out"
         case "minItems":
             return "the list is empty; name at least one, or take the key out"
         case _:

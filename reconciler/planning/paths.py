@@ -68,6 +68,10 @@ class Paths:
             return self.rewrite(path, key)
         return self._place_of(path, inside, key, is_data=True)
 
+    def host_folder(self, path: str) -> str:
+        """Where host data of the stack's own folder lies."""
+        return self._data_path(posixpath.normpath(posixpath.join(self._manifest.folder, path)))
+
     def in_stack_folder(self, path: str) -> str:
         """Where Compose looks for a path that it left as it was written."""
         return posixpath.normpath(posixpath.join(self._place.checkout, self._manifest.folder, path))
