@@ -146,8 +146,8 @@ def test_a_file_that_changed_is_read_again(certs: Path, monkeypatch: pytest.Monk
     (certs / "new").write_bytes(b"two")
     (certs / "new").replace(certs / "a.crt")
     assert [file.content for file in folder.read()] == [b"two"]
-    (certs / "a.crt").chmod(0o644)
-    assert [file.mode for file in folder.read()] == [0o644]
+    (certs / "a.crt").chmod(0o604)
+    assert [file.mode for file in folder.read()] == [0o604]
 
 
 def test_a_file_that_was_read_while_it_was_written_is_read_again_although_it_looks_the_same(certs: Path) -> None:
