@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import structlog
+
 from reconciler.certs.deciding import NOT_CHECKED
 from reconciler.certs.probing import addresses_of, fingerprint_at, is_own_address
 from reconciler.ports import Clock
@@ -18,6 +20,8 @@ _LASTS_S = 300.0
 _LASTS_WHEN_BAD_S = 15.0
 _AT_ONCE = 4
 _HTTPS = 443
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Here:
 
 def why_not_here(domain: str, here: Here) -> str:
     """ "" where a CA that looks the domain up arrives at this host. Blocks: asks the resolver, and knocks where it must."""
-    found = addresses_of(domain)
+    found = sorted(addresses_of(domain))  # many resolvers turn them round at each look
     if not found:
         return f"{domain} does not resolve; create its A or AAAA record. It is looked up again by itself"
     elsewhere = [address for address in found if not (address in here.addresses or is_own_address(address))]
@@ -84,7 +88,11 @@ class Reach:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _ask(self, domain: str, here: Here) -> None:
-        answer = self._why_not(domain, here)
+        try:
+            answer = self._why_not(domain, here)
+        except Exception:
+            log.exception("domain_not_looked_up", domain=domain)
+            answer = f"{domain} could not be looked up, the log says why. It is looked up again by itself"
         lasts = _LASTS_WHEN_BAD_S if answer else _LASTS_S
         with self._lock:
             before = self._known.get(domain, (0.0, NOT_CHECKED))[1]
