@@ -85,10 +85,16 @@ class Prover:
     def _address(self, front: Front) -> str:
         if front.on_host:
             return _HOST
-        if front not in self._addresses:
+        if front not in self._addresses and (found := self._found_address(front)):
+            self._addresses[front] = found
+        return self._addresses.get(front, "")
+
+    def _found_address(self, front: Front) -> str:
+        try:
             found = (self._engine.address(identity) for identity in self._running(front))
-            self._addresses[front] = next((address for address in found if address), "")
-        return self._addresses[front]
+            return next((address for address in found if address), "")
+        except ReconcilerError:
+            return ""  # it is asked again with the next look
 
     def _of_running(self, spots: Iterable[Spot]) -> Iterable[Spot]:
         """A port of a front that does not run may be somebody else's, whose certificates are not ours to judge."""
