@@ -52,6 +52,33 @@ def test_injected_files_lie_as_compose_would_have_laid_them(bench: RealBench) ->
     assert docker("exec", made.name, "cat", "/run/secrets/key") == "top$ecret"
 
 
+@pytest.mark.parametrize("policy", ["always", "unless-stopped"])
+def test_a_container_that_was_signalled_is_still_started_again_by_its_restart_policy(
+    bench: RealBench, policy: str
+) -> None:
+    """To the engine any ``docker kill`` is a wish to end, and it lets a container lie that crashes later."""
+    command = [
+        "sh",
+        "-c",
+        "touch /tmp/old; trap 'touch /tmp/told' HUP; trap 'exit 1' USR1; while :; do sleep 0.1; done",
+    ]
+    made = bench.create(command=command, restart=policy)
+    bench.engine.start(made.id)
+    bench.eventually(lambda: docker("exec", made.name, "ls", "/tmp").split() == ["old"])
+    bench.engine.signal(made.id, "SIGHUP")
+    bench.eventually(lambda: "told" in docker("exec", made.name, "ls", "/tmp"))
+    bench.engine.signal(made.id, "SIGUSR1")
+    bench.eventually(lambda: bench.look(made).restart_count == 1)
+
+
+def test_a_signal_to_what_does_not_run_or_is_not_there_does_nothing(bench: RealBench) -> None:
+    made = bench.create()
+    bench.engine.signal(made.id, "SIGHUP")
+    assert bench.look(made).state is State.CREATED
+    bench.engine.remove(made.id)
+    bench.engine.signal(made.id, "SIGHUP")
+
+
 def test_a_network_given_by_id_is_known_by_name_before_the_first_start_as_after_it(bench: RealBench) -> None:
     made = bench.create()
     api = APIClient()

@@ -17,6 +17,7 @@ from reconciler.adapters.docker_engine.archive import archive
 from reconciler.adapters.docker_engine.calls import Calls
 from reconciler.adapters.docker_engine.connection import READ_S, Client, Connection, is_gone
 from reconciler.adapters.docker_engine.details import Details, Images
+from reconciler.adapters.docker_engine.processes import is_signalled
 from reconciler.adapters.docker_engine.pull import PullProgress
 from reconciler.adapters.docker_engine.resources import Capacity, update_bodies
 from reconciler.model.desired import Injection, LifecycleHook
@@ -176,6 +177,8 @@ class DockerEngine:
             client.restart(container_id, timeout=grace)
 
     def signal(self, container_id: str, name: str) -> None:
+        if is_signalled(self._calls.inspect(container_id) or {}, name):
+            return
         with (
             self._calls.unless_gone(),
             self._calls.unless("is not running"),
