@@ -264,6 +264,7 @@ class Daemon:
                     log.info("fetched", revision=revision.short, subject=revision.subject)
                     last = revision.commit
                     self.emit(Event(Trigger.SOURCE, detail="fetched"))
+                    self._vigil.stacks_changed()  # what they ask for may be other pairs
                     self._warn(revision)
             except ReconcilerError as error:
                 attempts += 1

@@ -68,7 +68,7 @@ class Consumers:
     def __init__(
         self, folder_of: Callable[[str, str], Path], staging: Path, engine: Engine, clock: Clock, probe: Probe
     ) -> None:
-        self._folder_of = folder_of
+        self.folder_of = folder_of
         self._staging = staging
         self._recipients = Recipients(engine, probe)
         self._clock = clock
@@ -142,7 +142,7 @@ class Consumers:
             return False
 
     def _place(self, stack: str, use: CertificateUse) -> Place:
-        return Place(self._folder_of(stack, use.path), use, self._staging)
+        return Place(self.folder_of(stack, use.path), use, self._staging)
 
     def _lay_out(self, wish: _Wish) -> None:
         """A service that runs has something to read, and is told of another pair in its turn."""

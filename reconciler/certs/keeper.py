@@ -27,11 +27,12 @@ from reconciler.certs.view import Spot, View, held_by, view_of
 from reconciler.model.desired import Release
 from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Takeover
+from reconciler.planning.certificate_uses import with_uses_that_are_seen
 from reconciler.ports import Clock
 
 RESCAN_S = 60.0
 _PROVE_EVERY_S = 300.0
-_POLL_ORDERS_S = 0.5
+_POLL_ORDERS_S = 0.25
 
 Stacks = Callable[[], Iterable[tuple[Release, Manifest]]]
 
@@ -147,7 +148,10 @@ class Keeper:
         if self._view is None:
             stacks = tuple(self._kit.stacks())
             self._view = view_of((release for release, _ in stacks), self._kit.folder_of)
-            self._uses = tuple((release.stack, manifest) for release, manifest in stacks)
+            folder_of = self._kit.consumers.folder_of
+            self._uses = tuple(
+                (release.stack, with_uses_that_are_seen(manifest, release, folder_of)) for release, manifest in stacks
+            )
             for storage in self._view.storages():
                 if self._kit.ordering.files.guard(storage):
                     message = f"{storage} could be read by others, so Traefik would not use it; it is 0600 again"

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from reconciler.model.desired import ServiceSpec
+from reconciler.model.desired import Release, ServiceSpec
 from reconciler.model.errors import Problem
 from reconciler.model.manifest import CertificateUse, Manifest
 
@@ -32,6 +33,18 @@ def wrong_uses(
             yield Problem(file, 0, f"certs[{index}].service", message)
         elif not _sees(spec, folder_of(use.path), volumes):
             yield Problem(file, 0, f"certs[{index}].path", _not_mounted(use))
+
+
+def with_uses_that_are_seen(manifest: Manifest, release: Release, folder_of: Callable[[str, str], object]) -> Manifest:
+    """``manifest`` may be newer than what runs (``release``), whose services cannot show what they do not mount yet."""
+    volumes = release.model.get("volumes") or {}
+    seen = (
+        use
+        for use in manifest.certificates
+        if (spec := release.service(use.service)) is not None
+        and _sees(spec, str(folder_of(release.stack, use.path)), volumes)
+    )
+    return replace(manifest, certificates=tuple(seen))
 
 
 def _sees(spec: ServiceSpec, folder: str, volumes: Mapping[str, Any]) -> bool:

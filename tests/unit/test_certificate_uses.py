@@ -9,7 +9,8 @@ import pytest
 from reconciler.model.errors import InvalidInputError
 from reconciler.model.manifest import CertificateUse, Manifest
 from reconciler.model.source import EntryKind
-from tests.builders import CHECKOUT, bind, manifest, release, tracked, volume
+from reconciler.planning.certificate_uses import with_uses_that_are_seen
+from tests.builders import CHECKOUT, ROOT, bind, manifest, release, tracked, volume
 from tests.unit.test_manifest import COMPOSE, found_in, said_of
 
 F = "s/web/stack.yaml"
@@ -173,3 +174,15 @@ def test_a_folder_above_it_that_git_holds_is_a_copy_which_never_has_the_pair() -
     above = tracked("shop/conf", EntryKind.FOLDER)
     (problem,) = refused({"volumes": [bind(f"{CHECKOUT}/shop/conf")]}, asked(path="conf/tls"), entries=[above])
     assert 'does not mount the folder "conf/tls"' in problem
+
+
+def test_until_a_release_mounts_the_folder_its_services_are_told_nothing() -> None:
+    declared = manifest(certificates=(CertificateUse("db", "tls", "web"), CertificateUse("db", "tls", "gone")))
+    before = release({"web": {}})
+    after = release({"web": {"volumes": [bind(f"{CHECKOUT}/shop/tls")]}})
+    assert with_uses_that_are_seen(declared, before, folder_of).certificates == ()
+    assert with_uses_that_are_seen(declared, after, folder_of).certificates == declared.certificates[:1]
+
+
+def folder_of(stack: str, path: str) -> str:
+    return f"{ROOT}/data/{stack}/{path}"
