@@ -115,6 +115,7 @@ def test_a_front_that_runs_and_stays_silent_is_neither_right_nor_wrong(scene: Sc
 
 
 def test_a_front_that_does_not_run_is_not_waited_for(scene: Scene) -> None:
+    scene.host.stop(scene.host.boxes[scene.running()])
     scene.scripts = {"a.test": always(None)}
     proof = scene.prove()
     assert (proof.right, proof.wrong, names(proof.silent)) == ((), (), ["a.test"])
