@@ -7,6 +7,7 @@ Pure. The file's shape is Traefik's own (``{resolver: {"Account": …, "Certific
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 ORDER_LASTS_S = 90.0  # an order that has not led to a certificate by then has failed
 _FIRST_PAUSE_S = 30.0
 _LONGEST_PAUSE_S = 6 * 3600.0
+_COLOUR = re.compile(r"\x1b?\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def _held(resolver: str, entry: Any) -> Held | None:
 
 def last_words(log: str, domain: str) -> str:
     """What a proxy said last of ordering for the domain; "" if nothing."""
-    lines = [line for line in log.splitlines() if domain in line and "acme" in line.lower()]
+    lines = [line for line in _plain(log) if domain in line and "acme" in line.lower()]
     return lines[-1].strip() if lines else ""
 
 
@@ -134,8 +136,13 @@ def says_it_failed(log: str, domain: str, since: float) -> bool:
     """Whether a line of Traefik's log, written after ``since`` (seconds since the epoch), says that an order failed."""
     return any(
         domain in line and "nable to obtain ACME certificate" in line and _written_at(line) >= since
-        for line in log.splitlines()
+        for line in _plain(log)
     )
+
+
+def _plain(log: str) -> list[str]:
+    """Lines without colours, which Traefik uses unless told otherwise; what introduces them may be gone already."""
+    return [_COLOUR.sub("", line) for line in log.splitlines()]
 
 
 def _written_at(line: str) -> float:

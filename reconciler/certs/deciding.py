@@ -148,7 +148,7 @@ def _of_files(reading: Reading, situation: Situation) -> Verdict:
         if last is not None and _is_wanted(last, situation):
             return Verdict(name, State.INVALID, last, (message,))
         return Verdict(name, State.UNUSED, None, (message,))
-    return Verdict(name, State.VALID, reading.pair, reading.warnings)
+    return Verdict(name, State.VALID, reading.pair, reading.warnings, reading.pair.not_after - situation.now)
 
 
 def _held(verdict: Verdict, domains: tuple[str, ...], situation: Situation) -> Verdict:

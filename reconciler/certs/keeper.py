@@ -311,6 +311,9 @@ class Keeper:
         waits.extend(due for due in (decision.due_in_s, self._kit.consumers.due_in_s) if due is not None)
         if any(trial.began_at is not None for trial in self._kit.ordering.trials.values()):
             waits.append(_POLL_ORDERS_S)
+        asked_again = self._kit.ordering.reach.due_in_s()
+        if asked_again is not None:
+            waits.append(max(asked_again, 1.0))
         now = self._kit.clock.now()
         waits.extend(t.next_at - now for t in self._kit.ordering.trials.values() if t.began_at is None and t.attempts)
         return max(0.01, min(waits))

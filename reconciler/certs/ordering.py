@@ -28,7 +28,7 @@ from reconciler.ports import CertificateBook, Engine
 
 _MODE = 0o600
 _LOG_LINES = 200
-_ASKED_FOR_S = 3.0  # an order was seen to begin within 1.8 s
+_ASKED_FOR_S = 2.5  # an order was seen to begin within 1.8 s
 _WILDCARD = "a wildcard cannot be ordered by TLS-ALPN or HTTP-01; drop a pair for it"
 
 

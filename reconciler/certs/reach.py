@@ -67,10 +67,12 @@ class Reach:
         self._asking: set[str] = set()
 
     def why_not(self, domains: Iterable[str], here: Here) -> Mapping[str, str]:
-        """The last answers; what is not known, or old, is asked for meanwhile."""
+        """The last answers; what is not known, or old, is asked for meanwhile. Of other domains nothing is remembered."""
         now = self._clock.monotonic()
         found = {}
+        domains = tuple(domains)
         with self._lock:
+            self._known = {domain: known for domain, known in self._known.items() if domain in domains}
             for domain in domains:
                 until, answer = self._known.get(domain, (0.0, NOT_CHECKED))
                 found[domain] = answer
@@ -78,6 +80,13 @@ class Reach:
                     self._asking.add(domain)
                     self._pool.submit(self._ask, domain, here)
         return found
+
+    def due_in_s(self) -> float | None:
+        """Until the first answer is old, so that it is worth asking again; None if nothing was asked."""
+        now = self._clock.monotonic()
+        with self._lock:
+            waits = [until - now for domain, (until, _) in self._known.items() if domain not in self._asking]
+        return max(0.0, min(waits)) if waits else None
 
     def settled(self) -> bool:
         """Nothing is being asked."""

@@ -11,6 +11,7 @@ import http.client
 import os
 import socket
 import ssl
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,10 +24,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtensionOID
 
+from reconciler.certs.acme import held
+from reconciler.certs.probing import fingerprint_at
+from tests.certificates import Authority, Issued
 from tests.e2e.acme_server import HERE, AcmeServer, acme_server
 from tests.e2e.git_servers import free_port
 from tests.e2e.models import service
-from tests.e2e.world import RECONCILER, Daemon, World
+from tests.e2e.world import RECONCILER, Daemon, World, eventually
 
 COMPOSE_FILE = Path(__file__).parents[2] / "desired_state" / "upsignon" / "compose.yaml"
 STACK = "upsignon"
@@ -103,6 +107,40 @@ class Sample:
         script = 'mount --bind "$0" /etc/hosts && exec "$@"'
         with self.world.daemon(["unshare", "--mount", "sh", "-c", script, str(hosts), RECONCILER]) as found:
             yield found
+
+    def resolve(self, *domains: str) -> None:
+        """From now on ``domains`` lead to this host, too, for a daemon that runs."""
+        with (self.world.home / "hosts").open("a") as hosts:
+            hosts.writelines(f"{HERE} {name}\n" for name in domains)
+
+    def drop(self, name: str, domain: str, **changes: Any) -> Issued:
+        """A pair of our own authority into ``certs/``."""
+        issued = Authority(now=time.time()).issue(domain, **changes)
+        folder = self.world.root / "certs"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.key").write_bytes(issued.key_pem)
+        (folder / f"{name}.crt").write_bytes(issued.chain_pem)
+        return issued
+
+    def undrop(self, name: str) -> None:
+        for ending in ("crt", "key"):
+            (self.world.root / "certs" / f"{name}.{ending}").unlink()
+
+    def fingerprint(self, domain: str) -> str | None:
+        return fingerprint_at(HERE, self.tls_port, domain)
+
+    def await_shown(self, domain: str, issued: Issued) -> None:
+        eventually(lambda: self.fingerprint(domain), lambda shown: shown == issued.fingerprint)
+
+    def state_of(self, name: str) -> str:
+        """What ``certs list`` says of a pair, or of a domain."""
+        with self.world.journal() as journal:
+            records = journal.certificates.certificates() if journal else ()
+        return next((record.state for record in records if record.name == name), "")
+
+    def held(self) -> set[str]:
+        """The names that Traefik holds certificates of the CA for."""
+        return {name for found in held(self.acme_file.read_bytes()) for name in found.domains}
 
     def publish(self, ordered: Sequence[str] = (), pairs: Sequence[Pair] = (), default: Pair | None = None) -> None:
         """By hand what the reconciler writes for Traefik: served ``pairs``, and routers for domains to be ``ordered``.

@@ -91,21 +91,92 @@ def test_what_no_pair_covers_is_ordered_by_the_reconciler_and_nothing_else(sampl
     assert sample.ca.orders() == 1
 
 
-def published(sample: Sample) -> dict[str, str]:
-    """Ports of the host by the container's."""
-    found = sample.world.container(STACK, "traefik")["HostConfig"]["PortBindings"]
-    return {port: binding["HostPort"] for port, bindings in found.items() for binding in bindings}
-
-
 def test_domains_that_cannot_be_proven_are_ordered_for_once_and_hold_up_no_other(sample: Sample) -> None:
+    """Each proof by TLS-ALPN changes Traefik's configuration, and each change orders anew for every router that is there."""
     bad = ["a.bad.test", "b.bad.test"]
     for name in bad:
         sample.ca.lose_name(name)
     with sample.daemon(*bad, "good.test"):
-        commit = sample.commit(bad)
-        sample.world.await_ready(STACK, commit)
-        eventually(lambda: sample.ca.refused_orders() >= 2)
-        commit = sample.commit([*bad, "good.test"])
-        sample.world.await_ready(STACK, commit)
+        sample.world.await_ready(STACK, sample.commit([*bad, "good.test"]))
         eventually(lambda: sample.is_trusted("good.test"))
-    assert sample.ca.orders() == 3
+        eventually(lambda: {sample.state_of(name) for name in bad}, lambda states: states == {"failed"})
+        ordered = sample.ca.orders()
+        for _ in range(5):
+            sample.await_shown("good.test", sample.drop("other", "good.test"))
+    assert ordered <= 2 * len(bad) + 1
+    assert sample.ca.orders() == ordered
+
+
+def test_a_pair_that_is_there_first_keeps_the_ca_from_ever_being_asked(sample: Sample) -> None:
+    sample.drop("a", "a.test")
+    with sample.daemon("a.test"):
+        sample.world.await_ready(STACK, sample.commit(["a.test"]))
+        before = sample.world.running(STACK)
+        for _ in range(20):
+            issued = sample.drop("a", "a.test")
+            sample.await_shown("a.test", issued)
+        assert sample.world.running(STACK) == before
+    assert sample.ca.requests() == 0
+
+
+def test_a_pair_takes_over_what_acme_holds_and_gives_it_back(sample: Sample) -> None:
+    names = ["a.test", "b.test"]
+    with sample.daemon(*names):
+        sample.world.await_ready(STACK, sample.commit(names))
+        eventually(lambda: sample.is_trusted("a.test") and sample.is_trusted("b.test"))
+        of_acme, ordered = sample.fingerprint("b.test"), sample.ca.orders()
+
+        sample.drop("a", "a.test")
+        eventually(lambda: [s for s in sample.world.steps(STACK) if s.startswith("take a.test out of")])
+        eventually(sample.held, lambda held: held == {"b.test"})
+        for _ in range(20):
+            issued = sample.drop("a", "a.test")
+            sample.await_shown("a.test", issued)
+        assert {sample.fingerprint("a.test") for _ in range(20)} == {issued.fingerprint}
+        assert sample.fingerprint("b.test") == of_acme
+        assert sample.ca.orders() == ordered
+        assert stat.S_IMODE(sample.acme_file.stat().st_mode) == 0o600
+
+        running = sample.world.running(STACK)
+        sample.undrop("a")
+        eventually(lambda: sample.is_trusted("a.test"))
+        assert sample.world.running(STACK) == running
+    assert sample.ca.orders() == ordered + 1
+
+
+def test_an_expired_pair_gives_way_to_acme(sample: Sample) -> None:
+    with sample.daemon("a.test"):
+        sample.world.await_ready(STACK, sample.commit([]))
+        short = sample.drop("a", "a.test", days=6 / 86400)
+        eventually(lambda: sample.state_of("a"), lambda state: state == "valid")
+        sample.world.await_ready(STACK, sample.commit(["a.test"]))
+        eventually(lambda: sample.is_trusted("a.test"))
+        assert sample.fingerprint("a.test") != short.fingerprint
+    assert sample.world.told("", "CertificateWithdrawn", "CertificateIssued")
+
+
+def test_a_ca_that_is_down_is_asked_again_until_it_is_up(sample: Sample) -> None:
+    sample.ca.shut()
+    with sample.daemon("a.test"):
+        sample.world.await_ready(STACK, sample.commit(["a.test"]))
+        eventually(lambda: sample.state_of("a.test"), lambda state: state == "failed")
+        assert sample.world.told("", "OrderFailed")
+        sample.ca.open()
+        eventually(lambda: sample.is_trusted("a.test"))
+
+
+def test_a_domain_that_leads_elsewhere_is_not_ordered_for_until_it_leads_here(sample: Sample) -> None:
+    with sample.daemon():
+        sample.world.await_ready(STACK, sample.commit(["a.test"]))
+        eventually(lambda: sample.state_of("a.test"), lambda state: state == "uncovered")
+        assert "does not resolve" in str(sample.world.told("", "DomainUncovered"))
+        assert sample.ca.requests() == 0
+        sample.resolve("a.test")
+        eventually(lambda: sample.is_trusted("a.test"))
+    assert sample.ca.orders() == 1
+
+
+def published(sample: Sample) -> dict[str, str]:
+    """Ports of the host by the container's."""
+    found = sample.world.container(STACK, "traefik")["HostConfig"]["PortBindings"]
+    return {port: binding["HostPort"] for port, bindings in found.items() for binding in bindings}

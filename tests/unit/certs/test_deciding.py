@@ -264,7 +264,8 @@ def test_a_pair_that_names_a_host_outright_comes_before_a_wildcard() -> None:
     [
         (situation(broken("shop", incomplete=True), quiet_s=1.0), 4.0),
         (situation(early("shop", 30.0), early("later", DAY)), 30.0),
-        (situation(valid(NEW)), None),
+        (situation(valid(NEW)), NEW.not_after - situation().now),
+        (situation(), None),
     ],
 )
 def test_a_decision_says_when_time_alone_changes_it(found: Situation, due_in_s: float | None) -> None:
