@@ -6,7 +6,7 @@ Level-triggered like the pass over a stack: every pass compares anew, so what wa
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.certs import telling
@@ -109,13 +109,9 @@ class Keeper:
         with self._lock:
             kept = self._loaded()
             view = view_of((release,), self._kit.folder_of)
-            pairs = tuple(kept.accepted.values())
-            missing = {
-                front: render(pairs, self._kit.vault.default())
-                for front in view.fronts
-                if not self._kit.publisher.is_laid_out(front)
-            }
-            self._kit.publisher.publish(missing)
+            first = render(kept.accepted.values(), self._kit.vault.default())
+            # What lies there stays; but whoever the front runs as from now on must be able to read it.
+            self._kit.publisher.publish({front: self._kit.publisher.content(front) or first for front in view.fronts})
             for storage in view.storages():
                 self._kit.ordering.files.guard(storage)
             if self._awaits(manifest):
@@ -169,20 +165,29 @@ class Keeper:
         files = group(self._kit.folder.read())
         readings = {name: self._read(name, own, now) for name, own in files.items()}
         self._readings = {name: (files[name], reading) for name, reading in readings.items()}
-        last = [pair for name, pair in kept.accepted.items() if name in readings]
-        pairs = (*last, *(each.pair for each in readings.values() if each.pair))
+        refused = {fingerprint: kept.refused[mark] for fingerprint, mark in self._tries() if mark in kept.refused}
+        pairs = [each.pair for each in readings.values() if each.pair and each.pair.fingerprint not in refused]
+        pairs += [
+            kept.accepted[name] for name in readings.keys() & kept.accepted.keys() - {pair.name for pair in pairs}
+        ]
         bare = [domain for domain in view.domains if not _is_covered(domain, pairs, now)]
         situation = Situation(
             readings=readings,
             quiet_s={name: now - max(file.changed_at for file in own) for name, own in files.items()},
             accepted=kept.accepted,
-            refused=kept.refused,
+            refused=refused,
             domains=view.domains,
             asked={use.pair: stack for stack, manifest in self._asking() for use in manifest.certificates},
             acme=self._kit.ordering.possible(view, bare, self._here()),
             now=now,
         )
         return decide(situation)
+
+    def _tries(self) -> Iterator[tuple[str, str]]:
+        """Of each pair that lies there its fingerprint, and what tells this try from one with files that came later."""
+        for files, reading in self._readings.values():
+            if reading.pair is not None:
+                yield reading.pair.fingerprint, f"{reading.pair.fingerprint} {max(file.changed_at for file in files)}"
 
     def _asking(self) -> tuple[tuple[str, Manifest], ...]:
         return (*self._wishes.items(), *self._uses)
@@ -205,17 +210,17 @@ class Keeper:
         now = self._kit.clock.monotonic()
         if self._kit.ordering.holds_news(view):
             self._prove_at = 0.0
-        if not published and now < self._prove_at:
+        new = _new_pairs(decision, kept)  # also those that were published by one who was killed before the proof
+        if not published and not new and now < self._prove_at:
             return Proof({})
         self._prove_at = now + _PROVE_EVERY_S
         expected = self._expected(view, decision)
-        proof = self._kit.prover.prove(expected, is_news=bool(published))
+        proof = self._kit.prover.prove(expected, is_news=bool(published or new))
         if proof.wrong:
             self._kit.prover.nudge({spot.front for spot in proof.wrong})
             proof = self._kit.prover.prove(expected, is_news=True)
-        new = _new_pairs(decision, kept)
-        if published and new and _is_refuted(proof, new):
-            self._take_back(published, kept, new, proof)
+        if refuted := _refuted(proof, new):
+            self._take_back(published if refuted == new else Published({}), kept, refuted, proof)
             return None
         self._kit.chronicle.complain(proof)
         return proof
@@ -237,14 +242,15 @@ class Keeper:
                 found[spot] = frozenset(mine)
         return found
 
-    def _take_back(self, published: Published, kept: Kept, new: tuple[Pair, ...], proof: Proof) -> None:
-        """The last good file again; the pairs are not tried a second time."""
+    def _take_back(self, published: Published, kept: Kept, refuted: tuple[Pair, ...], proof: Proof) -> None:
+        """The last good file again; the pairs are not tried a second time until their files change."""
         self._kit.publisher.take_back(published)
         places = ", ".join(sorted({f"{spot.domain} at {spot.place}" for spot in proof.wrong}))
         why = f"it was published, and another certificate was still shown for {places}; the one before was put back"
-        refused = {**kept.refused, **{pair.fingerprint: why for pair in new}}
+        tries = dict(self._tries())
+        refused = {**kept.refused, **{tries[pair.fingerprint]: why for pair in refuted}}
         self._remember(replace(kept, refused=refused))
-        for pair in new:
+        for pair in refuted:
             self._kit.chronicle.say(telling.Said("error", "CertificateNotServed", f"{pair.name}: {why}"))
 
     def _remember(self, kept: Kept) -> None:
@@ -328,8 +334,10 @@ def _new_pairs(decision: Decision, kept: Kept) -> tuple[Pair, ...]:
     return tuple(pair for pair in decision.pairs if pair.fingerprint not in before)
 
 
-def _is_refuted(proof: Proof, new: tuple[Pair, ...]) -> bool:
-    """A name of a new pair is shown with another certificate, and no front at all shows the new one for it."""
+def _refuted(proof: Proof, new: tuple[Pair, ...]) -> tuple[Pair, ...]:
+    """Those of which a name is shown with another certificate, and that no front at all shows."""
     proven = {proof.seen[spot] for spot in proof.right}
     wrong = {spot.domain for spot in proof.wrong}
-    return any(pair.fingerprint not in proven and any(covering(name, (pair,)) for name in wrong) for pair in new)
+    return tuple(
+        pair for pair in new if pair.fingerprint not in proven and any(covering(name, (pair,)) for name in wrong)
+    )

@@ -31,10 +31,12 @@ class Publisher:
         self._staging = staging
 
     def publish(self, contents: Mapping[Front, bytes]) -> Published:
-        """By one rename for each front; none where it has these bytes already. Raises WaitingError, and then what was
-        there is there."""
+        """By one rename for each stack; none where it has these bytes already. Raises WaitingError, and then what was
+        there is there. Of several fronts of one stack, which read the same file, the first one counts."""
         before = {}
-        for front, content in contents.items():
+        first = {front.stack: front for front in reversed(tuple(contents))}
+        for front in first.values():
+            content = contents[front]
             held = self.content(front)
             if self._put(front, content):
                 before[front] = held
@@ -48,9 +50,6 @@ class Publisher:
 
     def content(self, front: Front) -> bytes | None:
         return files.content_of(self._path(front))
-
-    def is_laid_out(self, front: Front) -> bool:
-        return self._path(front).exists()
 
     def clear_leftovers(self) -> None:
         """Of a process that was killed while it wrote. Only for the holder of the root's lock."""

@@ -29,7 +29,8 @@ _LASTS = timedelta(days=3650)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """``accepted``: by name. ``refused``: fingerprints that were published and not served, and why."""
+    """``accepted``: by name. ``refused``: why pairs that were published were not served, by fingerprint and the time of their
+    files."""
 
     accepted: Mapping[str, Pair] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)

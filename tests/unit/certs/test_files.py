@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
-import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,39 +13,9 @@ import pytest
 
 from reconciler.certs import files
 from reconciler.model.errors import WaitingError
+from tests.fakes.watched import MOVED_TO, watched
 
 OLD, NEW = b"old" * 5000, b"new" * 9000
-
-# inotify(7)
-IN_CHANGES = (
-    0x2 | 0x4 | 0x8 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800
-)  # all but open, access, close without a write
-IN_MOVED_TO = 0x80
-
-
-@contextmanager
-def watched(folder: Path) -> Iterator[list[tuple[int, str]]]:
-    """What a proxy that watches ``folder`` is told, in order, as (what, name); filled when the block is left."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    descriptor = libc.inotify_init1(os.O_NONBLOCK)
-    assert libc.inotify_add_watch(descriptor, os.fsencode(folder), IN_CHANGES) >= 0
-    told: list[tuple[int, str]] = []
-    try:
-        yield told
-        told += _events(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _events(descriptor: int) -> Iterator[tuple[int, str]]:
-    try:
-        data = os.read(descriptor, 65536)
-    except BlockingIOError:
-        return
-    while data:
-        _, what, _, length = struct.unpack_from("iIII", data)
-        yield what, data[16 : 16 + length].rstrip(b"\0").decode()
-        data = data[16 + length :]
 
 
 @contextmanager
@@ -86,7 +54,7 @@ def test_who_watches_the_folder_sees_one_rename_and_nothing_else(path: Path, sta
     files.put(path, OLD, staging)
     with watched(path.parent) as told:
         files.put(path, NEW, staging)
-    assert told == [(IN_MOVED_TO, path.name)]
+    assert told == [(MOVED_TO, path.name)]
 
 
 def test_equal_bytes_are_not_written_again(path: Path, staging: Path) -> None:
@@ -175,7 +143,7 @@ def test_a_file_belongs_to_whom_it_is_for_and_goes_over_to_another(path: Path, s
     with watched(path.parent) as told:
         assert files.put(path, NEW, staging, owner=(65533, 65533), mode=0o640)
         assert not files.put(path, NEW, staging, owner=(65533, 65533), mode=0o640)
-    assert told == [(IN_MOVED_TO, path.name)]
+    assert told == [(MOVED_TO, path.name)]
     assert path.stat().st_uid == 65533
 
 
