@@ -107,6 +107,7 @@ class StackLoop:
         aside = frozenset[str]()
         while (spec := release.service(failure.step.service)) and spec.name not in aside:
             aside |= {spec.name}
+            self._executor.give_up_pairs(work.manifest, failure, work.mask.clean(str(failure.cause)))
             now = self._observe(work, release)
             rest = self.plan(work, release, replace(now, aside=aside))
             steps = (*as_it_ran(before, now, spec), *rest.steps[: rest.proven_after])

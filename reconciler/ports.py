@@ -312,6 +312,9 @@ class Certificates(Protocol):
     def renewed_at(self, manifest: Manifest) -> Mapping[str, float]:
         """Of services that are replaced for a new pair, when theirs last changed: seconds since the epoch."""
 
+    def refuse(self, manifest: Manifest, service: str, why: str) -> None:
+        """The service could not be replaced for its pair: what it read before lies there again. Raises WaitingError."""
+
     def forget(self, storage: str, names: Sequence[str]) -> None:
         """Take ``names`` out of a stopped proxy's ACME file. Raises WaitingError."""
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from reconciler.certs import complaints
 from reconciler.certs.model import Pair
 from reconciler.certs.placing import Mark, Place
 from reconciler.certs.recipients import Probe, Recipients, Sight
@@ -84,7 +85,7 @@ class Consumers:
         uses = manifest.certificates
         missing = {use.pair for use in uses if use.pair not in pairs and not self._place(manifest.name, use).version}
         if missing:
-            raise WaitingError(_missing(sorted(missing)), reason="CertificateMissing")
+            raise WaitingError(complaints.missing(sorted(missing)), reason="CertificateMissing")
         for use in uses:
             if use.pair in pairs:
                 self._lay_out(_Wish(manifest.name, use, pairs[use.pair], self._place(manifest.name, use)))
@@ -129,6 +130,18 @@ class Consumers:
                 continue
             found[use.service] = max(place.placed_at, found.get(use.service, 0.0))
         return {service: at for service, at in found.items() if at}
+
+    def refuse(self, manifest: Manifest, service: str, why: str) -> Iterator[Said]:
+        """It could not be replaced for its pair. Where it has served another, that lies there again."""
+        for use in manifest.certificates:
+            place = self._place(manifest.name, use)
+            is_new = place.marked(place.version, Mark.SERVED) is None
+            if use.service == service and not _is_told(use) and is_new and (before := place.before):
+                _mark_refused(place, place.version, self._recipients.made(manifest.name, service))
+                place.put_back(before)
+                yield complaints.not_taken(
+                    f"{use.pair}: {service}", f"it could not be replaced for it ({why})", was_put_back=True
+                )
 
     def wants_pass(self, stack: str, manifest: Manifest) -> bool:
         """Whether containers run that must be replaced for their pair."""
@@ -201,12 +214,9 @@ class Consumers:
             self._waits[wish.key] = 0.0
 
     def _refuse(self, wish: _Wish, running: tuple[Container, ...], why: str) -> Iterator[Said]:
-        containers = sorted(found.id for found in running)
-        wish.place.mark(wish.version, Mark.REFUSED, "\n".join((_how(wish.use), *containers)))
+        _mark_refused(wish.place, wish.version, running)
         self._trials.pop(wish.key, None)
-        back = "the one before was put back; " if self._put_back(wish, running) else ""
-        message = f"{wish.name} does not take it: {why}; {back}it is tried again once the pair, certs: or the container is another"
-        yield Said("error", "CertificateNotServed", message)
+        yield complaints.not_taken(wish.name, why, was_put_back=self._put_back(wish, running))
 
     def _put_back(self, wish: _Wish, running: tuple[Container, ...]) -> bool:
         """Only for those that are told: one that was replaced reads it no more, and would only be replaced again."""
@@ -269,16 +279,12 @@ def _how(use: CertificateUse) -> str:
     return hashlib.sha256(repr(replace(use, path="")).encode()).hexdigest()
 
 
+def _mark_refused(place: Place, version: str, containers: tuple[Container, ...]) -> None:
+    place.mark(version, Mark.REFUSED, "\n".join((_how(place.use), *sorted(found.id for found in containers))))
+
+
 def _why_not(use: CertificateUse, sight: Sight, trial: _Trial) -> str:
     since = f"{_TAKES_S:g} s after it was told" if trial.told else f"{_TAKES_S:g} s after it began with it"
     if sight is Sight.WRONG:
         return f"it still shows another certificate {since}"
     return f"it no longer answers at its port {use.port} {since}"
-
-
-def _missing(pairs: list[str]) -> str:
-    names = " and ".join(f"{name}.crt and {name}.key" for name in pairs)
-    return (
-        f"stack.yaml asks for the certificate {', '.join(pairs)}, which is not there or not valid; drop {names} into "
-        "certs/ (reconciler certs list says what is wrong with what lies there), and it goes on by itself"
-    )

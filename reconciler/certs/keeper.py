@@ -130,6 +130,12 @@ class Keeper:
             pairs = tuple(self._loaded().accepted.values()) if mine else ()
         return tuple(found for front in mine for found in self._kit.ordering.takeovers(front, pairs))
 
+    def refuse(self, manifest: Manifest, service: str, why: str) -> None:
+        """The service could not be replaced for its pair: what it read before lies there again. Raises WaitingError."""
+        with self._lock:
+            for said in self._kit.consumers.refuse(manifest, service, why):
+                self._kit.chronicle.say(said, manifest.name)
+
     def forget(self, storage: str, names: Iterable[str]) -> None:
         """Raises WaitingError."""
         self._kit.ordering.files.forget(storage, names)

@@ -35,11 +35,12 @@ class Recipients:
         self._probe = probe
 
     def running(self, stack: str, service: str) -> tuple[Container, ...]:
-        return tuple(
-            found
-            for found in self._engine.containers()
-            if found.owned and found.running and (found.stack, found.service) == (stack, service)
-        )
+        return tuple(found for found in self.made(stack, service) if found.running)
+
+    def made(self, stack: str, service: str) -> tuple[Container, ...]:
+        """Also those that do not run."""
+        found = self._engine.containers()
+        return tuple(each for each in found if each.owned and (each.stack, each.service) == (stack, service))
 
     def tell(self, use: CertificateUse, containers: tuple[Container, ...]) -> str:
         """Why they could not be told; "" if they were, or if nothing is to be said to them."""

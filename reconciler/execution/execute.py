@@ -6,6 +6,7 @@ What goes wrong is a ``StepFailedError``; what to do about it is the loop's ques
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import assert_never
@@ -25,6 +26,7 @@ from reconciler.model.plan import (
     AwaitCompleted,
     AwaitHealthy,
     BuildImage,
+    CauseKind,
     CheckPorts,
     ConnectNetwork,
     CreateContainers,
@@ -119,6 +121,13 @@ class Executor:
         for number, step in enumerate(plan.steps if steps is None else steps, first):
             _end_if_asked(walk)
             self._take(taken, number, step, walk)
+
+    def give_up_pairs(self, manifest: Manifest, failure: StepFailedError, why: str) -> None:
+        """A service that could not start with a new pair: its old container must not read that when it starts again."""
+        is_of_the_service = isinstance(failure.step.action, StartContainer | AwaitHealthy)
+        if failure.step.cause.kind is CauseKind.CERTIFICATE and is_of_the_service and not failure.engine_is_gone:
+            with suppress(WaitingError):  # the repair failed all the same, and is said and tried again
+                self._hands.certificates.refuse(manifest, failure.step.service, why)
 
     def _take(self, taken: _Walker, number: int, step: Step, walk: Walk) -> None:
         journal, clock = self._hands.journal, self._hands.clock

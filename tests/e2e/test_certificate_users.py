@@ -6,6 +6,7 @@ import json
 import socket
 import stat
 import struct
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -282,13 +283,14 @@ def test_without_a_port_to_verify_at_it_is_told_after_the_next_start_too_and_onc
         daemon.kill()
     second = users.drop("db")
     users.place(use).put(users.pair("db"))
-    with Timeline(users.world, "shop") as timeline:
-        with users.world.daemon():
-            users.await_db(second)
-            assert "names no port" in users.await_told("CertificateServed", 2)
-        with users.world.daemon():
-            users.world.await_ready("shop", commit)
-        assert len(timeline.times("kill", "db")) == 1
+    with users.world.daemon():
+        users.await_db(second)
+        assert "names no port" in users.await_told("CertificateServed", 2)
+    with users.world.daemon():
+        users.world.await_ready("shop", commit)
+    assert users.world.once().returncode == 0
+    log = subprocess.run(["docker", "logs", users.db], capture_output=True, text=True, check=True)
+    assert log.stderr.count("received SIGHUP") == 1
 
 
 def test_the_wish_for_another_owner_is_followed(users: Users) -> None:
@@ -395,6 +397,26 @@ def test_a_replaced_service_that_shows_another_certificate_is_said_once_and_not_
 KEEPS_ITS_FIRST = (
     f"test -e /own/web.crt || cp -L /tls/web.* /own; exec python3 -c '{SERVER.replace('/tls/', '/own/')}' web"
 )
+
+
+@pytest.mark.parametrize("strategy", ["start-first", "stop-first"])
+def test_a_service_that_cannot_start_with_a_new_pair_runs_on_with_the_one_before(users: Users, strategy: str) -> None:
+    first = users.drop("web")
+    command = ["sh", "-c", 'test $(wc -c </tls/web.crt) -lt 9000 && exec python3 -c "$0" web', SERVER]
+    rollout = {"soak": "300ms", "timeout": "5s", "services": {"web": {"strategy": strategy}}}
+    files = users.world.compose("shop", stack(web=server(command=command)), {"certs": [WEB_USE], "rollout": rollout})
+    with users.world.daemon():
+        users.world.await_ready("shop", users.world.commit(files))
+        users.await_told("CertificateServed")
+        before = users.world.container("shop", "web")["Id"]
+        users.drop("web", *(f"web-{number}.a-name-that-is-long-enough.example.com" for number in range(200)))
+        assert "could not be replaced for it" in users.await_told("CertificateNotServed")
+        users.await_web(first)
+        eventually(lambda: [found["Id"] for found in users.world.containers("shop")], lambda ids: ids == [before])
+        users.world.docker("restart", before)
+        users.await_web(first)
+        second = users.drop("web")
+        users.await_web(second)
 
 
 # Several

@@ -14,11 +14,13 @@ from reconciler.model.observed import Takeover
 
 @dataclass
 class FakeCertificates:
-    """``wanting``: what passes are told. ``forgotten``: what proxies were made to forget. ``cannot_forget``: why not."""
+    """``wanting``: what passes are told. ``forgotten``: what proxies were made to forget. ``refused``: services that
+    could not be replaced for a pair, and why. ``cannot_forget``: why not."""
 
     wanting: tuple[Takeover, ...] = ()
     renewed: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     forgotten: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
     cannot_forget: WaitingError | None = None
 
     def lay_out(self, release: Release, manifest: Manifest) -> None: ...
@@ -28,6 +30,9 @@ class FakeCertificates:
 
     def renewed_at(self, manifest: Manifest) -> Mapping[str, float]:
         return self.renewed
+
+    def refuse(self, manifest: Manifest, service: str, why: str) -> None:
+        self.refused.append((service, why))
 
     def forget(self, storage: str, names: Sequence[str]) -> None:
         if self.cannot_forget is not None:

@@ -436,3 +436,24 @@ def test_what_shows_another_after_it_was_replaced_is_said_once_and_not_replaced_
     stage.begin()
     assert stage.settle(B, use=REPLACED) == []
     assert not stage.consumers.wants_pass("shop", declared(REPLACED))
+
+
+def test_what_could_not_be_replaced_reads_the_one_before_when_it_starts_again(stage: Stage) -> None:
+    stage.install(REPLACED)
+    stage.settle(B, use=REPLACED)
+    (said,) = stage.consumers.refuse(declared(REPLACED), "web", "web-2 is unhealthy")
+    assert said.message.startswith(
+        "db: web does not take it: it could not be replaced for it (web-2 is unhealthy); the one before was put back"
+    )
+    assert stage.lies_there == A.chain
+    stage.server.start()
+    stage.begin()
+    assert stage.settle(B, use=REPLACED) == []
+    assert stage.server.shows == A.fingerprint
+    assert not stage.consumers.wants_pass("shop", declared(REPLACED))
+
+
+def test_what_is_served_is_not_given_up_for_what_fails_later(stage: Stage) -> None:
+    stage.install(REPLACED)
+    assert list(stage.consumers.refuse(declared(REPLACED), "web", "it crashed")) == []
+    assert stage.lies_there == A.chain
