@@ -88,11 +88,13 @@ def check(options: Options, files: tuple[Path, ...], form: str | None) -> int:
     groups = group(_read(path) for path in files)
     trust, now = Trust(), time.time()
     readings = [read_pair(name, groups[name], now, trust) for name in sorted(groups)]
+    held = _held_by_acme(options)
     if form == "json":
         output.print_json([_reading_object(reading) for reading in readings])
     else:
         for reading in readings:
             _show(reading)
+            _announce(reading, held)
         if not readings:
             output.complain(
                 "none of these names is one of a certificate or key: NAME.crt, NAME.key, NAME.pem, NAME.p12"
@@ -173,6 +175,31 @@ def _show(reading: Reading) -> None:
         output.line(f"FAIL  {reading.name}: {problem}")
     for warning in reading.warnings:
         output.line(f"warn  {reading.name}: {warning}")
+
+
+def _held_by_acme(options: Options) -> tuple[str, ...]:
+    """The names that Traefik holds certificates for, as the last pass saw it; none where this is no root."""
+    from reconciler.certs.telling import ACME
+    from reconciler.layout import Layout
+
+    layout = Layout(options.root)
+    if not layout.journal.exists():
+        return ()
+    with roots.open_journal(layout) as journal:
+        found = journal.certificates.certificates()
+    return tuple(name for record in found if record.origin == ACME and record.fingerprint for name in record.domains)
+
+
+def _announce(reading: Reading, held: tuple[str, ...]) -> None:
+    """A takeover has its price, which people should know before they drop the pair."""
+    from reconciler.certs.deciding import covering
+
+    taken = [name for name in held if reading.pair is not None and covering(name, (reading.pair,))]
+    if taken:
+        output.line(
+            f"note  {reading.name}: takes {', '.join(taken)} over from ACME, which Traefik learns only by a new start: "
+            "it is stopped for about half a second when the pair is dropped"
+        )
 
 
 def _reading_object(reading: Reading) -> dict[str, object]:

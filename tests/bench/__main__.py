@@ -3,6 +3,8 @@
 commit to converged   one changed service of 20: the daemon          against  git pull && docker compose up -d
 nothing to do         a pass over 100 services in the daemon         against  docker compose up -d
 idle                  the daemon with 100 containers: memory and CPU
+drop to served        a certificate, until a handshake shows it      against  the least that can do it
+rotations             requests lost under load                       against  writing the file and restarting Traefik
 """
 
 from __future__ import annotations
@@ -15,8 +17,11 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.certs import Loss, drop_to_served, rotations_under_load, two_proxies
 from tests.bench.converge import commit_to_converged
 from tests.bench.idle import idle_daemon, nothing_to_do
+
+_RESTARTS = 5
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=7, help="measured runs of each side (default 7)")
     parser.add_argument("--idle-seconds", type=float, default=20.0, help="how long the idle daemon is watched")
+    parser.add_argument("--rotations", type=int, default=50, help="certificates that are dropped (default 50)")
     asked = parser.parse_args(arguments)
     console = Console()
     rows: list[Row] = []
@@ -44,7 +50,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Row("idle daemon, 100 containers: resident memory", f"{idle.resident_mib:.1f} MiB", "", "", "<= 64 MiB")
     )
     rows.append(Row("idle daemon, 100 containers: CPU", f"{idle.cpu_percent:.2f} % of a core", "", "", "<= 0.2 %"))
+    rows.extend(_certificates(asked.rotations))
     console.print(_table(rows))
+
+
+def _certificates(rotations: int) -> list[Row]:
+    with two_proxies() as (mine, peer):
+        ours, floor = drop_to_served(mine, peer, rotations)
+        first = _row("certificate: drop to served, against the floor", ours, floor, "<= 1.5")
+        lost, theirs = rotations_under_load(mine, peer, _RESTARTS)
+    late = sorted(ours)[int(len(ours) * 0.95)]
+    return [
+        first,
+        Row("certificate: drop to served, 95 % within", f"{late * 1000:.0f} ms", "", "", "< 50 ms"),
+        Row(f"{_RESTARTS} rotations under load: requests lost", _lost(lost), _lost(theirs), "", "0"),
+        Row("the same: longest time without an answer", f"{lost.gap_s:.2f} s", f"{theirs.gap_s:.2f} s", "", ""),
+    ]
+
+
+def _lost(loss: Loss) -> str:
+    return f"{loss.failed} of {loss.failed + loss.answered}"
 
 
 def _row(name: str, ours: list[float], peer: list[float], goal: str) -> Row:

@@ -95,6 +95,8 @@ class Load:
     domain: str
     answered: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    gap_s: float = 0.0  # the longest time in which no request at all was answered
+    _last: float = field(default_factory=time.monotonic)
 
     @contextmanager
     def running(self, clients: Sequence[Callable[[Load, threading.Event], None]]) -> Iterator[Load]:
@@ -111,12 +113,16 @@ class Load:
 
     def count(self, kind: str, status: int) -> None:
         if status == 200:
+            now = time.monotonic()
+            self.gap_s, self._last = max(self.gap_s, now - self._last), now
             self.answered[kind] = self.answered.get(kind, 0) + 1
         else:
             self.failures.append(f"{kind}: answered {status}")
 
     def fail(self, kind: str, error: Exception) -> None:
+        """A moment later the next one is tried, as a browser would."""
         self.failures.append(f"{kind}: {error!r}")
+        time.sleep(0.05)
 
 
 def _trusting() -> ssl.SSLContext:
