@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -19,9 +20,9 @@ def fingerprint_at(address: str, port: int, name: str, starttls: str = "", answe
     """
     try:
         with socket.create_connection((address, port), timeout=answer_s) as connection:
-            connection.settimeout(answer_s)
-            if starttls and not _STARTS[starttls](connection):
+            if starttls and not _STARTS[starttls](_Talk(connection, time.monotonic() + answer_s)):
                 return None
+            connection.settimeout(answer_s)
             with _context().wrap_socket(connection, server_hostname=name) as secured:
                 shown = secured.getpeercert(binary_form=True)
     except (OSError, ValueError):
@@ -36,39 +37,68 @@ def _context() -> ssl.SSLContext:
     return context
 
 
-def _postgres(connection: socket.socket) -> bool:
+class _Talk:
+    """A few words with a server in the clear, all of them by ``until`` (monotonic seconds)."""
+
+    def __init__(self, connection: socket.socket, until: float) -> None:
+        self._connection = connection
+        self._until = until
+
+    def say(self, words: bytes) -> None:
+        self._connection.sendall(words)
+
+    def line(self) -> bytes:
+        """Byte by byte, so that nothing of the handshake is swallowed."""
+        found = b""
+        while not found.endswith(b"\n") and len(found) < _MOST_GREETING:
+            byte = self.byte()
+            if not byte:
+                break
+            found += byte
+        return found
+
+    def byte(self) -> bytes:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("it talks for too long")
+        self._connection.settimeout(left)
+        return self._connection.recv(1)
+
+
+def _postgres(talk: _Talk) -> bool:
     """SSLRequest (PostgreSQL manual, Message Formats)."""
-    connection.sendall(b"\x00\x00\x00\x08\x04\xd2\x16\x2f")
-    return connection.recv(1) == b"S"
+    talk.say(b"\x00\x00\x00\x08\x04\xd2\x16\x2f")
+    return talk.byte() == b"S"
 
 
-def _smtp(connection: socket.socket) -> bool:
-    _line(connection)
-    connection.sendall(b"EHLO reconciler\r\n")
-    while (line := _line(connection))[3:4] == b"-":
+def _smtp(talk: _Talk) -> bool:
+    """RFC 3207. A reply may have several lines, the greeting as well (RFC 5321, 4.2.1)."""
+    if _reply(talk) != b"220":
+        return False
+    talk.say(b"EHLO reconciler\r\n")
+    if _reply(talk) != b"250":
+        return False
+    talk.say(b"STARTTLS\r\n")
+    return _reply(talk) == b"220"
+
+
+def _reply(talk: _Talk) -> bytes:
+    while (line := talk.line())[3:4] == b"-":
         pass
-    connection.sendall(b"STARTTLS\r\n")
-    return line.startswith(b"250") and _line(connection).startswith(b"220")
+    return line[:3]
 
 
-def _imap(connection: socket.socket) -> bool:
-    _line(connection)
-    connection.sendall(b"a STARTTLS\r\n")
-    return _line(connection).startswith(b"a OK")
+def _imap(talk: _Talk) -> bool:
+    """RFC 3501, 6.2.1. What is not tagged may stand before the answer."""
+    if not talk.line().startswith(b"* OK"):
+        return False
+    talk.say(b"a STARTTLS\r\n")
+    while (line := talk.line()).startswith(b"* "):
+        pass
+    return line.upper().startswith(b"A OK")
 
 
-def _line(connection: socket.socket) -> bytes:
-    """Byte by byte, so that nothing of the handshake is swallowed."""
-    found = b""
-    while not found.endswith(b"\n") and len(found) < _MOST_GREETING:
-        byte = connection.recv(1)
-        if not byte:
-            break
-        found += byte
-    return found
-
-
-_STARTS: dict[str, Callable[[socket.socket], bool]] = {"postgres": _postgres, "smtp": _smtp, "imap": _imap}
+_STARTS: dict[str, Callable[[_Talk], bool]] = {"postgres": _postgres, "smtp": _smtp, "imap": _imap}
 
 
 def addresses_of(name: str) -> tuple[str, ...]:
