@@ -21,7 +21,7 @@ from reconciler.certs.proving import Proof, Prover
 from reconciler.certs.publishing import Published, Publisher
 from reconciler.certs.reach import Here
 from reconciler.certs.reading import group, read_pair
-from reconciler.certs.rendering import render
+from reconciler.certs.rendering import Order, render
 from reconciler.certs.vault import Kept, Vault
 from reconciler.certs.view import Spot, View, held_by, view_of
 from reconciler.model.desired import Release
@@ -34,7 +34,13 @@ RESCAN_S = 60.0
 _PROVE_EVERY_S = 300.0
 _POLL_ORDERS_S = 0.25
 
+More = Callable[[bool], bool]
 Stacks = Callable[[], Iterable[tuple[Release, Manifest]]]
+
+
+def nothing_more(is_a_burst: bool) -> bool:
+    """Whoever asks once has nothing to wait for."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +81,22 @@ class Keeper:
         self._prove_at = 0.0
         self._asked_until: dict[tuple[str, str], float] = {}
 
-    def turn(self) -> float:
+    def turn(self, more: More = nothing_more) -> float:
         """Seconds until the next one makes sense by itself. Raises ReconcilerError where the disk or state.db refuses;
-        then what was served is served."""
+        then what was served is served.
+
+        ``more``: whether files have changed again since it was asked last; while they do, what is known is read anew
+        instead of being published, because what arrives together is one publication. Deciding takes its time anyway, so
+        a single pair is not kept waiting.
+        """
         with self._lock:
             if not self._has_turned:
                 self._kit.publisher.clear_leftovers()
                 self._has_turned = True
             view, kept = self._looked(), self._loaded()
             decision = self._decide(view, kept)
+            while more(len(_new_pairs(decision, kept)) > 1):
+                decision = self._decide(view, kept)
             proof = self._serve(view, kept, decision)
             if proof is None:
                 return 0.0
@@ -232,10 +245,14 @@ class Keeper:
         return proof
 
     def _publish(self, view: View, decision: Decision) -> Published:
+        """The fronts of a stack read one and the same file."""
         default = self._kit.vault.default()
         orders = self._kit.ordering.orders(view, decision, self._kit.clock.now())
-        contents = {front: render(decision.pairs, default, orders.get(front, ())) for front in view.fronts}
-        return self._kit.publisher.publish(contents)
+        by_stack: dict[str, dict[str, Order]] = {front.stack: {} for front in view.fronts}
+        for front, own in orders.items():
+            by_stack[front.stack] |= {order.domain: order for order in own}
+        texts = {stack: render(decision.pairs, default, own.values()) for stack, own in by_stack.items()}
+        return self._kit.publisher.publish({front: texts[front.stack] for front in view.fronts})
 
     def _expected(self, view: View, decision: Decision) -> dict[Spot, frozenset[str]]:
         """At each spot the pairs that cover its domain; and, until it has forgotten them, what its proxy holds itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import structlog
 
@@ -41,15 +42,15 @@ class Vigil:
     def run(self) -> None:
         wait_s = 0.0
         while not self._leaving.is_set():
-            if self._woken.wait(wait_s):
-                self._gather()
+            self._woken.wait(wait_s)
+            self._woken.clear()
             if not self._leaving.is_set():
                 wait_s = self.turn()
 
     def turn(self) -> float:
         """One pass; what goes wrong is logged and tried again. Seconds until the next."""
         try:
-            return self._keeper.turn()
+            return self._keeper.turn(self._until_quiet())
         except ReconcilerError as error:
             log.error("certificates_failed", reason=error.reason, error=str(error))
         except Exception:
@@ -64,9 +65,14 @@ class Vigil:
             self._clock.sleep(min(wait_s, 1.0))
             wait_s = self.turn()
 
-    def _gather(self) -> None:
-        """Until nothing more arrives for a moment. Validation is the gate: this only saves publications."""
+    def _until_quiet(self) -> Callable[[bool], bool]:
+        """Of a burst of pairs the next may take a moment to come. Validation is the gate: this only saves publications."""
         ends = self._clock.monotonic() + _MOST_GATHERED_S
-        self._woken.clear()
-        while self._clock.monotonic() < ends and self._woken.wait(_QUIET_S):
-            self._woken.clear()
+
+        def more(is_a_burst: bool) -> bool:
+            moves = self._woken.wait(_QUIET_S if is_a_burst else 0.0) and self._clock.monotonic() < ends
+            if moves:
+                self._woken.clear()
+            return moves
+
+        return more
