@@ -11,11 +11,15 @@ from reconciler.cli import output, roots
 from reconciler.cli.options import Options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reconciler.layout import Layout
-    from reconciler.model.record import EventRecord, StackRecord
+    from reconciler.model.record import CertificateRecord, EventRecord, StackRecord
     from reconciler.ports import Journal
 
 
+_OF_CERTIFICATES = ("Certificate", "Domain", "Order", "Acme")
+_NEEDS_SOMEBODY = ("invalid", "kept", "expired", "failed", "uncovered")
 _TITLES = ("STACK", "SYNC", "HEALTH", "READY", "REASON", "RELEASE", "REVISION", "MESSAGE")
 _WIDE_TITLES = (*_TITLES[:6], "APPLIED", "ATTEMPTED", "CHANGED", "MESSAGE")
 
@@ -42,6 +46,7 @@ def get(options: Options, stack: str | None, form: str | None) -> None:
         if stack is not None:
             _show_message(records[0])
         _say_what_matters(layout, journal, is_empty=not records)
+        _say_which_certificates_need_somebody(journal.certificates.certificates())
 
 
 def as_object(record: StackRecord) -> dict[str, object]:
@@ -134,6 +139,13 @@ def _last_trouble(journal: Journal) -> EventRecord | None:
     for event in journal.events(stack=""):
         if event.reason == "Fetched":
             trouble = None
-        elif event.severity == "error":
+        elif event.severity == "error" and not event.reason.startswith(_OF_CERTIFICATES):
             trouble = event
     return trouble
+
+
+def _say_which_certificates_need_somebody(records: Sequence[CertificateRecord]) -> None:
+    """As they are now: what was said of them before may be over."""
+    found = [f"{record.name} ({record.state})" for record in records if record.state in _NEEDS_SOMEBODY]
+    if found:
+        output.note(f"certificates that need somebody: {', '.join(found)}; see: reconciler certs list")
