@@ -25,6 +25,12 @@ _CANNOT_RUN = re.compile(
     r"|unknown (capability|runtime|or invalid runtime)|no matching entries in passwd",
     re.I,
 )
+# What a host says that has no room for one more process just then: seen with many containers starting side by side.
+_RAN_SHORT = re.compile(
+    r"connection reset by peer|resource temporarily unavailable|cannot allocate memory|context deadline exceeded"
+    r"|too many open files|ttrpc: closed",
+    re.I,
+)
 
 
 def refused(doing: str, status: int | None, words: str) -> ReconcilerError:
@@ -55,6 +61,8 @@ def start_refused(doing: str, status: int | None, words: str) -> ReconcilerError
         )
     if _is_disk_full(words):
         return disk_full(doing)
+    if _RAN_SHORT.search(words):
+        return WaitingError(f"cannot {doing} just now: {quoted(words)}", reason="StartFailed")
     if _CANNOT_RUN.search(words) and status != 404:
         return StalledError(f"cannot {doing}: {quoted(words)}", reason="StartFailed")
     return refused(doing, status, words)

@@ -52,6 +52,22 @@ def test_what_can_never_run_stalls(words: str) -> None:
     assert error.reason == "StartFailed"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: "
+        "unable to start container process: waiting for init preliminary setup: read init-p: connection reset by peer: unknown",
+        "OCI runtime create failed: runc create failed: unable to start container process: fork: Resource temporarily unavailable",
+        "failed to create shim task: context deadline exceeded: unknown",
+    ],
+)
+def test_a_host_that_ran_short_for_a_moment_is_asked_again(words: str) -> None:
+    """Incident: a release was put in quarantine because runc lost a connection to its own child."""
+    error = start_refused("start shop-web-1", 500, words)
+    assert isinstance(error, WaitingError)
+    assert error.reason == "StartFailed"
+
+
 def test_what_is_gone_is_looked_for_again() -> None:
     error = start_refused("start shop-web-1", 404, "No such container: 0a1b: no such file or directory")
     assert isinstance(error, WaitingError)
