@@ -103,7 +103,7 @@ def test_history_says_what_was_shown_for_which_name_from_when_on(scene: Scene) -
     first = scene.drop("shop", scene.issue("a.test", "b.test"))
     scene.turn()
     began = scene.clock.now()
-    scene.turn(10)
+    scene.turn(3, every_s=400.0)
     second = scene.drop("shop", scene.issue("a.test", "b.test"))
     scene.turn()
     served = [(found.at, found.domain, found.fingerprint) for found in scene.journal.certificates.served(100)]
@@ -174,6 +174,27 @@ def test_a_front_that_never_shows_it_gets_one_sighup_and_then_the_last_good_file
     assert "the one before was put back" in said[0].message
     record = scene.records()["shop"]
     assert (record.state, record.fingerprint) == ("invalid", old)
+
+
+def test_the_last_good_file_is_back_before_anything_else_is_done(scene: Scene) -> None:
+    scene.drop("shop", scene.issue("a.test", "b.test"))
+    scene.turn()
+    good = scene.file.read_bytes()
+    scene.traefik.mood = "stubborn"
+    scene.drop("shop", scene.issue("a.test", "b.test"))
+    assert scene.keeper.turn() == 0.0
+    assert scene.file.read_bytes() == good
+
+
+def test_names_that_must_not_have_changed_are_looked_at_as_well(scene: Scene) -> None:
+    scene.drop("a", scene.issue("a.test"))
+    scene.drop("b", scene.issue("b.test"))
+    scene.turn()
+    asked = set()
+    scene.probe = lambda address, port, name: (asked.add(name), scene.traefik.probe(address, port, name))[1]
+    scene.drop("a", scene.issue("a.test"))
+    scene.turn()
+    assert asked == {"a.test", "b.test"}
 
 
 def test_a_pair_that_was_taken_back_is_not_tried_again_until_its_files_change(scene: Scene) -> None:
@@ -248,6 +269,17 @@ def test_a_name_without_a_pair_is_ordered_for_where_it_leads_here(ordering: Scen
     ordering.settle()
     assert orders(ordering) == ["a.test"]
     assert ordering.reasons() == ["CertificateOrdered"]
+
+
+def test_an_order_that_leads_to_nothing_is_ended_and_said_and_made_again_once_in_a_while(ordering: Scene) -> None:
+    ordering.settle()
+    seen = []
+    for _ in range(30):
+        ordering.turn(every_s=10.0)
+        seen.append(bool(orders(ordering)))
+    assert seen[0] is False
+    assert 1 <= seen.count(True) <= 2
+    assert ordering.reasons()[:2] == ["CertificateOrdered", "OrderFailed"]
 
 
 def test_a_name_that_does_not_lead_here_gets_no_resolver_that_is_said_and_it_mends_itself(ordering: Scene) -> None:
@@ -438,6 +470,14 @@ def test_what_a_front_reads_is_there_before_it_starts_and_closed_to_others(scene
     scene.keeper.lay_out(scene.release, scene.manifest)
     assert "defaultCertificate" in scene.published()["tls"]["stores"]["default"]
     assert scene.file.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_front_has_been_given_stays_when_its_stack_is_laid_out_again(ordering: Scene) -> None:
+    ordering.settle()
+    before = ordering.file.read_bytes()
+    assert orders(ordering) == ["a.test"]
+    ordering.keeper.lay_out(ordering.release, ordering.manifest)
+    assert ordering.file.read_bytes() == before
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
