@@ -15,12 +15,12 @@ from reconciler.certs.consumers import Consumers
 from reconciler.certs.deciding import Decision, Situation, covering, decide
 from reconciler.certs.folder import DropFolder
 from reconciler.certs.fronts import fronts
+from reconciler.certs.grouping import group
 from reconciler.certs.model import DroppedFile, Pair, Reading
 from reconciler.certs.ordering import Ordering
 from reconciler.certs.proving import Proof, Prover
 from reconciler.certs.publishing import Published, Publisher
 from reconciler.certs.reach import Here
-from reconciler.certs.reading import group, read_pair
 from reconciler.certs.rendering import Order, render
 from reconciler.certs.vault import Kept, Vault
 from reconciler.certs.view import Spot, View, held_by, view_of
@@ -218,6 +218,8 @@ class Keeper:
             reading = known[1]
             if reading.pair is not None and reading.pair.not_after > now:
                 return reading
+        from reconciler.certs.reading import read_pair  # with cryptography: 14 MiB that hosts without pairs do not need
+
         return read_pair(name, own, now)
 
     def _here(self) -> Here:
@@ -269,7 +271,10 @@ class Keeper:
         """The last good file again; the pairs are not tried a second time until their files change."""
         self._kit.publisher.take_back(published)
         places = ", ".join(sorted({f"{spot.domain} at {spot.place}" for spot in proof.wrong}))
-        why = f"it was published, and another certificate was still shown for {places}; the one before was put back"
+        why = (
+            f"it was published, and another certificate was still shown for {places}; the one before was put back. The log "
+            "of the proxy may say why; it is tried again once its files change (copy them again)"
+        )
         tries = dict(self._tries())
         refused = {**kept.refused, **{tries[pair.fingerprint]: why for pair in refuted}}
         self._remember(replace(kept, refused=refused))

@@ -172,6 +172,7 @@ def test_a_front_that_never_shows_it_gets_one_sighup_and_then_the_last_good_file
     assert len(said) == 1
     assert "a.test at shop/traefik" in said[0].message
     assert "the one before was put back" in said[0].message
+    assert "it is tried again once its files change" in said[0].message
     record = scene.records()["shop"]
     assert (record.state, record.fingerprint) == ("invalid", old)
 
