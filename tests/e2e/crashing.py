@@ -1,7 +1,7 @@
 """Runs the real command line as a service manager does: starts it again when it was killed. And pulls the plug.
 
 ``crashing.py KIND FUSE ARGUMENTS...``: once the file FUSE holds ``N``, the process kills itself (SIGKILL) at the N-th of
-its moments of that KIND (``passes``, ``certificates``) from then on; with ``N M`` the process that is started after it dies at its own M-th, too. Each kill is
+its moments of that KIND (``passes``, ``certificates``, ``users``) from then on; with ``N M`` the process that is started after it dies at its own M-th, too. Each kill is
 written down in ``FUSE.kills``. The product knows nothing of this: it is wrapped from outside.
 """
 
@@ -21,6 +21,7 @@ from reconciler.adapters.journal import SqliteJournal
 from reconciler.adapters.journal.certificates import CertificateTables
 from reconciler.certs import files
 from reconciler.certs.publishing import Publisher
+from reconciler.certs.recipients import Recipients
 from reconciler.certs.vault import Vault
 from reconciler.cli.main import main
 
@@ -44,7 +45,13 @@ CERTIFICATES = [
     (CertificateTables, "save_certificates", BOTH),
     (CertificateTables, "serves", BOTH),
 ]
-MOMENTS: dict[str, list[tuple[Any, str, tuple[str, ...]]]] = {"passes": PASSES, "certificates": CERTIFICATES}
+# Of a pair that a service reads itself: staged; put there; told; marked.
+USERS = [(files, "_write", BOTH), (files, "_sync_folder", BOTH), (Recipients, "tell", BOTH)]
+MOMENTS: dict[str, list[tuple[Any, str, tuple[str, ...]]]] = {
+    "passes": PASSES,
+    "certificates": CERTIFICATES,
+    "users": USERS,
+}
 LOADED_BY_RUN = (
     "reconciler.cli.run",
     "reconciler.cli.wiring",

@@ -7,10 +7,13 @@ import socket
 import stat
 import struct
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +30,7 @@ from tests.e2e.world import World, eventually
 
 pytestmark = pytest.mark.engine
 
+CRASHING = [sys.executable, str(Path(__file__).with_name("crashing.py")), "users"]
 POSTGRES = (999, 999)  # its user and group in rig/postgres
 SHOWS = {"port": 5432, "starttls": "postgres"}
 DB_USE = {"pair": "db", "path": "./tls", "service": "db", "owner": "999:999", "signal": "HUP", "verify": SHOWS}
@@ -143,6 +147,16 @@ class Users:
         found = read_pair(name, files, time.time()).pair
         assert found is not None
         return found
+
+    def await_served(self, issued: Issued) -> None:
+        """Until it is known who shows it."""
+
+        def is_known() -> bool:
+            with self.world.journal() as journal:
+                records = journal.certificates.certificates() if journal else ()
+            return any(record.fingerprint == issued.fingerprint and record.verified_by for record in records)
+
+        eventually(is_known)
 
     @cached_property
     def db(self) -> str:
@@ -271,6 +285,36 @@ def test_a_pair_that_was_placed_and_never_told_of_is_told_of_after_the_next_star
     with users.world.daemon():
         users.await_db(second)
     assert users.world.running("shop") == before
+
+
+def test_a_daemon_that_is_killed_at_any_moment_of_a_renewal_leaves_the_newest_pair_shown_after_its_next_start(
+    users: Users,
+) -> None:
+    fuse = users.world.home / "fuse"
+    kills = fuse.with_suffix(".kills")
+    kills.touch()
+    issued = users.drop("db")
+    commit = users.commit(databases(db=database()), DB_USE)
+    with users.world.daemon([*CRASHING, str(fuse)]) as daemon:
+        users.world.await_ready("shop", commit)
+        users.await_db(issued)
+        users.await_told("CertificateServed")
+        before = users.world.running("shop")
+        for moment in count(1):
+            dead = len(kills.read_text().splitlines())
+            fuse.with_suffix(".lit").write_text(str(moment))
+            fuse.with_suffix(".lit").rename(fuse)
+            issued = users.drop("db")
+            users.await_db(issued)
+            users.await_served(issued)
+            if len(kills.read_text().splitlines()) == dead:
+                break
+        daemon.kill()  # the last fuse may still burn
+    assert users.world.running("shop") == before
+    assert not users.told("CertificateNotServed")
+    for step in ("_write", "_sync_folder", "tell"):
+        assert f"before {step} " in kills.read_text()
+        assert f"after {step} " in kills.read_text()
 
 
 def test_without_a_port_to_verify_at_it_is_told_after_the_next_start_too_and_once(users: Users) -> None:
