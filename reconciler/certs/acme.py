@@ -14,9 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.hashes import SHA256
-
 ORDER_LASTS_S = 90.0  # an order that has not led to a certificate by then has failed
 _FIRST_PAUSE_S = 30.0
 _LONGEST_PAUSE_S = 6 * 3600.0
@@ -113,6 +110,9 @@ def _names(entry: Any) -> tuple[str, ...]:
 
 
 def _held(resolver: str, entry: Any) -> Held | None:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.hashes import SHA256
+
     try:
         leaf = x509.load_pem_x509_certificates(b64decode(entry["certificate"]))[0]
         return Held(

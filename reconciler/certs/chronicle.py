@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from reconciler.certs import telling
 from reconciler.certs.deciding import Decision, State, Verdict
 from reconciler.certs.proving import Proof
-from reconciler.certs.trust import Trust
 from reconciler.model.manifest import CertificateSettings
 from reconciler.model.record import ServedRecord
 from reconciler.ports import CertificateBook, Clock, Journal
+
+if TYPE_CHECKING:
+    from reconciler.certs.trust import Trust
 
 _MOST_SERVED = 10_000
 
@@ -25,8 +29,11 @@ class Chronicle:
     clock: Clock
     said_wrong: frozenset[str] = frozenset()
 
-    def __post_init__(self) -> None:
-        self._trust = Trust() if self.settings.public else None
+    @cached_property
+    def _trust(self) -> Trust:
+        from reconciler.certs.trust import Trust
+
+        return Trust()
 
     def say(self, said: telling.Said, stack: str = "") -> None:
         self.journal.tell(stack, said.severity, said.reason, said.message, "", self.clock.now())
@@ -60,7 +67,7 @@ class Chronicle:
         return replace(decision, verdicts=tuple(self._judged(verdict, now) for verdict in decision.verdicts))
 
     def _judged(self, verdict: Verdict, now: float) -> Verdict:
-        if self._trust is None or verdict.pair is None or verdict.state is not State.VALID:
+        if not self.settings.public or verdict.pair is None or verdict.state is not State.VALID:
             return verdict
         doubts = self._trust.doubts(verdict.pair, now)
         return replace(verdict, messages=tuple(dict.fromkeys((*verdict.messages, *doubts))))

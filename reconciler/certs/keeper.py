@@ -122,7 +122,7 @@ class Keeper:
         with self._lock:
             kept = self._loaded()
             view = view_of((release,), self._kit.folder_of)
-            first = render(kept.accepted.values(), self._kit.vault.default())
+            first = render(kept.accepted.values(), self._kit.vault.default()) if view.fronts else b""
             # What lies there stays; but whoever the front runs as from now on must be able to read it.
             self._kit.publisher.publish({front: self._kit.publisher.content(front) or first for front in view.fronts})
             for storage in view.storages():
@@ -197,7 +197,7 @@ class Keeper:
             refused=refused,
             domains=view.domains,
             asked={use.pair: stack for stack, manifest in self._asking() for use in manifest.certificates},
-            acme=self._kit.ordering.possible(view, bare, self._here()),
+            acme=self._kit.ordering.possible(view, bare, self._here(view)),
             now=now,
         )
         return decide(situation)
@@ -222,8 +222,9 @@ class Keeper:
 
         return read_pair(name, own, now)
 
-    def _here(self) -> Here:
-        return Here(self._kit.addresses, self._kit.vault.default().fingerprint)
+    def _here(self, view: View) -> Here:
+        shown = self._kit.vault.default().fingerprint if view.fronts else ""
+        return Here(self._kit.addresses, shown)
 
     def _serve(self, view: View, kept: Kept, decision: Decision) -> Proof | None:
         """Publish and prove. None where the publication was taken back, so that it must be decided anew."""
@@ -248,6 +249,8 @@ class Keeper:
 
     def _publish(self, view: View, decision: Decision) -> Published:
         """The fronts of a stack read one and the same file."""
+        if not view.fronts:
+            return Published({})
         default = self._kit.vault.default()
         orders = self._kit.ordering.orders(view, decision, self._kit.clock.now())
         by_stack: dict[str, dict[str, Order]] = {front.stack: {} for front in view.fronts}

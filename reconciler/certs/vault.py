@@ -9,22 +9,14 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.x509.oid import NameOID
 
 from reconciler.certs import files
 from reconciler.certs.model import Pair
 from reconciler.certs.rendering import Default
 
 _MOST_REFUSED = 100
-_LASTS = timedelta(days=3650)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +59,9 @@ class Vault:
             data = json.loads(content or b"")
             return Default(data["chain"].encode(), data["key"].encode(), data["fingerprint"])
         except (ValueError, KeyError, TypeError, AttributeError):
-            made = _made_default()
+            from reconciler.certs.nobody import made_default  # loads cryptography, which is needed once
+
+            made = made_default(time.time())
             data = {"chain": made.chain.decode(), "key": made.key.decode(), "fingerprint": made.fingerprint}
             files.put(self._default_file, json.dumps(data, indent=1).encode(), self._staging)
             return made
@@ -80,27 +74,3 @@ def _entry(pair: Pair) -> dict[str, Any]:
 def _pair(entry: Mapping[str, Any]) -> Pair:
     own = {**entry, "chain": entry["chain"].encode(), "key": entry["key"].encode(), "domains": tuple(entry["domains"])}
     return Pair(**own)
-
-
-def _made_default() -> Default:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "no certificate for this name")])
-    now = datetime.fromtimestamp(time.time(), UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + _LASTS)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("default.invalid")]), critical=False)
-        .sign(key, SHA256())
-    )
-    return Default(
-        chain=certificate.public_bytes(serialization.Encoding.PEM),
-        key=key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
-        fingerprint=certificate.fingerprint(SHA256()).hex(),
-    )
