@@ -13,18 +13,20 @@ from reconciler.model.errors import WaitingError
 
 
 def put(path: Path, content: bytes, staging: Path, *, owner: tuple[int, int] | None = None, mode: int = 0o600) -> bool:
-    """Let ``path`` hold ``content`` and be ``owner``'s with ``mode``, by one rename out of ``staging`` (of the same file
-    system). False if it did and was already.
+    """Let ``path`` hold ``content`` and be ``owner``'s with ``mode``, by one rename out of ``staging``. False if it did and
+    was already. On another disk than ``staging`` (``data/`` may be one) it is written beside ``path``, under a hidden name.
 
     Nobody who watches the folder of ``path`` sees anything but that rename. Raises WaitingError(reason="CannotWrite"),
     and then ``path`` is what it was.
     """
     if _holds(path, content, owner, mode):
         return False
-    staged = staging / uuid.uuid4().hex
+    staged = staging / f"..tmp-{uuid.uuid4().hex}"
     try:
         staging.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if staging.stat().st_dev != path.parent.stat().st_dev:
+            staged = path.with_name(staged.name)
         _write(staged, content, owner, mode)
         staged.replace(path)
         _sync_folder(path.parent)

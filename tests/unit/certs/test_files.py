@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -176,3 +177,26 @@ def test_a_file_that_is_not_there_holds_nothing_and_one_that_cannot_be_read_is_s
     with pytest.raises(WaitingError, match="cannot be read") as error:
         files.content_of(tmp_path)
     assert error.value.reason == "CannotRead"
+
+
+@pytest.fixture
+def other_disk() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        yield Path(folder)
+
+
+def test_a_file_on_another_disk_than_the_staging_folder_is_put_there_by_a_rename_too(
+    staging: Path, other_disk: Path
+) -> None:
+    staging.mkdir()
+    if staging.stat().st_dev == other_disk.stat().st_dev:
+        pytest.skip("there is only one disk here")
+    path = other_disk / "acme.json"
+    files.put(path, OLD, staging)
+    before = path.stat().st_ino
+    with nothing_fits(4096), pytest.raises(WaitingError):
+        files.put(path, NEW, staging)
+    assert path.read_bytes() == OLD
+    files.put(path, NEW, staging)
+    assert (path.read_bytes(), path.stat().st_ino != before) == (NEW, True)
+    assert [found.name for found in other_disk.iterdir()] == ["acme.json"]
