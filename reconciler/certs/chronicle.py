@@ -42,7 +42,8 @@ class Chronicle:
         """Of what is shown wrongly at places where nothing of ours was taken back."""
         found = {
             f"{spot.place} shows another certificate for {spot.domain} than the one that was published; "
-            "look for a certificate that it has from elsewhere, and in its log": spot
+            "look for a certificate that it has from elsewhere, whether --providers.file.directory names the folder that it "
+            "mounts, and in its log": spot
             for spot in proof.wrong
         }
         for message in sorted(found.keys() - self.said_wrong):

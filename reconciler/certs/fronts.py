@@ -113,7 +113,7 @@ def tls_port(front: Front, router: Router | None = None) -> int | None:
 
 
 def _mounts(spec: ServiceSpec, folder: str) -> bool:
-    return any(mount.get("source") == folder for mount in spec.definition.get("volumes") or ())
+    return any(str(mount.get("source") or "").rstrip("/") == folder for mount in spec.definition.get("volumes") or ())
 
 
 def _front(stack: str, spec: ServiceSpec) -> Front:
