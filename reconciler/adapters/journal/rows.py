@@ -38,6 +38,7 @@ PASS = "id, stack, release, goal, began_at, ended_at, outcome"
 STEP = "pass_id, number, service, text, state, began_at, ended_at, error"
 BASELINE = "container_id, stack, settings"
 EVENT = "id, at, stack, severity, reason, message, revision"
+HOOK = "stack, release, attempt, phase, name, state, pass_id, began_at, ended_at, exit_code, output, failed_step, error"
 REQUEST = "id, kind, stack, who, created_at, force, release, reason, until, handled_at, answer"
 
 

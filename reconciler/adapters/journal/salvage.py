@@ -25,6 +25,8 @@ _TABLES: tuple[tuple[str, str, Callable[[rows.Row], object]], ...] = (
     ("baselines", rows.BASELINE, lambda row: rows.settings_of(row[2])),
     ("events", rows.EVENT, rows.event_of),
     ("requests", rows.REQUEST, rows.request_of),
+    ("attempts", "stack, release, number, is_open", lambda row: row),
+    ("hooks", rows.HOOK, lambda row: row),
 )
 
 

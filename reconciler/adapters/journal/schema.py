@@ -70,6 +70,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             domain TEXT PRIMARY KEY, attempts INTEGER NOT NULL, began_at REAL, next_at REAL NOT NULL
         ) WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE attempts (
+            stack TEXT NOT NULL, release INTEGER NOT NULL, number INTEGER NOT NULL, is_open INTEGER NOT NULL,
+            PRIMARY KEY (stack, release)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE hooks (
+            stack TEXT NOT NULL, release INTEGER NOT NULL, attempt INTEGER NOT NULL, phase TEXT NOT NULL,
+            name TEXT NOT NULL, state TEXT NOT NULL, pass_id INTEGER NOT NULL, began_at REAL NOT NULL, ended_at REAL,
+            exit_code INTEGER, output TEXT NOT NULL, failed_step TEXT NOT NULL, error TEXT NOT NULL,
+            PRIMARY KEY (stack, release, attempt, phase, name)
+        )""",
+    ),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Self, TypeVar, cast
 from reconciler.adapters.journal import rows
 from reconciler.adapters.journal.certificates import CertificateTables
 from reconciler.adapters.journal.database import Database, Synchronous
+from reconciler.adapters.journal.hooks import HookTables, end_attempt
 from reconciler.adapters.journal.identity import root_id, take
 from reconciler.model.observed import LiveSettings
 from reconciler.model.record import (
@@ -51,6 +53,7 @@ class SqliteJournal:
         self._database = Database(path, synchronous=synchronous, mend=mend)
         self._root_id = root_id(self._database)
         self.certificates = CertificateTables(self._database)
+        self.hooks = HookTables(self._database)
         self._remembered: tuple[int, dict[tuple[str, str], Any]] = (-1, {})
 
     @property
@@ -102,7 +105,7 @@ class SqliteJournal:
         """Its status, releases, passes and baselines. Its events stay: they tell that it went."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM stacks WHERE name = ?", (name,))
-            for table in ("releases", "passes", "baselines"):
+            for table in ("releases", "passes", "baselines", "attempts", "hooks"):
                 connection.execute(f"DELETE FROM {table} WHERE stack = ?", (name,))
 
     # Releases
@@ -136,7 +139,11 @@ class SqliteJournal:
         self._change_release(stack, number, "images = ?", rows.images_text(images))
 
     def end_release(self, stack: str, number: int, outcome: Outcome, now: float) -> None:
-        self._change_release(stack, number, "outcome = ?, ended_at = ?", outcome.value, now)
+        """One that failed ends its attempt with it, so that the next try of it has hooks of its own."""
+        with self._database.write() as connection:
+            if outcome is Outcome.FAILED:
+                end_attempt(connection, stack, number)
+            _change_release(connection, stack, number, "outcome = ?, ended_at = ?", outcome.value, now)
 
     def reopen_release(self, stack: str, number: int, revision: str, now: float) -> None:
         """``created_at`` becomes ``now``: it is applied anew, for ``revision``."""
@@ -154,10 +161,7 @@ class SqliteJournal:
 
     def _change_release(self, stack: str, number: int, change: str, *values: Any) -> None:
         with self._database.write() as connection:
-            where = "WHERE stack = ? AND number = ?"
-            changed = connection.execute(f"UPDATE releases SET {change} {where}", (*values, stack, number))
-            if changed.rowcount == 0:
-                raise LookupError(f"stack {stack} has no release {number}")
+            _change_release(connection, stack, number, change, *values)
 
     # Passes and steps. A stack may be forgotten by its own last pass, so ending what is gone is fine.
 
@@ -300,6 +304,13 @@ class SqliteJournal:
         if what not in answers:
             answers[what] = read()
         return cast(T, answers[what])
+
+
+def _change_release(connection: sqlite3.Connection, stack: str, number: int, change: str, *values: Any) -> None:
+    where = "WHERE stack = ? AND number = ?"
+    changed = connection.execute(f"UPDATE releases SET {change} {where}", (*values, stack, number))
+    if changed.rowcount == 0:
+        raise LookupError(f"stack {stack} has no release {number}")
 
 
 def _details(

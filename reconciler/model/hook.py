@@ -1,0 +1,144 @@
+"""What a stack declares to be run around its releases, and what such a hook is told. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reconciler.model.source import TreeEntry
+
+
+class Phase(StrEnum):
+    """When a hook runs."""
+
+    PRE_SYNC = "preSync"  # every image is here, nothing is changed yet
+    POST_SYNC = "postSync"  # the whole release is healthy, the old containers are still there
+    SYNC_FAIL = "syncFail"  # a release failed, and what served before was put back
+
+
+class Occasion(StrEnum):
+    """Why there is something to run a hook for."""
+
+    CONFIG = "config"  # no image changed
+    RELEASE = "release"
+    FIRST = "first"  # nothing was ever applied
+    ROLLBACK = "rollback"  # a person went back
+
+
+class OnFailure(StrEnum):
+    ABORT = "abort"
+    CONTINUE = "continue"
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """``path``: as it was declared. ``entry``: the tracked file that it means."""
+
+    path: str
+    entry: TreeEntry
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exec:
+    """A command inside a running container of ``service``."""
+
+    service: str
+    command: tuple[str, ...]
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A one-off container of ``service``, as the new release has it. No ``command``: the service's own."""
+
+    service: str
+    command: tuple[str, ...] = ()
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """``url`` may hold ``{VARIABLE}``. ``contains`` and ``matches`` (a regular expression) are about the answer's body."""
+
+    url: str
+    expect: int = 200
+    contains: str = ""
+    matches: str = ""
+    insecure: bool = False
+
+
+Kind = Script | Exec | Run | Http
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    phase: Phase
+    name: str
+    kind: Kind
+    on: frozenset[Occasion] = frozenset(Occasion)
+    timeout_s: float = 300.0
+    on_failure: OnFailure = OnFailure.ABORT
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedService:
+    """References of images; "" where there was, or is, no such service."""
+
+    service: str
+    old_image: str
+    new_image: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at a release, as its hooks see it. ``number`` counts the tries of this release from 1.
+
+    ``failed_step`` and ``error``: what went wrong, for syncFail alone.
+    """
+
+    stack: str
+    release: int
+    revision: str
+    number: int
+    occasion: Occasion
+    previous_release: int | None = None
+    previous_revision: str = ""
+    changed: tuple[ChangedService, ...] = ()
+    failed_step: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HookEnd:
+    """How it ended. ``exit_code``: of its program; of ``http`` 0 or 1. ``output``: the end of what it said, masked."""
+
+    exit_code: int
+    output: str = ""
+
+
+class HookState(StrEnum):
+    OWED = "owed"  # a syncFail hook that is to run once the undo is over
+    BEGUN = "begun"
+    CUT_SHORT = "cut short"  # the process ended while it ran
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class HookRecord:
+    """One hook of one attempt. ``pass_id``: the pass that it ran in last. Times are seconds since the epoch."""
+
+    stack: str
+    release: int
+    attempt: int
+    phase: Phase
+    name: str
+    state: HookState
+    pass_id: int
+    began_at: float
+    ended_at: float | None = None
+    exit_code: int | None = None
+    output: str = ""
+    failed_step: str = ""
+    error: str = ""
