@@ -198,7 +198,7 @@ def _announce(reading: Reading, held: tuple[str, ...]) -> None:
     if taken:
         output.line(
             f"note  {reading.name}: takes {', '.join(taken)} over from ACME, which Traefik learns only by a new start: "
-            "it is stopped for about half a second when the pair is dropped"
+            "it is stopped for about a second when the pair is dropped"
         )
 
 
