@@ -4,43 +4,16 @@ from __future__ import annotations
 
 import io
 import os
-import resource
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import structlog
 
-from reconciler.certs import files
 from reconciler.certs.deciding import State
-from reconciler.model.errors import EngineUnavailableError, WaitingError
 from tests.fakes.watched import MOVED_TO, watched
 from tests.unit.certs.scene import DAY, NOW, Scene
 
 ONE_RENAME = [(MOVED_TO, "certificates.yml")]
-
-
-class Killed(BaseException):
-    """The process is gone: nothing that comes after it is done."""
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
-    made: list[Scene] = []
-
-    def scene(*hosts: str, **more: Any) -> Scene:
-        made.append(Scene(tmp_path / str(len(made)), *hosts, **more))
-        return made[-1]
-
-    yield scene
-    for each in made:
-        each.close()
-
-
-@pytest.fixture
-def scene(make: Callable[..., Scene]) -> Scene:
-    return make("a.test", "b.test")
 
 
 # Drop, publish, prove, remember
@@ -252,217 +225,6 @@ def test_a_certificate_that_a_front_has_from_elsewhere_is_said_once_and_takes_no
     assert "another certificate for b.test" in said[0]
 
 
-# ACME
-
-
-@pytest.fixture
-def ordering(make: Callable[..., Scene]) -> Scene:
-    return make("a.test", orders=True)
-
-
-def orders(scene: Scene) -> list[str]:
-    return [
-        router["tls"]["domains"][0]["main"] for router in scene.published().get("http", {}).get("routers", {}).values()
-    ]
-
-
-def test_a_name_without_a_pair_is_ordered_for_where_it_leads_here(ordering: Scene) -> None:
-    ordering.settle()
-    assert orders(ordering) == ["a.test"]
-    assert ordering.reasons() == ["CertificateOrdered"]
-
-
-def test_an_order_that_leads_to_nothing_is_ended_and_said_and_made_again_once_in_a_while(ordering: Scene) -> None:
-    ordering.settle()
-    seen = []
-    for _ in range(30):
-        ordering.turn(every_s=10.0)
-        seen.append(bool(orders(ordering)))
-    assert seen[0] is False
-    assert 1 <= seen.count(True) <= 2
-    assert ordering.reasons()[:2] == ["CertificateOrdered", "OrderFailed"]
-
-
-def test_a_name_that_does_not_lead_here_gets_no_resolver_that_is_said_and_it_mends_itself(ordering: Scene) -> None:
-    ordering.elsewhere["a.test"] = "a.test does not resolve"
-    ordering.settle()
-    assert orders(ordering) == []
-    assert [(event.reason, event.message) for event in ordering.events()] == [
-        ("DomainUncovered", "a.test: a.test does not resolve")
-    ]
-    ordering.elsewhere.clear()
-    ordering.clock.advance(60.0)
-    ordering.settle()
-    assert orders(ordering) == ["a.test"]
-
-
-def test_a_pair_that_is_dropped_takes_over_from_acme_and_nothing_is_ordered(ordering: Scene) -> None:
-    ordering.settle()
-    shop = ordering.drop("shop", ordering.issue("a.test"))
-    ordering.settle()
-    assert orders(ordering) == []
-    assert ordering.shows("a.test") == shop.fingerprint
-
-
-def test_a_dropped_pair_that_expired_is_withdrawn_in_favour_of_acme(ordering: Scene) -> None:
-    ordering.drop("shop", ordering.issue("a.test", days=10))
-    ordering.settle()
-    assert orders(ordering) == []
-    ordering.clock.advance(11 * DAY)
-    ordering.settle()
-    assert "certificates" not in ordering.published()["tls"]
-    assert orders(ordering) == ["a.test"]
-
-
-def test_a_name_that_a_narrower_pair_leaves_out_goes_to_acme(make: Callable[..., Scene]) -> None:
-    scene = make("a.test", "b.test", orders=True)
-    scene.drop("shop", scene.issue("a.test", "b.test"))
-    scene.settle()
-    narrow = scene.drop("shop", scene.issue("a.test"))
-    scene.settle()
-    scene.settle()
-    assert scene.shows("a.test") == narrow.fingerprint
-    assert orders(scene) == ["b.test"]
-
-
-def test_a_name_whose_pair_was_taken_back_is_left_to_acme(ordering: Scene) -> None:
-    ordering.traefik.mood = "stubborn"
-    ordering.drop("shop", ordering.issue("a.test"))
-    ordering.settle()
-    ordering.settle()
-    assert orders(ordering) == ["a.test"]
-
-
-# Killed between any two steps
-
-
-def trip(scene: Scene, monkeypatch: pytest.MonkeyPatch, at: int, *, after: bool) -> list[str]:
-    """Let the process be killed at its ``at``-th call out of the room, before or ``after`` it is carried out; the calls."""
-    calls: list[str] = []
-    book = scene.journal.certificates
-    ports = [
-        (files, "put"),
-        (scene.journal, "tell"),
-        *((book, name) for name in ("certificates", "save_certificates", "served", "serves", "save_trials")),
-        *((scene.engine, name) for name in ("containers", "signal")),
-    ]
-
-    def wrapped(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **more: Any) -> Any:
-            calls.append(name)
-            if len(calls) == at and not after:
-                raise Killed
-            found = real(*args, **more)
-            if len(calls) == at:
-                raise Killed
-            return found
-
-        return call
-
-    for owner, name in ports:
-        monkeypatch.setattr(owner, name, wrapped(name, getattr(owner, name)))
-    scene.probe = wrapped("probe", scene.traefik.probe)
-    return calls
-
-
-def turn_until_killed(scene: Scene, monkeypatch: pytest.MonkeyPatch, at: int, *, after: bool) -> bool:
-    """Whether it was; the ports are whole again."""
-    with monkeypatch.context() as patch:
-        trip(scene, patch, at, after=after)
-        try:
-            scene.turn()
-            return False
-        except Killed:
-            return True
-        finally:
-            scene.probe = scene.traefik.probe
-
-
-@pytest.mark.parametrize("after", [False, True])
-def test_who_is_killed_between_any_two_steps_serves_the_newest_valid_pairs_after_the_next_start(
-    make: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch, after: bool
-) -> None:
-    killed, step = True, 0
-    while killed:
-        step += 1
-        scene = make("a.test", "b.test")
-        scene.drop("a", scene.issue("a.test"))
-        scene.drop("b", scene.issue("b.test"))
-        scene.turn()
-        renewed = scene.drop("a", scene.issue("a.test"))
-        kept = scene.records()["b"].fingerprint
-        scene.drop("b", scene.issue("b.test"), key=scene.issue("b.test"))
-        killed = turn_until_killed(scene, monkeypatch, step, after=after)
-        assert scene.shows("b.test") == kept
-        scene.restart()
-        scene.turn()
-        assert (scene.shows("a.test"), scene.shows("b.test")) == (renewed.fingerprint, kept)
-        assert scene.records()["a"].fingerprint == renewed.fingerprint
-        assert scene.records()["a"].verified_by == ("shop/traefik",)
-        history = scene.journal.certificates.served(9)
-        assert next(found.fingerprint for found in history if found.domain == "a.test") == renewed.fingerprint
-    assert step > 8
-
-
-@pytest.mark.parametrize("after", [False, True])
-def test_who_is_killed_while_a_front_does_not_show_it_still_puts_the_last_good_file_back(
-    make: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch, after: bool
-) -> None:
-    killed, step = True, 0
-    while killed:
-        step += 1 if step < 12 else 300  # the probes of one proof are all alike
-        scene = make("a.test")
-        old = scene.drop("a", scene.issue("a.test"))
-        scene.turn()
-        good = scene.file.read_bytes()
-        scene.traefik.mood = "stubborn"
-        scene.drop("a", scene.issue("a.test"))
-        killed = turn_until_killed(scene, monkeypatch, step, after=after)
-        scene.restart()
-        scene.turn()
-        assert scene.file.read_bytes() == good, step
-        assert (scene.records()["a"].state, scene.records()["a"].fingerprint) == ("invalid", old.fingerprint)
-        assert "CertificateNotServed" in scene.reasons() or after or killed
-    assert step > 12
-
-
-def test_an_engine_that_goes_away_in_the_middle_of_a_proof_leaves_nothing_unproven_for_good(scene: Scene) -> None:
-    """The proof is made up for as soon as it answers again."""
-    scene.drop("shop", scene.issue("a.test", "b.test"))
-    scene.turn()
-    scene.traefik.mood = "stubborn"
-    good = scene.file.read_bytes()
-    scene.drop("shop", scene.issue("a.test", "b.test"))
-
-    def away(*args: Any) -> None:
-        scene.probe = scene.traefik.probe
-        raise EngineUnavailableError("away")
-
-    scene.probe = away
-    with pytest.raises(EngineUnavailableError):
-        scene.turn()
-    scene.turn()
-    assert scene.file.read_bytes() == good
-
-
-def test_a_disk_that_is_full_leaves_what_was_served_and_what_was_dropped_is_served_once_there_is_room(
-    scene: Scene,
-) -> None:
-    old = scene.drop("shop", scene.issue("a.test", "b.test"))
-    scene.turn()
-    renewed = scene.drop("shop", scene.issue("a.test", "b.test"))
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (256, hard))
-    try:
-        with pytest.raises(WaitingError, match="cannot be written"):
-            scene.turn()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert scene.shows("a.test") == old.fingerprint
-    scene.turn()
-    assert scene.shows("a.test") == renewed.fingerprint
-
-
 # Before a stack's first start
 
 
@@ -471,14 +233,6 @@ def test_what_a_front_reads_is_there_before_it_starts_and_closed_to_others(scene
     scene.keeper.lay_out(scene.release, scene.manifest)
     assert "defaultCertificate" in scene.published()["tls"]["stores"]["default"]
     assert scene.file.stat().st_mode & 0o777 == 0o600
-
-
-def test_what_a_front_has_been_given_stays_when_its_stack_is_laid_out_again(ordering: Scene) -> None:
-    ordering.settle()
-    before = ordering.file.read_bytes()
-    assert orders(ordering) == ["a.test"]
-    ordering.keeper.lay_out(ordering.release, ordering.manifest)
-    assert ordering.file.read_bytes() == before
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
