@@ -167,8 +167,8 @@ class Engine(Protocol):
     def inject(self, container_id: str, files: Sequence[Injection]) -> None:
         """Copy the files into the container's file system."""
 
-    def execute(self, container_id: str, hook: LifecycleHook) -> int:
-        """Run a command inside; its exit status."""
+    def execute(self, container_id: str, hook: LifecycleHook, within_s: float | None = None) -> int:
+        """Run a command inside; its exit status. ``within_s``: None for the adapter's own limit."""
 
     def signal(self, container_id: str, name: str) -> None:
         """Send the signal ``name`` (SIGHUP) to its first process. Fine if it does not run."""

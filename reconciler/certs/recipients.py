@@ -18,6 +18,7 @@ from reconciler.ports import Engine
 Probe = Callable[[str, int, str, str], str | None]
 
 _LOCAL = "127.0.0.1"
+_ENDS_WITHIN_S = 10.0  # other certificates wait meanwhile
 
 
 class Sight(StrEnum):
@@ -48,13 +49,16 @@ class Recipients:
             for container in containers:
                 if use.signal:
                     self._engine.signal(container.id, use.signal)
-                elif use.command and (status := self._engine.execute(container.id, LifecycleHook(use.command))):
+                elif use.command and (status := self._run(use, container)):
                     return f"{' '.join(use.command)} ended with exit status {status}"
         except EngineUnavailableError:
             raise
         except ReconcilerError as error:
             return str(error)
         return ""
+
+    def _run(self, use: CertificateUse, container: Container) -> int:
+        return self._engine.execute(container.id, LifecycleHook(use.command), _ENDS_WITHIN_S)
 
     def sight(self, use: CertificateUse, pair: Pair, containers: tuple[Container, ...]) -> Sight:
         if use.port is None or not containers:

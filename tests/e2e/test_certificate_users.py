@@ -398,6 +398,19 @@ def test_a_command_that_fails_is_said_with_its_exit_status_and_the_pair_before_i
         eventually(crt.read_bytes, lambda content: content.startswith(first.pem))
 
 
+def test_a_command_that_hangs_is_given_up_soon(users: Users) -> None:
+    first = users.drop("web")
+    commit = users.commit(stack(web=server()), {**WEB_USE, "exec": ["sleep", "1000"]})
+    with users.world.daemon():
+        users.world.await_ready("shop", commit)
+        users.await_told("CertificateServed")
+        users.drop("web")
+        assert "sleep has not ended within 10 s; the one before was put back" in users.await_told(
+            "CertificateNotServed"
+        )
+        users.await_web(first)
+
+
 # Told by being replaced
 
 

@@ -155,7 +155,7 @@ class FakeEngine:
         with self.host.call("inject"):
             self.host.box(container_id, "inject").injected.extend(files)
 
-    def execute(self, container_id: str, hook: LifecycleHook) -> int:
+    def execute(self, container_id: str, hook: LifecycleHook, within_s: float | None = None) -> int:
         with self.host.call("execute"):
             box = self.host.box(container_id, "execute")
             if box.state is not State.RUNNING:

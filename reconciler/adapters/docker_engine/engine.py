@@ -247,7 +247,7 @@ class DockerEngine:
         with self._calls.doing("copy configs and secrets into", container_id) as client:
             client.put_archive(container_id, "/", archive(files, time.time()))
 
-    def execute(self, container_id: str, hook: LifecycleHook) -> int:
+    def execute(self, container_id: str, hook: LifecycleHook, within_s: float | None = None) -> int:
         """Raises WaitingError(reason="HookTimedOut") when it has not ended within the time limit."""
         with self._calls.doing("run a hook in", container_id) as client:
             made = client.exec_create(
@@ -261,7 +261,7 @@ class DockerEngine:
                 environment=dict(hook.environment) or None,
             )
             client.exec_start(made["Id"], detach=True)
-            return self._exit_status(client, made["Id"], hook)
+            return self._exit_status(client, made["Id"], hook, within_s or self._hook_s)
 
     # --- Networks
 
@@ -329,8 +329,8 @@ class DockerEngine:
             return error
         return refusals.pull_refused(reference, f"nothing came for {self._pull_silence_s:g} s")
 
-    def _exit_status(self, client: Client, exec_id: str, hook: LifecycleHook) -> int:
-        deadline = time.monotonic() + self._hook_s
+    def _exit_status(self, client: Client, exec_id: str, hook: LifecycleHook, within_s: float) -> int:
+        deadline = time.monotonic() + within_s
         pause_s = 0.01
         while time.monotonic() < deadline:
             state = client.exec_inspect(exec_id)
@@ -338,7 +338,7 @@ class DockerEngine:
                 return int(state["ExitCode"])
             time.sleep(pause_s)
             pause_s = min(pause_s * 2, 0.5)
-        raise WaitingError(f"{hook.command[0]} has not ended within {self._hook_s:g} s", reason="HookTimedOut")
+        raise WaitingError(f"{hook.command[0]} has not ended within {within_s:g} s", reason="HookTimedOut")
 
 
 def _lost_networks(client: Client, entries: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:

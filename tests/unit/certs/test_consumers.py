@@ -84,7 +84,7 @@ class Server:
     def signal(self, container_id: str, name: str) -> None:
         self._hear(name)
 
-    def execute(self, container_id: str, hook: LifecycleHook) -> int:
+    def execute(self, container_id: str, hook: LifecycleHook, within_s: float | None = None) -> int:
         self._hear(hook.command)
         return self.status
 
