@@ -22,13 +22,14 @@ _COLOUR = re.compile(r"\x1b?\[[0-9;]*m")
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A certificate that a resolver obtained. ``not_after``: seconds since the epoch."""
+    """A certificate that a resolver obtained. ``not_before``, ``not_after``: seconds since the epoch."""
 
     resolver: str
     domains: tuple[str, ...]
     fingerprint: str
     issuer: str
     not_after: float
+    not_before: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,7 @@ def _held(resolver: str, entry: Any) -> Held | None:
             fingerprint=leaf.fingerprint(SHA256()).hex(),
             issuer=leaf.issuer.rfc4514_string(),
             not_after=leaf.not_valid_after_utc.timestamp(),
+            not_before=leaf.not_valid_before_utc.timestamp(),
         )
     except (KeyError, ValueError, TypeError):
         return None

@@ -106,10 +106,18 @@ def _remembered(record: CertificateRecord, last: CertificateRecord | None, facts
         record = replace(record, verified_at=last.verified_at, verified_by=last.verified_by, warned_at=last.warned_at)
     if shown:
         record = replace(record, verified_at=facts.now, verified_by=shown)
-    expires_soon = record.not_after and record.not_after - facts.now < facts.warn_before_s
+    expires_soon = record.not_after and record.not_after - facts.now < _warned_before_s(record, facts)
     if expires_soon and facts.now - record.warned_at >= _DAY_S:
         record = replace(record, warned_at=facts.now)
     return record
+
+
+def _warned_before_s(record: CertificateRecord, facts: Facts) -> float:
+    """ACME's are renewed by themselves, however short they live: what has a fifth of its time left was not renewed."""
+    held = facts.held.get(record.name) if record.origin == ACME else None
+    if held is None:
+        return facts.warn_before_s
+    return min(facts.warn_before_s, (held.not_after - held.not_before) / 5)
 
 
 def _change(record: CertificateRecord) -> Iterator[Said]:

@@ -14,6 +14,7 @@ from reconciler.ports import Clock
 _QUIET_S = 0.003  # files that arrive together are one publication
 _MOST_GATHERED_S = 0.25
 _AFTER_TROUBLE_S = 5.0
+_MOST_AT_ONCE = 3
 _MOST_SETTLING_S = 15.0
 
 log = structlog.get_logger()
@@ -40,12 +41,15 @@ class Vigil:
         self._woken.set()
 
     def run(self) -> None:
-        wait_s = 0.0
+        wait_s, at_once = 0.0, 0
         while not self._leaving.is_set():
             self._woken.wait(wait_s)
             self._woken.clear()
             if not self._leaving.is_set():
                 wait_s = self.turn()
+                at_once = at_once + 1 if wait_s == 0.0 else 0
+            if at_once > _MOST_AT_ONCE:
+                wait_s = _AFTER_TROUBLE_S  # what is decided anew and anew needs time, or a person
 
     def turn(self) -> float:
         """One pass; what goes wrong is logged and tried again. Seconds until the next."""

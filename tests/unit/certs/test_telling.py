@@ -208,3 +208,11 @@ def test_history_gets_what_is_shown_anew_and_nothing_twice() -> None:
     last = {("shop/traefik", "a.test"): "f1", ("shop/traefik", "b.test"): "f1"}
     now = (seen("shop/traefik", "a.test", "f1"), seen("shop/traefik", "b.test", "f2"), seen("mail/x", "a.test", "f1"))
     assert begun(last, now) == now[1:]
+
+
+def test_what_acme_renews_by_itself_is_warned_of_only_when_it_was_not_renewed() -> None:
+    """A certificate of six days is never 21 days from its end."""
+    held = Held("le", ("a.test",), "f", "CA", not_after=6 * DAY, not_before=0.0)
+    fresh = Facts(Decision(acme=("a.test",)), held={"a.test": held}, now=3 * DAY, warn_before_s=21 * DAY)
+    assert [record.warned_at for record in records((), fresh)] == [0.0]
+    assert [record.warned_at for record in records((), replace(fresh, now=5 * DAY))] == [5 * DAY]
