@@ -50,13 +50,15 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """About one name. ``pair`` is what is published under it, None for nothing. ``due_in_s``: when time alone changes it."""
+    """About one name. ``pair`` is what is published under it, None for nothing. ``due_in_s``: when time alone changes it.
+    ``spare``: a sound pair that no proxy gets, since another has the same names; whoever asks for it by name gets it."""
 
     name: str
     state: State
     pair: Pair | None = None
     messages: tuple[str, ...] = ()
     due_in_s: float | None = None
+    spare: Pair | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,12 @@ class Decision:
     def pairs(self) -> tuple[Pair, ...]:
         """In the order of their names; no two have the same names on them."""
         return tuple(verdict.pair for verdict in self.verdicts if verdict.pair is not None)
+
+    @property
+    def by_name(self) -> Mapping[str, Pair]:
+        """For those that ask for a pair by its name."""
+        found = ((verdict.name, verdict.pair or verdict.spare) for verdict in self.verdicts)
+        return {name: pair for name, pair in found if pair is not None}
 
     @property
     def due_in_s(self) -> float | None:
@@ -188,7 +196,7 @@ def _without_twins(found: Mapping[str, Verdict], now: float) -> dict[str, Verdic
 def _of_twin(verdict: Verdict, first: Pair) -> Verdict:
     message = f"{first.name} has the same names and was issued later: that one is served"
     if verdict.state is State.VALID:
-        return replace(verdict, state=State.UNUSED, pair=None, messages=(message,))
+        return replace(verdict, state=State.UNUSED, pair=None, messages=(message,), spare=verdict.pair)
     return replace(verdict, pair=None, messages=(*verdict.messages, message))
 
 

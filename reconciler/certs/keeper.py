@@ -75,6 +75,7 @@ class Keeper:
         self._view: View | None = None
         self._uses: tuple[tuple[str, Manifest], ...] = ()
         self._wishes: dict[str, Manifest] = {}  # of stacks that wait for their first start
+        self._by_name: Mapping[str, Pair] = {}
         self._fronts_show: Mapping[str, tuple[str, ...]] = {}
         self._readings: dict[str, tuple[tuple[DroppedFile, ...], Reading]] = {}
         self._has_turned = False
@@ -130,11 +131,16 @@ class Keeper:
             if self._awaits(manifest):
                 self._wishes[manifest.name] = manifest
                 self.turn()
-            self._kit.consumers.lay_out(manifest, self._loaded().accepted)
+            self._kit.consumers.lay_out(manifest, self._usable())
             self._wishes.pop(manifest.name, None)
 
     def _awaits(self, manifest: Manifest) -> bool:
-        return any(use.pair not in self._loaded().accepted for use in manifest.certificates)
+        usable = self._usable()
+        return any(use.pair not in usable for use in manifest.certificates)
+
+    def _usable(self) -> Mapping[str, Pair]:
+        """What may be asked for by name, before the first turn as well."""
+        return {**self._loaded().accepted, **self._by_name}
 
     def takeovers(self, release: Release) -> tuple[Takeover, ...]:
         """Names that ACME holds in a proxy of the release, and a pair has taken over. Reads only."""
@@ -306,9 +312,9 @@ class Keeper:
             self._kit.wants_pass(stack, why)
 
     def _consume(self, decision: Decision) -> None:
-        pairs = {pair.name: pair for pair in decision.pairs}
+        self._by_name = decision.by_name
         for stack, manifest in self._uses:
-            for said in self._kit.consumers.turn(stack, manifest, pairs):
+            for said in self._kit.consumers.turn(stack, manifest, self._by_name):
                 self._kit.chronicle.say(said, stack)
             if self._kit.consumers.wants_pass(stack, manifest):
                 self._ask_for_pass(stack, "a certificate that it mounts changed")

@@ -511,6 +511,16 @@ def test_one_service_may_ask_for_two_pairs(users: Users) -> None:
             assert users.listed(name)["servedBy"] == [f"{users.world.name('shop')}/web"]
 
 
+def test_pairs_for_the_same_names_go_each_to_whoever_asks_for_it(users: Users) -> None:
+    issued = {name: users.drop(name, "*.example.com") for name in ("web", "mail")}
+    with users.world.daemon():
+        for name, own in issued.items():
+            use = {**WEB_USE, "pair": name}
+            users.world.await_ready(name, users.commit(stack(web=server(name)), use, name=name))
+            users.await_told("CertificateServed", stack=name)
+            assert users.shown("web", "any.example.com", 443, stack=name) == {own.fingerprint}
+
+
 # One pass and away
 
 

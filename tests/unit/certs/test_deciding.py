@@ -232,6 +232,7 @@ def test_of_two_pairs_with_the_same_names_the_one_issued_last_is_served_and_the_
     found = decide(situation(valid(first), valid(second)))
     assert found.pairs == (second,)
     assert verdict(found, "one").messages == ("two has the same names and was issued later: that one is served",)
+    assert found.by_name == {"one": first, "two": second}, "whoever asks for one by name gets that one"
 
 
 def test_a_broken_pair_with_a_newer_twin_still_says_what_is_wrong_with_it() -> None:
