@@ -21,7 +21,7 @@ from reconciler.model.desired import (
     nothing_of,
 )
 from reconciler.model.errors import StalledError
-from reconciler.model.manifest import DriftMode, Manifest, Prune, Rollout, ServiceRollout, Strategy
+from reconciler.model.manifest import CertificateUse, DriftMode, Manifest, Prune, Rollout, ServiceRollout, Strategy
 from reconciler.model.source import EntryKind, TreeEntry
 from reconciler.planning.archive import pack, unpack, unpack_manifest
 from tests.builders import manifest, release
@@ -96,6 +96,16 @@ service_rollouts = st.builds(
     soak_s=st.none() | seconds,
     job=st.none() | st.booleans(),
 )
+certificate_uses = st.builds(
+    CertificateUse,
+    *(names, texts, names),
+    owner=st.tuples(numbers, numbers),
+    mode=numbers,
+    signal=texts,
+    command=tuples(texts),
+    port=st.none() | numbers,
+    starttls=texts,
+)
 manifests = st.builds(
     Manifest,
     name=names,
@@ -107,6 +117,7 @@ manifests = st.builds(
     rollout=st.builds(Rollout, seconds, seconds, seconds, st.dictionaries(names, service_rollouts, max_size=2)),
     drift=st.sampled_from(DriftMode),
     prune=st.builds(Prune, st.booleans(), numbers),
+    certificates=tuples(certificate_uses),
 )
 
 
