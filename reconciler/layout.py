@@ -42,6 +42,11 @@ class Layout:
         return self.root / "data"
 
     @property
+    def backups(self) -> Path:
+        """Dumps and their manifests, a folder for each stack."""
+        return self.root / "backups"
+
+    @property
     def state(self) -> Path:
         return self.root / "state"
 

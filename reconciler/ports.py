@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from reconciler.model.backup import BackupRecord
 from reconciler.model.desired import Injection, LifecycleHook, Release
 from reconciler.model.errors import Problem
 from reconciler.model.event import Event
@@ -337,6 +338,15 @@ class CertificateBook(Protocol):
 
     def save_trials(self, records: Sequence[TrialRecord]) -> None:
         """In place of all that were there."""
+
+
+class BackupBook(Protocol):
+    """What the last run of each backup came to. Durable when a call returns."""
+
+    def backups(self, stack: str | None = None) -> tuple[BackupRecord, ...]:
+        """By stack and plan."""
+
+    def save_backup(self, record: BackupRecord) -> None: ...
 
 
 class Releases(Protocol):

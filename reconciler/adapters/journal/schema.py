@@ -82,6 +82,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (stack, release, attempt, phase, name)
         )""",
     ),
+    (
+        """CREATE TABLE backup_runs (
+            stack TEXT NOT NULL, plan TEXT NOT NULL, slot REAL NOT NULL, began_at REAL NOT NULL, ended_at REAL,
+            failed TEXT NOT NULL, level TEXT NOT NULL, verified_at REAL, verified TEXT NOT NULL, folder TEXT NOT NULL,
+            PRIMARY KEY (stack, plan)
+        ) WITHOUT ROWID""",
+    ),
 )
 
 

@@ -10,6 +10,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from reconciler.adapters.journal import rows
+from reconciler.adapters.journal.backups import BackupTable
 from reconciler.adapters.journal.certificates import CertificateTables
 from reconciler.adapters.journal.database import Database, Synchronous
 from reconciler.adapters.journal.hooks import HookTables, end_attempt
@@ -53,6 +54,7 @@ class SqliteJournal:
         self._database = Database(path, synchronous=synchronous, mend=mend)
         self._root_id = root_id(self._database)
         self.certificates = CertificateTables(self._database)
+        self.backups = BackupTable(self._database)
         self.hooks = HookTables(self._database)
         self._remembered: tuple[int, dict[tuple[str, str], Any]] = (-1, {})
 
@@ -105,7 +107,7 @@ class SqliteJournal:
         """Its status, releases, passes and baselines. Its events stay: they tell that it went."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM stacks WHERE name = ?", (name,))
-            for table in ("releases", "passes", "baselines", "attempts", "hooks"):
+            for table in ("releases", "passes", "baselines", "attempts", "hooks", "backup_runs"):
                 connection.execute(f"DELETE FROM {table} WHERE stack = ?", (name,))
 
     # Releases

@@ -1,0 +1,43 @@
+"""The backups' table of state.db: the ``BackupBook`` port. Decides nothing."""
+
+from __future__ import annotations
+
+from reconciler.adapters.journal.database import Database
+from reconciler.adapters.journal.rows import Row
+from reconciler.model.backup import BackupRecord, Level
+
+COLUMNS = "stack, plan, slot, began_at, ended_at, failed, level, verified_at, verified, folder"
+
+
+class BackupTable:
+    """Raises what the journal raises."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def backups(self, stack: str | None = None) -> tuple[BackupRecord, ...]:
+        where, values = ("", ()) if stack is None else (" WHERE stack = ?", (stack,))
+        found = self._database.read(f"SELECT {COLUMNS} FROM backup_runs{where} ORDER BY stack, plan", values)
+        return tuple(record_of(row) for row in found)
+
+    def save_backup(self, record: BackupRecord) -> None:
+        values = (
+            record.stack,
+            record.plan,
+            record.slot,
+            record.began_at,
+            record.ended_at,
+            record.failed,
+            record.level.name,
+            record.verified_at,
+            record.verified,
+            record.folder,
+        )
+        with self._database.write() as connection:
+            places = ", ".join("?" for _ in values)
+            connection.execute(f"REPLACE INTO backup_runs ({COLUMNS}) VALUES ({places})", values)
+
+
+def record_of(row: Row) -> BackupRecord:
+    stack, plan, slot, began, ended, failed, level, verified_at, verified, folder = row
+    return BackupRecord(stack, plan, slot, began, ended, failed, Level[level], verified_at, verified, folder)

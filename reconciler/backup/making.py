@@ -1,0 +1,170 @@
+"""Makes one backup of one plan: checks the room, dumps, proves, and lets go of what need not be kept. Keeps no schedule.
+
+Whatever goes wrong, the backups that were there and the database itself stay as they are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from reconciler.backup import ladder, retention
+from reconciler.backup.containers import Containers, Script
+from reconciler.backup.engines import Engine
+from reconciler.backup.entry import Backup, Finding
+from reconciler.backup.proving import Prover
+from reconciler.backup.store import Store, name_of
+from reconciler.backup.words import Said, said
+from reconciler.model.backup import BackupPlan, Level
+from reconciler.model.errors import ReconcilerError
+from reconciler.ports import Clock
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is backed up: the running container of the plan's service, and the release that it belongs to."""
+
+    stack: str
+    container: str
+    image: str
+    release: int | None = None
+    revision: str = ""
+    images: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """``backup``: None where nothing could be kept. ``finding``: what went wrong, None if all is as was asked for."""
+
+    backup: Backup | None
+    finding: Finding | None
+    removed: tuple[str, ...] = ()
+
+
+class _Refused(Exception):
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.problem)
+        self.finding = finding
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    containers: Containers
+    prover: Prover
+    clock: Clock
+
+    def make(
+        self,
+        plan: BackupPlan,
+        find: Callable[[], Target],
+        store: Store,
+        engine: Engine,
+        *,
+        stack: str,
+        pinned: frozenset[int],
+        by_hand: bool,
+    ) -> Made:
+        """``find``: what is dumped, or why it cannot be. Raises ReconcilerError(reason="Interrupted") where the process is
+        to leave, and nothing else."""
+        store.sweep(stack, frozenset({plan.name}))
+        try:
+            target = find()
+            backup = self._dump(plan, target, store, engine, by_hand)
+        except _Refused as refused:
+            return Made(None, refused.finding)
+        except ReconcilerError as error:
+            if error.reason == "Interrupted":
+                raise
+            return Made(None, Finding(Level.L0, str(error)))
+        if backup.problems:
+            return Made(backup, backup.problems[0], _let_go(plan, stack, store, pinned))
+        backup = self.prove(backup, store, engine, target.image)
+        finding = backup.problems[0] if backup.problems else None
+        return Made(backup, finding, _let_go(plan, stack, store, pinned))
+
+    def prove(self, backup: Backup, store: Store, engine: Engine, image: str) -> Backup:
+        """As it is then, and written down so."""
+        try:
+            proven = self.prover.prove(backup, store, engine, image)
+        except ReconcilerError as error:
+            if error.reason == "Interrupted":
+                raise
+            finding = Finding(Level(min(backup.level + 1, Level.L3)), f"it could not be proven: {error}")
+            proven = replace(backup, problems=(finding,))
+        store.describe(proven)
+        return proven
+
+    def _dump(self, plan: BackupPlan, target: Target, store: Store, engine: Engine, by_hand: bool) -> Backup:
+        """Published, and at L0 where nothing is wrong with it."""
+        before = next((found for found in store.all(target.stack, plan.name) if found.sound), None)
+        store.check_room(before.size if before else 0)
+        now, began = self.clock.now(), time.monotonic()
+        name = name_of(plan.name, target.stack, now)
+        variables = {"BACKUP_DATABASE": plan.database} | ({"BACKUP_USER": plan.user} if plan.user else {})
+        with store.writing(name) as writing:
+            script = Script(engine.scripts["dump"], variables, "dump")
+            ended = self.containers.run(target.container, script, sink=writing.take)
+            told = _understood(ended.err)
+            status = ended.status or told.status
+            last_size = before.size if before else None
+            finding = ladder.made(status, told.complaint, writing.size, last_size, plan.max_shrink_percent)
+            if finding and (status or not writing.size):
+                raise _Refused(finding)
+        backup = Backup(
+            name=name,
+            stack=target.stack,
+            plan=plan.name,
+            engine=plan.engine,
+            service=plan.service,
+            database=plan.database,
+            user=plan.user,
+            created_at=now,
+            wanted=plan.verify.level,
+            release=target.release,
+            revision=target.revision,
+            image=target.image,
+            images=dict(target.images),
+            server=told.server,
+            size=writing.size,
+            sha256=writing.sha256,
+            level=Level.NONE if finding else Level.L0,
+            counts=told.counts,
+            settings=told.settings,
+            durations_s={"dump": round(time.monotonic() - began, 3)},
+            problems=(finding,) if finding else (),
+            complaint=told.complaint,
+            by_hand=by_hand,
+        )
+        store.publish(backup)
+        return backup
+
+
+def _let_go(plan: BackupPlan, stack: str, store: Store, pinned: frozenset[int]) -> tuple[str, ...]:
+    """That old ones could not be removed makes the new one no worse."""
+    try:
+        return prune(plan, stack, store, pinned)
+    except ReconcilerError as error:
+        log.warning("backups_not_removed", stack=stack, backup=plan.name, error=str(error))
+        return ()
+
+
+def prune(plan: BackupPlan, stack: str, store: Store, pinned: frozenset[int]) -> tuple[str, ...]:
+    """The names of those that were let go. Raises WaitingError."""
+    here = store.all(stack, plan.name)
+    gone = {found.name: None for found in retention.may_go(here, plan.keep, plan.min_verified, pinned)}
+    gone |= {found.name: None for found in retention.failed_that_may_go(here)}
+    for name in gone:
+        store.remove(name)
+    return tuple(gone)
+
+
+def _understood(text: str) -> Said:
+    try:
+        return said(text)
+    except ValueError as error:
+        raise _Refused(Finding(Level.L0, f"the dump script told something that is no fact: {error}")) from error

@@ -1,0 +1,44 @@
+"""Reads what an engine's scripts say (hooks/README.md): lines that begin with @ are facts, all others are complaints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+_MOST_COMPLAINT = 2000  # characters: it goes into messages for people
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """``status``: of what the script ran, where it told one. ``complaint``: the last of it, without a fact."""
+
+    server: str = ""
+    status: int = 0
+    counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    complaint: str = ""
+
+
+def said(text: str) -> Said:
+    """Raises ValueError for a fact that is none."""
+    server, status, complaints = "", 0, []
+    counts: dict[str, int] = {}
+    settings: dict[str, str] = {}
+    for line in text.splitlines():
+        word, _, rest = line.partition(" ")
+        match word:
+            case "@server":
+                server = rest.strip()
+            case "@status":
+                status = int(rest)
+            case "@count":
+                number, _, name = rest.partition(" ")
+                counts[str(json.loads(name))] = int(number)
+            case "@set":
+                name, _, value = rest.partition(" ")
+                settings[name] = value
+            case _ if line.strip():
+                complaints.append(line.strip())
+    return Said(server, status, counts, settings, "\n".join(complaints)[-_MOST_COMPLAINT:])
