@@ -175,7 +175,7 @@ class Engine(Protocol):
         """Send the signal ``name`` (SIGHUP) to its first process. Fine if it does not run."""
 
     def address(self, container_id: str) -> str:
-        """One of its addresses on a bridge of this host; "" if it has none, as on the host's own network."""
+        """Where it answers: one of its addresses on a bridge of this host, or this host's own; "" if it has none."""
 
     def logs(self, container_id: str, lines: int) -> str:
         """The last lines of its output, standard error included; "" if there is none."""

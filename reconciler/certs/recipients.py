@@ -17,7 +17,6 @@ from reconciler.ports import Engine
 
 Probe = Callable[[str, int, str, str], str | None]
 
-_LOCAL = "127.0.0.1"
 _ENDS_WITHIN_S = 10.0  # other certificates wait meanwhile
 
 
@@ -70,8 +69,6 @@ class Recipients:
         return Sight.SILENT if seen <= {pair.fingerprint, None} else Sight.WRONG
 
     def _address(self, container: Container) -> str:
-        """Of the host, where it uses the host's network; of the container whose network it uses, where there is one."""
-        if any(endpoint.network == "host" for endpoint in container.settings.endpoints):
-            return _LOCAL
+        """Of the container whose network it uses, where it has none of its own."""
         homes = (container.id, *container.joins)
         return next((address for home in homes if (address := self._engine.address(home))), "")

@@ -71,6 +71,20 @@ def test_a_container_that_was_signalled_is_still_started_again_by_its_restart_po
     bench.eventually(lambda: bench.look(made).restart_count == 1)
 
 
+def test_a_container_answers_at_its_bridge_or_where_it_uses_the_host_s_network_there(bench: RealBench) -> None:
+    bench.engine.start((made := bench.create()).id)
+    assert bench.engine.address(made.id).count(".") == 3
+    assert bench.engine.address(made.id) != "127.0.0.1"
+    bench.engine.stop(made.id, 0)
+    bench.engine.remove(made.id)
+    bench.engine.start((made := bench.create(networks=[], network_mode="host")).id)
+    assert bench.engine.address(made.id) == "127.0.0.1"
+    bench.engine.stop(made.id, 0)
+    bench.engine.remove(made.id)
+    bench.engine.start((made := bench.create(networks=[], network_mode="none")).id)
+    assert bench.engine.address(made.id) == ""
+
+
 def test_a_signal_to_what_does_not_run_or_is_not_there_does_nothing(bench: RealBench) -> None:
     made = bench.create()
     bench.engine.signal(made.id, "SIGHUP")

@@ -32,6 +32,7 @@ from reconciler.model.observed import Container, Endpoint, Image, Network
 
 PULL_SILENCE_S = 180.0  # unpacking a big layer on a slow disk says nothing for a while
 HOOK_S = 120.0
+_HOST = "127.0.0.1"
 _LOG_BYTES = 4096
 _DEFAULT_GRACE_S = 10  # the engine's own, for containers that name none
 _OF_COMPOSE = {"label": [read.LABEL_PROJECT]}
@@ -187,8 +188,10 @@ class DockerEngine:
             client.kill(container_id, name)
 
     def address(self, container_id: str) -> str:
-        details = self._calls.inspect(container_id)
-        networks = ((details or {}).get("NetworkSettings") or {}).get("Networks") or {}
+        details = self._calls.inspect(container_id) or {}
+        if (details.get("HostConfig") or {}).get("NetworkMode") == "host":
+            return _HOST
+        networks = (details.get("NetworkSettings") or {}).get("Networks") or {}
         found = (endpoint.get("IPAddress") or endpoint.get("GlobalIPv6Address") for endpoint in networks.values())
         return next((address for address in found if address), "")
 
