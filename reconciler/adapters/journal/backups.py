@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from reconciler.adapters.journal import rows
 from reconciler.adapters.journal.database import Database
-from reconciler.adapters.journal.rows import Row
-from reconciler.model.backup import BackupRecord, Level
-
-COLUMNS = "stack, plan, slot, began_at, ended_at, failed, level, verified_at, verified, folder"
+from reconciler.model.backup import BackupRecord
 
 
 class BackupTable:
@@ -17,8 +15,8 @@ class BackupTable:
 
     def backups(self, stack: str | None = None) -> tuple[BackupRecord, ...]:
         where, values = ("", ()) if stack is None else (" WHERE stack = ?", (stack,))
-        found = self._database.read(f"SELECT {COLUMNS} FROM backup_runs{where} ORDER BY stack, plan", values)
-        return tuple(record_of(row) for row in found)
+        found = self._database.read(f"SELECT {rows.BACKUP} FROM backup_runs{where} ORDER BY stack, plan", values)
+        return tuple(rows.backup_of(row) for row in found)
 
     def save_backup(self, record: BackupRecord) -> None:
         values = (
@@ -35,9 +33,4 @@ class BackupTable:
         )
         with self._database.write() as connection:
             places = ", ".join("?" for _ in values)
-            connection.execute(f"REPLACE INTO backup_runs ({COLUMNS}) VALUES ({places})", values)
-
-
-def record_of(row: Row) -> BackupRecord:
-    stack, plan, slot, began, ended, failed, level, verified_at, verified, folder = row
-    return BackupRecord(stack, plan, slot, began, ended, failed, Level[level], verified_at, verified, folder)
+            connection.execute(f"REPLACE INTO backup_runs ({rows.BACKUP}) VALUES ({places})", values)

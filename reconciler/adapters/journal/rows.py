@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from reconciler.model.backup import BackupRecord, Level
 from reconciler.model.observed import Endpoint, LiveSettings
 from reconciler.model.record import (
     EventRecord,
@@ -37,6 +38,7 @@ RELEASE = "stack, number, digest, revision, outcome, created_at, ended_at, subje
 PASS = "id, stack, release, goal, began_at, ended_at, outcome"
 STEP = "pass_id, number, service, text, state, began_at, ended_at, error"
 BASELINE = "container_id, stack, settings"
+BACKUP = "stack, plan, slot, began_at, ended_at, failed, level, verified_at, verified, folder"
 EVENT = "id, at, stack, severity, reason, message, revision"
 HOOK = "stack, release, attempt, phase, name, state, pass_id, began_at, ended_at, exit_code, output, failed_step, error"
 REQUEST = "id, kind, stack, who, created_at, force, release, reason, until, handled_at, answer"
@@ -131,6 +133,11 @@ def settings_text(settings: LiveSettings) -> str:
             "endpoints": [(e.network, e.aliases, e.ipv4, e.ipv6) for e in settings.endpoints],
         }
     )
+
+
+def backup_of(row: Row) -> BackupRecord:
+    stack, plan, slot, began, ended, failed, level, verified_at, verified, folder = row
+    return BackupRecord(stack, plan, slot, began, ended, failed, Level[level], verified_at, verified, folder)
 
 
 def event_of(row: Row) -> EventRecord:

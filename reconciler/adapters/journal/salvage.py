@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
-from reconciler.adapters.journal import backups, rows
+from reconciler.adapters.journal import rows
 
 _KEPT = 5  # a failing disk must not fill up with damaged copies
 
@@ -23,7 +23,7 @@ _TABLES: tuple[tuple[str, str, Callable[[rows.Row], object]], ...] = (
     ("passes", rows.PASS, rows.pass_of),
     ("steps", rows.STEP, rows.step_of),
     ("baselines", rows.BASELINE, lambda row: rows.settings_of(row[2])),
-    ("backup_runs", backups.COLUMNS, backups.record_of),
+    ("backup_runs", rows.BACKUP, rows.backup_of),
     ("events", rows.EVENT, rows.event_of),
     ("requests", rows.REQUEST, rows.request_of),
     ("attempts", "stack, release, number, is_open", lambda row: row),
