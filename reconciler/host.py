@@ -86,6 +86,7 @@ class Host:
             asked_by=f"commit by {revision.author}" if revision else "",
             mask=mask,
             environment=desire.process_environment(manifest.name),
+            variables=desire.variables(manifest, revision) if manifest.hooks else {},
             progress=lambda text: self._progress(mask.clean(text)),
             stop=self._stop,
         )
@@ -166,7 +167,7 @@ class Host:
         """What ``reconcile`` would do. Touches nothing. Raises InvalidInputError, StalledError, EngineUnavailableError."""
         release = self.release(work)
         observed = self._made.observer.of(work.name, release, self._made.books.applied(work))
-        return self._made.stacks.plan(work, release, observed)
+        return self._made.stacks.announce(work, release, observed)
 
     def tidy(self) -> None:
         """Forget what belongs to containers and releases that are gone. Raises EngineUnavailableError, WaitingError.

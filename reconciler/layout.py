@@ -76,6 +76,11 @@ class Layout:
         return self.traefik / stack
 
     @property
+    def hooks(self) -> Path:
+        """What hooks that run now are handed, as files."""
+        return self.state / "hooks"
+
+    @property
     def journal(self) -> Path:
         return self.state / "state.db"
 

@@ -10,16 +10,20 @@ from dataclasses import replace
 
 from reconciler.execution.books import Books
 from reconciler.execution.execute import Executor, StepFailedError, Walk
+from reconciler.execution.hooks import HookKeeping, HookScene
 from reconciler.execution.observe import Observer, Snapshot
 from reconciler.execution.report import Report
 from reconciler.execution.work import Work
 from reconciler.model.desired import Release, nothing_of
 from reconciler.model.errors import InvalidInputError, ReconcilerError, StalledError
+from reconciler.model.hook import HookRecord
 from reconciler.model.manifest import DriftMode, Rollout
 from reconciler.model.observed import Observed
 from reconciler.model.plan import BuildImage, Plan, PullImage, RemoveNetwork, Step, TagImage
 from reconciler.model.record import PassGoal, StackRecord
+from reconciler.planning.hooks import hook_named, with_hooks
 from reconciler.planning.planner import needs_images, plan
+from reconciler.planning.story import describe
 from reconciler.planning.takeover import is_about_certificates
 from reconciler.planning.target import Candidates, Goal, choose_goal
 from reconciler.planning.undo import as_it_ran, stood_before, without_what_came
@@ -28,18 +32,28 @@ from reconciler.planning.undo import as_it_ran, stood_before, without_what_came
 class StackLoop:
     """Passes over stacks. One pass at a time for a stack; different stacks side by side."""
 
-    def __init__(self, books: Books, report: Report, observer: Observer, executor: Executor) -> None:
+    def __init__(
+        self, books: Books, report: Report, observer: Observer, executor: Executor, hooks: HookKeeping
+    ) -> None:
         self._books = books
         self._report = report
         self._observer = observer
         self._executor = executor
+        self._hooks = hooks
 
     def reconcile(self, work: Work, snapshot: Snapshot | None = None) -> StackRecord:
         """One pass: make the stack what Git says, or keep it what it was. Raises only EngineUnavailableError."""
         if self._books.is_suspended(work):
             return self._report.suspended(work)
+        self._hooks.recover(work.name)
         if work.gone:
             return self._leave_alone(work, snapshot)
+        record = self._pass(work, snapshot)
+        for owed in self._hooks.owed(work.name):
+            self._tell_of_failure(work, owed)
+        return record
+
+    def _pass(self, work: Work, snapshot: Snapshot | None) -> StackRecord:
         rendered = self._render(work)
         candidates = self._books.candidates(work, rendered)
         goal = choose_goal(candidates)
@@ -57,10 +71,22 @@ class StackLoop:
         return self._repair(work, goal, observed, found)
 
     def plan(self, work: Work, release: Release, observed: Observed) -> Plan:
-        """What ``diff`` prints and ``reconcile`` then does."""
+        """Every step from what is to ``release``; without hooks, which only a new release has."""
         renewed = self._observer.renewed(work.manifest)
         observed = replace(observed, unproven=self._books.unproven(work), renewed=renewed)
         return plan(release, observed, work.manifest, self._books.applied(work), work.mask)
+
+    def announce(self, work: Work, release: Release, observed: Observed) -> Plan:
+        """What ``diff`` prints and ``reconcile`` then does. Hooks are there where a pass would apply the release."""
+        found, applied = self.plan(work, release, observed), self._books.applied(work)
+        if (applied is not None and applied.digest == release.digest) or self._is_there_already(work, release, found):
+            return found
+        return with_hooks(found, work.manifest, self._books.attempt_at(work, release, 0).occasion)
+
+    def _is_there_already(self, work: Work, release: Release, found: Plan) -> bool:
+        """What runs is what Git says, and nothing is known of how it came: state.db was lost. It is taken as it is, and a
+        hook for a first release, which may fill a database, does not run on one that is in use."""
+        return found.empty and release.number is None and self._books.record(work).applied_release is None
 
     def _leave_alone(self, work: Work, snapshot: Snapshot | None) -> StackRecord:
         """Git no longer has it: what runs runs on, untouched, until somebody takes it down. Then it is forgotten."""
@@ -125,21 +151,28 @@ class StackLoop:
         Also where no step is left to take, as when the process was killed after the last one, or state.db was lost and
         what runs is what Git says: the release must be remembered as the one to go back to.
         """
+        has_hooks = not self._is_there_already(work, goal.release, found)
         release, taken = self._books.attempt(work, goal.release), 0
+        number = self._hooks.begin_attempt(release)
         pass_id = self._books.begin(work, release, PassGoal.APPLY)
+        is_there = False
         try:
             release, found, taken = self._bring_images(work, release, found, pass_id, observed.unfinished)
-            self._walk(work, release, found, pass_id, first=taken + 1)
+            scene, is_there = self._scene(work, release, number), found.empty
+            if has_hooks:
+                found = with_hooks(found, work.manifest, scene.attempt.occasion)
+            self._walk(work, release, found, pass_id, first=taken + 1, scene=scene)
         except StepFailedError as failure:
             if failure.engine_is_gone:
                 raise failure.cause from failure
             if failure.number > taken + found.proven_after:
                 return self._leave_untidy(work, replace(goal, release=release), pass_id, found, failure)
+            self._owe_hooks(work, release, number, failure)
             self._report.failed(work, release, failure)
             return self._undo(work, pass_id, observed)
         applied = replace(goal, release=release)
         record = self._report.applied_now(work, applied, pass_id, found, self._observe(work, release))
-        return self._look_closer(work, applied, record) if found.empty else record
+        return self._look_closer(work, applied, record) if is_there else record
 
     def _look_closer(self, work: Work, goal: Goal, record: StackRecord) -> StackRecord:
         """Only of the release that is known to be applied is it seen what somebody did to what it mounts."""
@@ -185,6 +218,34 @@ class StackLoop:
             return self._report.undo_failed(work, pass_id, found, failure)
         return self._report.undone(work, pass_id, self._observe(work, before))
 
+    def _owe_hooks(self, work: Work, release: Release, number: int, failure: StepFailedError) -> None:
+        attempt = self._books.attempt_at(work, release, number)
+        step, error = describe(failure.step.action), work.mask.clean(str(failure))
+        self._hooks.owe(work.manifest, replace(attempt, failed_step=work.mask.clean(step), error=error))
+
+    def _tell_of_failure(self, work: Work, owed: HookRecord) -> None:
+        """A syncFail hook, now that what served before was put back, as far as that went. Its failing changes nothing."""
+        release = self._books.failed_release(work, owed.release)
+        if release is None or hook_named(work.manifest, owed.phase, owed.name) is None:
+            self._hooks.forgive(owed)
+            return
+        scene = self._scene(work, release, owed.attempt)
+        attempt = replace(scene.attempt, failed_step=owed.failed_step, error=owed.error)
+        self._hooks.run(replace(scene, attempt=attempt), owed.phase, owed.name, self._books.newest_pass(work))
+
+    def _scene(self, work: Work, release: Release, number: int) -> HookScene:
+        return HookScene(
+            attempt=self._books.attempt_at(work, release, number),
+            manifest=work.manifest,
+            release=release,
+            model=self._books.model_path(work, release),
+            environment={**work.environment, **release.variables},
+            variables=work.variables,
+            progress=work.progress,
+            stop=work.stop,
+            clean=work.mask.clean,
+        )
+
     def _take_away_what_was_left(self, work: Work, candidates: Candidates) -> StackRecord:
         """No release was ever proven. Where taking a failed one away was cut short, it goes on."""
         nothing = nothing_of(work.name)
@@ -213,6 +274,7 @@ class StackLoop:
         pass_id: int,
         steps: tuple[Step, ...] | None = None,
         first: int = 1,
+        scene: HookScene | None = None,
     ) -> None:
         walk = Walk(
             pass_id=pass_id,
@@ -223,6 +285,7 @@ class StackLoop:
             progress=work.progress,
             stop=work.stop,
             clean=work.mask.clean,
+            scene=scene,
         )
         self._executor.walk(found, walk, steps, first)
 

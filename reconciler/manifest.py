@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 from reconciler.declared.documents import KeyPath, read_compose
+from reconciler.declared.hooks_section import scripts_of, wrong_hooks
 from reconciler.declared.repository_files import RepositoryFiles
 from reconciler.declared.stack_file import StackFile, manifest_of, read_stack_file
 from reconciler.declared.stack_folders import MISNAMED_STACK_FILE, STACK_FILE, StackFolder, overlooked, stack_folders
@@ -79,7 +80,7 @@ def discover(
         candidate.problems.extend(_wrong_dependencies(candidate, everything, patterns))
     _add_circles(chosen)
     warnings = (*overlooked(entries, path, folders, files.target_of), *_idle_patterns(patterns, everything))
-    return Discovery(_sound(chosen), _broken(chosen), warnings)
+    return Discovery(_sound(chosen, files), _broken(chosen), warnings)
 
 
 def _candidate(folder: StackFolder, files: RepositoryFiles) -> _Candidate:
@@ -96,6 +97,9 @@ def _candidate(folder: StackFolder, files: RepositoryFiles) -> _Candidate:
     candidate.problems.extend(_wrong_env_files(candidate, files))
     candidate.problems.extend(_wrong_data_paths(candidate))
     candidate.problems.extend(_wrong_certificates(candidate, files))
+    root = {} if stack_file.document is None else stack_file.document.root
+    for where, fault in wrong_hooks(root, folder.folder, files):
+        candidate.problems.append(candidate.problem(fault, *where))
     return candidate
 
 
@@ -252,16 +256,17 @@ def _idle_patterns(patterns: tuple[str, ...], everything: list[_Candidate]) -> I
             yield Problem("host.yaml", 0, "stacks", message)
 
 
-def _sound(chosen: list[_Candidate]) -> tuple[Manifest, ...]:
+def _sound(chosen: list[_Candidate], files: RepositoryFiles) -> tuple[Manifest, ...]:
     by_name = {candidate.name: candidate for candidate in chosen}
     ordered = order({name: candidate.depends_on for name, candidate in by_name.items()})
-    return tuple(_manifest(by_name[name]) for name in ordered if not by_name[name].problems)
+    return tuple(_manifest(by_name[name], files) for name in ordered if not by_name[name].problems)
 
 
-def _manifest(candidate: _Candidate) -> Manifest:
+def _manifest(candidate: _Candidate, files: RepositoryFiles) -> Manifest:
     root = {} if candidate.file.document is None else candidate.file.document.root
     folder = candidate.folder
-    return manifest_of(root, folder.default_name, folder.folder, folder.compose_files)
+    scripts = scripts_of(root, folder.folder, files)
+    return manifest_of(root, folder.default_name, folder.folder, folder.compose_files, scripts)
 
 
 def _broken(chosen: list[_Candidate]) -> Mapping[str, tuple[Problem, ...]]:

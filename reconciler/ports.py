@@ -14,6 +14,7 @@ from reconciler.model.backup import BackupRecord
 from reconciler.model.desired import Injection, LifecycleHook, Release
 from reconciler.model.errors import Problem
 from reconciler.model.event import Event
+from reconciler.model.hook import HookCall, HookEnd, HookRecord, HookState, Phase
 from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Container, Endpoint, Image, LiveSettings, Network, Takeover
 from reconciler.model.record import (
@@ -218,6 +219,12 @@ class Compose(Protocol):
         self, project: str, model: Path, service: str, environment: Mapping[str, str], progress: Progress
     ) -> None: ...
 
+    def command(
+        self, project: str, model: Path, arguments: Sequence[str], environment: Mapping[str, str]
+    ) -> tuple[tuple[str, ...], Mapping[str, str]]:
+        """The command line that does ``arguments`` (``exec ...``, ``run ...``) on ``model``, and all of its environment:
+        for whoever must look after the program itself, since it may run long and be ended."""
+
 
 class Ports(Protocol):
     def taken(self, ports: Sequence[str]) -> tuple[str, ...]:
@@ -318,6 +325,33 @@ class Certificates(Protocol):
 
     def forget(self, storage: str, names: Sequence[str]) -> None:
         """Take ``names`` out of a stopped proxy's ACME file. Raises WaitingError."""
+
+
+class Hooks(Protocol):
+    """Running what a stack declares around its releases."""
+
+    def run(self, call: HookCall) -> HookEnd:
+        """Until it ends, or is ended with all that it started. Raises StalledError where it cannot be run at all, and
+        EngineUnavailableError."""
+
+    def clear(self, stack: str, phase: Phase, name: str) -> None:
+        """End and take away what a run that was cut short has left. Raises EngineUnavailableError."""
+
+
+class HookBook(Protocol):
+    """What is known of hooks across restarts. Durable when a call returns; no secret is ever part of it."""
+
+    def begin_attempt(self, stack: str, release: int) -> int:
+        """The number of the try at this release: the same as before where that one never ended."""
+
+    def save_hook(self, record: HookRecord) -> None: ...
+
+    def hook(self, stack: str, release: int, attempt: int, phase: Phase, name: str) -> HookRecord | None: ...
+
+    def hooks(self, stack: str, state: HookState | None = None) -> tuple[HookRecord, ...]:
+        """Oldest first; those in ``state`` only, if it is given."""
+
+    def drop_hook(self, record: HookRecord) -> None: ...
 
 
 class CertificateBook(Protocol):

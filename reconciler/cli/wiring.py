@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from reconciler.daemon import Daemon
     from reconciler.execution.desire import Desire
     from reconciler.execution.execute import Executor
+    from reconciler.execution.hooks import HookKeeping
     from reconciler.execution.shelf import Shelf
+    from reconciler.hooks.runner import HookRunner
     from reconciler.host import Host
     from reconciler.model.desired import Release
     from reconciler.model.event import Event
@@ -174,7 +176,7 @@ class Parts:
             desire=self.desire,
             books=books,
             observer=observer,
-            stacks=StackLoop(books, report, observer, self._executor()),
+            stacks=StackLoop(books, report, observer, self._executor(), self.hook_keeping),
             clock=self.clock,
         )
         return Host(assembly, self.leaving, progress)
@@ -246,8 +248,21 @@ class Parts:
                 ports=HostPorts(),
                 certificates=self.certificates,
                 clock=self.clock,
+                hooks=self.hook_keeping,
             )
         )
+
+    @cached_property
+    def hook_keeping(self) -> HookKeeping:
+        from reconciler.execution.hooks import HookKeeping
+
+        return HookKeeping(self.hooks, self.journal.hooks, self.journal, self.clock)
+
+    @cached_property
+    def hooks(self) -> HookRunner:
+        from reconciler.hooks.runner import HookRunner, Means
+
+        return HookRunner(self.layout, Means(self.objects, self.compose, self.engine, self.clock))
 
     def daemon(self, progress: Progress) -> Daemon:
         from reconciler.certs.vigil import Vigil

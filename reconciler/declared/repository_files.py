@@ -56,6 +56,11 @@ class RepositoryFiles:
         entry = self.entries.get(trail.path)
         return not trail.fault and entry is not None and entry.kind in _FILES
 
+    def entry(self, folder: str, name: str) -> TreeEntry | None:
+        """What ``name`` means in ``folder``, after every symbolic link."""
+        trail = follow(self.entries, self.target_of, f"{folder}/{name}")
+        return None if trail.fault else self.entries.get(trail.path)
+
     def tracks(self, folder: str, name: str) -> bool:
         """Whether anything is there; also what cannot be followed."""
         trail = follow(self.entries, self.target_of, f"{folder}/{name}")

@@ -12,10 +12,12 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.declared.documents import Document, KeyPath, read_document
+from reconciler.declared.hooks_section import hooks_of
 from reconciler.declared.validation import STACK, check_schema
 from reconciler.model.duration import parse_duration
 from reconciler.model.errors import InvalidInputError, Problem
 from reconciler.model.manifest import CertificateUse, DriftMode, Manifest, Prune, Rollout, ServiceRollout, Strategy
+from reconciler.model.source import TreeEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,15 @@ def read_stack_file(content: bytes, file: str) -> StackFile:
     return StackFile(document, (*document.problems, *check_schema(document, STACK)))
 
 
-def manifest_of(root: Mapping[str, Any], name: str, folder: str, compose_files: tuple[str, ...]) -> Manifest:
-    """``root``: the values of a file without problems; {} for a stack that has none."""
+def manifest_of(
+    root: Mapping[str, Any],
+    name: str,
+    folder: str,
+    compose_files: tuple[str, ...],
+    scripts: Mapping[str, TreeEntry] = MappingProxyType({}),
+) -> Manifest:
+    """``root``: the values of a file without problems; {} for a stack that has none. ``scripts``: the tracked files that
+    its hooks name."""
     return Manifest(
         name=root.get("name", name),
         folder=folder,
@@ -77,6 +86,7 @@ def manifest_of(root: Mapping[str, Any], name: str, folder: str, compose_files: 
         drift=DriftMode(root.get("drift", DriftMode.ENABLED)),
         prune=_prune(root.get("prune", {})),
         certificates=tuple(_certificate(own) for own in root.get("certs", ())),
+        hooks=hooks_of(root, scripts),
     )
 
 

@@ -1,8 +1,9 @@
 """Holds a document against its JSON Schema and says all that is wrong, in the words of whoever wrote it.
 
 The schemas in ``schemas/`` are the reference manual and carry the words too: ``title`` says what is expected ("a
-duration such as 30s"), ``x-hint`` how to mend it, ``x-minimum`` and ``x-maximum`` bound a duration, and the value of an
-``x-confidential`` key is never shown. What a value means for this host or this revision is not looked at here.
+duration such as 30s"), ``x-hint`` how to mend it, ``x-minimum`` and ``x-maximum`` bound a duration, the value of an
+``x-confidential`` key is never shown, of the keys in ``x-exactly-one`` one must be there, and ``x-unbuilt`` says why a key
+cannot be used yet. What a value means for this host or this revision is not looked at here.
 """
 
 from __future__ import annotations
@@ -78,7 +79,13 @@ def _schema(name: str) -> Mapping[str, Any]:
 
 @cache
 def _validator(name: str) -> Any:
-    keywords = {"pattern": _not_matching, "x-minimum": _too_short, "x-maximum": _too_long}
+    keywords = {
+        "pattern": _not_matching,
+        "x-minimum": _too_short,
+        "x-maximum": _too_long,
+        "x-exactly-one": _not_one,
+        "x-unbuilt": _unbuilt,
+    }
     bounded = extend(Draft202012Validator, keywords)  # type: ignore[no-untyped-call]  # the stubs leave it out
     return bounded(_schema(name))
 
@@ -99,6 +106,15 @@ def _too_long(validator: Any, bound: str, value: object, schema: Mapping[str, An
     seconds = _seconds(value)
     if seconds is not None and seconds > parse_duration(bound):
         yield ValidationError("too long")
+
+
+def _not_one(validator: Any, keys: list[str], value: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
+    if isinstance(value, dict) and len(value.keys() & set(keys)) != 1:
+        yield ValidationError("not exactly one of them")
+
+
+def _unbuilt(validator: Any, why: str, value: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
+    yield ValidationError("not built yet")
 
 
 def _seconds(value: object) -> float | None:
@@ -182,6 +198,14 @@ def _of_value(found: _Departure) -> str:
         case "enum":
             near = did_you_mean(found.value, found.bound) if isinstance(found.value, str) else ""
             return f"expected one of {', '.join(found.bound)}, found {value}{near}"
+        case "x-unbuilt":
+            return str(found.bound)
+        case "x-exactly-one":
+            there = [key for key in found.bound if key in found.value]
+            if there:
+                return f"{' and '.join(there)} exclude each other; leave one of them"
+            usable = [key for key in found.bound if "x-unbuilt" not in found.rule["properties"][key]]
+            return f"it does nothing yet; add one of {', '.join(usable)}"
         case "x-minimum":
             return f"{value} is too short; the least is {found.bound}"
         case "x-maximum":

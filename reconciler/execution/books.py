@@ -15,10 +15,12 @@ from reconciler.execution.shelf import Shelf
 from reconciler.execution.work import Work
 from reconciler.model.desired import Release
 from reconciler.model.errors import InvalidInputError, WaitingError
+from reconciler.model.hook import Attempt
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Plan
 from reconciler.model.record import Health, Outcome, PassGoal, Ready, StackRecord, Sync, Truth
 from reconciler.planning.drift import print_of
+from reconciler.planning.hooks import changed_services, occasion_of
 from reconciler.planning.patience import Patience
 from reconciler.planning.story import causes_of
 from reconciler.planning.target import Candidates
@@ -159,6 +161,35 @@ class Books:
         )
         self.save(record)
         return release
+
+    def attempt_at(self, work: Work, release: Release, number: int) -> Attempt:
+        """The ``number``-th try at ``release``, as its hooks are told of it."""
+        record, previous = self.record(work), self.applied(work)
+        occasion = occasion_of(
+            release,
+            previous,
+            was_applied=record.applied_release is not None,
+            goes_back=release.number is not None and record.wanted_release == release.number,
+        )
+        return Attempt(
+            stack=work.name,
+            release=release.number or 0,
+            revision=release.revision,
+            number=number,
+            occasion=occasion,
+            previous_release=record.applied_release,
+            previous_revision=record.applied_revision,
+            changed=changed_services(release, previous),
+        )
+
+    def failed_release(self, work: Work, number: int) -> Release | None:
+        """None where it did not fail, or is not kept."""
+        records = (found for found in self._journal.releases(work.name) if found.number == number)
+        is_failed = any(found.outcome is Outcome.FAILED for found in records)
+        return self._shelf.load(work.name, number) if is_failed else None
+
+    def newest_pass(self, work: Work) -> int:
+        return next((found.id for found in self._journal.passes(work.name, 1)), 0)
 
     def begin(self, work: Work, release: Release, goal: PassGoal) -> int:
         left = self._journal.open_pass(work.name)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from reconciler.declared.repository_files import RepositoryFiles
 from reconciler.layout import Layout
 from reconciler.manifest import Discovery, discover
 from reconciler.model.desired import Release
@@ -89,6 +90,15 @@ class Desire:
         """What Compose gets when it creates: secrets and configs that are declared by variable are read from it."""
         own = self._own_values(stack)
         return {**own, **self.environment(stack, own)}
+
+    def variables(self, manifest: Manifest, revision: Revision | None) -> dict[str, str]:
+        """The stack's own, as Compose files see them: of its tracked files as far as they can be read, and the host's."""
+        found: dict[str, str] = {}
+        if revision is not None:
+            files = RepositoryFiles(self._reading.tree.entries(revision), self._reading.tree.read)
+            for name in manifest.env_files:
+                found.update(read_dotenv(files.find(manifest.folder, name).content, name).values)
+        return {**found, **self.process_environment(manifest.name)}
 
     def mask(self, stack: str) -> Mask:
         """What must not be shown of the stack: values of its host-local variables."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import assert_never
 
+from reconciler.execution.hooks import HookKeeping, HookScene
 from reconciler.execution.prove import Prover
 from reconciler.model.desired import Release, ServiceSpec
 from reconciler.model.errors import (
@@ -19,6 +20,7 @@ from reconciler.model.errors import (
     StalledError,
     WaitingError,
 )
+from reconciler.model.hook import Phase
 from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Container
 from reconciler.model.plan import (
@@ -43,6 +45,7 @@ from reconciler.model.plan import (
     RenameContainer,
     RestartContainer,
     RestoreObject,
+    RunHook,
     StartContainer,
     Step,
     StopContainer,
@@ -84,7 +87,8 @@ class StoppedError(ReconcilerError):
 @dataclass(frozen=True, slots=True)
 class Walk:
     """What a walk needs besides the plan. ``environment``: for Compose; ``stop``: a reason to end between two steps;
-    ``clean``: a text without the stack's secrets, since Compose and the engine quote what they were given.
+    ``clean``: a text without the stack's secrets, since Compose and the engine quote what they were given. ``scene``: what
+    its hooks need; None for what has none.
     """
 
     pass_id: int
@@ -95,6 +99,7 @@ class Walk:
     progress: Progress
     stop: Callable[[], str]
     clean: Callable[[str], str]
+    scene: HookScene | None = None
 
 
 @dataclass
@@ -109,6 +114,7 @@ class Hands:
     ports: Ports
     certificates: Certificates
     clock: Clock
+    hooks: HookKeeping
 
 
 class Executor:
@@ -197,6 +203,8 @@ class _Walker:
                 engine.disconnect(self._id(ref), network)
             case ForgetNames(storage, names):
                 self._hands.certificates.forget(storage, names)
+            case RunHook(phase, name):
+                self._run_hook(Phase(phase), name)
             case RemoveNetwork(identity, _):
                 engine.remove_network(identity)
             case AwaitHealthy(_, refs, within_s, soak_s):
@@ -237,6 +245,13 @@ class _Walker:
                 "It is tried again by itself",
                 reason="PortTaken",
             )
+
+    def _run_hook(self, phase: Phase, name: str) -> None:
+        scene = self._walk.scene
+        assert scene is not None, "only an attempt at a release has hooks"
+        self._lay_out_files()
+        if not self._hands.hooks.run(scene, phase, name, self._walk.pass_id):
+            _end_if_asked(self._walk)
 
     def _lay_out_files(self) -> None:
         """What the containers will mount or be built from is in its place before Compose looks for it."""

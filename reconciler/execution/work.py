@@ -23,6 +23,7 @@ class Work:
     ``revision``: what Git says, None while it was never fetched. ``problems``: why its files cannot be read. ``gone``:
     its folder is no longer in Git. ``waits_for``: a stack it depends on that is not ready. ``forced``: a person wants
     it now, quarantine and patience aside. ``hurried``: what an attempt failed for may be there now, patience aside.
+    ``variables``: the stack's own, from its tracked files and the host's, for the URLs of hooks.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Work:
     asked_by: str = ""
     mask: Mask = field(default_factory=Mask, repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     progress: Progress = field(default=lambda _: None)
     stop: Callable[[], str] = field(default=_never)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from reconciler.model.hook import Hook
+
 
 class Strategy(StrEnum):
     """How a service's container is replaced (DESIGN, decision 3)."""
@@ -96,6 +98,7 @@ class Manifest:
     drift: DriftMode = DriftMode.ENABLED
     prune: Prune = field(default_factory=Prune)
     certificates: tuple[CertificateUse, ...] = ()
+    hooks: tuple[Hook, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,14 @@ class ForgetNames:
 
 
 @dataclass(frozen=True, slots=True)
+class RunHook:
+    """A hook of the stack's manifest, once for this attempt. ``phase``: as in stack.yaml."""
+
+    phase: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveNetwork:
     id: str
     name: str
@@ -192,6 +200,7 @@ Action = (
     | ConnectNetwork
     | DisconnectNetwork
     | ForgetNames
+    | RunHook
     | RemoveNetwork
     | AwaitHealthy
     | AwaitCompleted
@@ -207,6 +216,7 @@ class CauseKind(StrEnum):
     SCALE = "scale"
     DRIFT = "drift"  # somebody changed what runs
     CERTIFICATE = "certificate"  # a pair of certs/ is new
+    HOOK = "hook"  # stack.yaml says so
     DEPENDENCY = "dependency"  # something it stands on is replaced
     REMOVED = "removed"  # no longer in the release
     UNFINISHED = "unfinished"  # left over from a swap that did not end

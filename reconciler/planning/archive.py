@@ -17,6 +17,7 @@ from reconciler.model.desired import (
     ServiceSpec,
 )
 from reconciler.model.errors import StalledError
+from reconciler.model.hook import Exec, Hook, Http, Kind, Occasion, OnFailure, Phase, Run, Script
 from reconciler.model.manifest import CertificateUse, DriftMode, Manifest, Prune, Rollout, ServiceRollout, Strategy
 from reconciler.model.source import EntryKind, TreeEntry
 
@@ -40,7 +41,12 @@ def _pack_manifest(manifest: Manifest) -> dict[str, Any]:
     content["rollout"] = {**_fields_of(manifest.rollout), "services": services}
     content["prune"] = _fields_of(manifest.prune)
     content["certificates"] = [_fields_of(use) for use in manifest.certificates]
+    content["hooks"] = [_pack_hook(hook) for hook in manifest.hooks]
     return content
+
+
+def _pack_hook(hook: Hook) -> dict[str, Any]:
+    return {**_fields_of(hook), "on": sorted(hook.on), "kind": [type(hook.kind).__name__.lower(), asdict(hook.kind)]}
 
 
 def unpack_manifest(content: Mapping[str, Any]) -> Manifest:
@@ -58,6 +64,7 @@ def unpack_manifest(content: Mapping[str, Any]) -> Manifest:
         values["drift"] = DriftMode(entry["drift"])
         values["prune"] = Prune(**entry["prune"])
         values["certificates"] = tuple(_certificate(use) for use in entry.get("certificates", ()))
+        values["hooks"] = tuple(_hook(hook) for hook in entry.get("hooks", ()))
         return Manifest(**values)
     except (KeyError, TypeError, ValueError) as error:
         raise StalledError(f"a kept release cannot be read: {error!r}", reason="ReleaseLost") from error
@@ -65,6 +72,27 @@ def unpack_manifest(content: Mapping[str, Any]) -> Manifest:
 
 def _certificate(entry: Mapping[str, Any]) -> CertificateUse:
     return CertificateUse(**{**entry, "owner": tuple(entry["owner"]), "command": tuple(entry["command"])})
+
+
+def _hook(entry: Mapping[str, Any]) -> Hook:
+    return Hook(
+        **{
+            **entry,
+            "phase": Phase(entry["phase"]),
+            "on": frozenset(Occasion(occasion) for occasion in entry["on"]),
+            "on_failure": OnFailure(entry["on_failure"]),
+            "kind": _kind(*entry["kind"]),
+        }
+    )
+
+
+def _kind(name: str, values: Mapping[str, Any]) -> Kind:
+    if name == "script":
+        return Script(values["path"], _entry(values["entry"]), tuple(values["arguments"]))
+    if name == "http":
+        return Http(**values)
+    kind = Exec if name == "exec" else Run
+    return kind(values["service"], tuple(values["command"]), values["user"])
 
 
 def _pack_service(spec: ServiceSpec) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from reconciler.model.plan import (
     RenameContainer,
     RestartContainer,
     RestoreObject,
+    RunHook,
     ServicePlan,
     StartContainer,
     StopContainer,
@@ -132,6 +133,8 @@ def describe(action: Action) -> str:
             return f"disconnect {name_of(ref)} from network {network}"
         case ForgetNames(storage, names):
             return f"take {', '.join(names)} out of {storage}"
+        case RunHook(phase, name):
+            return f"run {phase} hook {name}"
         case RemoveNetwork(_, name):
             return f"remove network {name}"
         case AwaitHealthy(service, _, within_s, soak_s):

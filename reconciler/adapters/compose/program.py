@@ -126,6 +126,13 @@ class ComposeProgram:
         if finished.status:
             raise words.failure(f"build {service}", finished.out)
 
+    def command(
+        self, project: str, model: Path, arguments: Sequence[str], environment: Mapping[str, str]
+    ) -> tuple[tuple[str, ...], Mapping[str, str]]:
+        """As the port has it."""
+        words = (*self._composes()[0].command, *self._arguments(project, model, arguments))
+        return words, {**environment, **self._host}
+
     def _rendered(
         self, arguments: Sequence[str], environment: Mapping[str, str]
     ) -> tuple[Finished, dict[str, str | None]]:

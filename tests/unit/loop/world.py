@@ -16,6 +16,7 @@ from typing import Any
 from reconciler.adapters.journal import SqliteJournal
 from reconciler.execution.books import Books
 from reconciler.execution.execute import Executor, Hands, StoppedError
+from reconciler.execution.hooks import HookKeeping
 from reconciler.execution.observe import Observer
 from reconciler.execution.report import Report
 from reconciler.execution.shelf import Shelf
@@ -32,6 +33,7 @@ from tests.fakes.certificates import FakeCertificates
 from tests.fakes.clock import FakeClock
 from tests.fakes.compose import FakeCompose
 from tests.fakes.engine import FakeEngine, FakePorts
+from tests.fakes.hooks import FakeHooks
 from tests.fakes.host import Behaviour, Box, FakeHost
 from tests.fakes.somebody import Somebody
 
@@ -60,6 +62,8 @@ LOOKS = frozenset(
         "load",
         "model_path",
         "root_id",
+        "hook",
+        "hooks",
     ]
 )
 
@@ -219,6 +223,7 @@ class World:
         self.somebody = Somebody(self.host)
         self.objects = PlainObjects()
         self.git = Git()
+        self.hooks = FakeHooks()
         self.said: list[str] = []
         self.journal = SqliteJournal(folder / "state.db", synchronous="OFF")
         self._assemble()
@@ -239,12 +244,23 @@ class World:
         git: Any = self.git
         self.books = Books(fated, shelf, git, self.clock)
         self.certificates = FakeCertificates()
+        hooks: Any = Fated("hooks", self.hooks, self.fate)
+        book: Any = Fated("book", self.journal.hooks, self.fate)
+        self.keeping = HookKeeping(hooks, book, fated, self.clock)
         self.hands = Hands(
-            engine, compose, fated, self.objects, self.objects, FakePorts(self.host), self.certificates, self.clock
+            engine,
+            compose,
+            fated,
+            self.objects,
+            self.objects,
+            FakePorts(self.host),
+            self.certificates,
+            self.clock,
+            self.keeping,
         )
         self.observer = Observer(engine, fated, self.objects, self.certificates)
         report = Report(self.books, fated, shelf, self.clock)
-        self.loop = StackLoop(self.books, report, self.observer, Executor(self.hands))
+        self.loop = StackLoop(self.books, report, self.observer, Executor(self.hands), self.keeping)
 
     def fork(self, folder: Path) -> World:
         """Another world that went the same way so far. This one must be stopped: its files are copied."""

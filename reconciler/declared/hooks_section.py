@@ -1,0 +1,123 @@
+"""What ``hooks:`` of a ``stack.yaml`` declares, and which tracked files its scripts mean. Runs nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.declared.documents import KeyPath
+from reconciler.declared.repository_files import RepositoryFiles
+from reconciler.declared.yaml_words import shown
+from reconciler.model.duration import parse_duration
+from reconciler.model.hook import Exec, Hook, Http, Kind, Occasion, OnFailure, Phase, Run, Script
+from reconciler.model.source import EntryKind, TreeEntry
+
+FOLDER = "hooks"  # the repository's own
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """One hook as it was written, sound or not. ``where``: the keys that lead to it."""
+
+    where: KeyPath
+    phase: str
+    values: Mapping[str, Any]
+
+
+def hooks_of(root: Mapping[str, Any], scripts: Mapping[str, TreeEntry]) -> tuple[Hook, ...]:
+    """By phase, then by name. ``root``: the values of a file without problems; ``scripts``: what each path means."""
+    found = (_hook(declared, scripts) for declared in _declared(root))
+    return tuple(sorted(found, key=lambda hook: (hook.phase, hook.name)))
+
+
+def scripts_of(root: Mapping[str, Any], folder: str, files: RepositoryFiles) -> dict[str, TreeEntry]:
+    """The tracked file that each script's path means; without those that mean none."""
+    names = (declared.values.get("script") for declared in _declared(root))
+    found = {name: script(folder, name, files) for name in names if isinstance(name, str)}
+    return {name: entry for name, entry in found.items() if entry is not None}
+
+
+def script(folder: str, name: str, files: RepositoryFiles) -> TreeEntry | None:
+    """In the stack's folder first, then in the repository's ``hooks/``."""
+    for place, inner in ((folder, name), (FOLDER, name.removeprefix(f"{FOLDER}/"))):
+        if inner and files.holds(place, inner):
+            return files.entry(place, inner)
+    return None
+
+
+def wrong_hooks(root: Mapping[str, Any], folder: str, files: RepositoryFiles) -> Iterator[tuple[KeyPath, str]]:
+    """What the schema cannot see: names that are there twice, scripts that are not there, expressions that mean nothing."""
+    seen: set[tuple[str, object]] = set()
+    for declared in _declared(root):
+        name = declared.values.get("name")
+        if (declared.phase, name) in seen:
+            yield (
+                (*declared.where, "name"),
+                f'{declared.phase} has another hook named "{shown(str(name))}"; rename one',
+            )
+        seen.add((declared.phase, name))
+        path = declared.values.get("script")
+        if isinstance(path, str) and path and not path.startswith("/"):
+            yield from (((*declared.where, "script"), fault) for fault in _script_faults(folder, path, files))
+        http = declared.values.get("http")
+        if isinstance(http, Mapping) and isinstance(http.get("matches"), str):
+            yield from _expression_faults((*declared.where, "http", "matches"), http["matches"])
+
+
+def _script_faults(folder: str, path: str, files: RepositoryFiles) -> Iterator[str]:
+    if _leaves(path):
+        yield f'"{shown(path)}" leads out of the stack\'s folder; name a file inside it, or one of {FOLDER}/'
+        return
+    entry = script(folder, path, files)
+    if entry is None:
+        yield f"{files.find(folder, path).fault}; it is looked for in the stack's folder and in {FOLDER}/"
+    elif entry.kind is not EntryKind.EXECUTABLE:
+        yield f'"{shown(path)}" is not executable; run: git update-index --chmod=+x {shown(entry.path)}'
+
+
+def _leaves(path: str) -> bool:
+    depth = 0
+    for part in path.split("/"):
+        depth += {"..": -1, ".": 0, "": 0}.get(part, 1)
+        if depth < 0:
+            return True
+    return False
+
+
+def _expression_faults(where: KeyPath, expression: str) -> Iterator[tuple[KeyPath, str]]:
+    try:
+        re.compile(expression)
+    except re.error as error:
+        yield where, f'"{shown(expression)}" is no regular expression: {error}'
+
+
+def _declared(root: Mapping[str, Any]) -> Iterator[_Declared]:
+    phases = root.get("hooks")
+    for phase, hooks in phases.items() if isinstance(phases, Mapping) else ():
+        for index, values in enumerate(hooks) if isinstance(hooks, list) and phase in set(Phase) else ():
+            if isinstance(values, Mapping):
+                yield _Declared(("hooks", phase, index), phase, values)
+
+
+def _hook(declared: _Declared, scripts: Mapping[str, TreeEntry]) -> Hook:
+    values = declared.values
+    given: dict[str, Any] = {}
+    if "on" in values:
+        given["on"] = frozenset(Occasion(occasion) for occasion in values["on"])
+    if "timeout" in values:
+        given["timeout_s"] = parse_duration(values["timeout"])
+    if "onFailure" in values:
+        given["on_failure"] = OnFailure(values["onFailure"])
+    return Hook(Phase(declared.phase), values["name"], _kind(values, scripts), **given)
+
+
+def _kind(values: Mapping[str, Any], scripts: Mapping[str, TreeEntry]) -> Kind:
+    if "script" in values:
+        return Script(values["script"], scripts[values["script"]], tuple(values.get("arguments", ())))
+    if "http" in values:
+        return Http(**values["http"])
+    kind = Exec if "exec" in values else Run
+    inner = values["exec" if kind is Exec else "run"]
+    return kind(inner["service"], tuple(inner.get("command", ())), inner.get("user", ""))
