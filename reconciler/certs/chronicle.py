@@ -14,7 +14,7 @@ from reconciler.model.record import ServedRecord
 from reconciler.ports import CertificateBook, Clock, Journal
 
 if TYPE_CHECKING:
-    from reconciler.certs.trust import Trust
+    from reconciler.certs.reading.trust import Trust
 
 _MOST_SERVED = 10_000
 
@@ -31,7 +31,7 @@ class Chronicle:
 
     @cached_property
     def _trust(self) -> Trust:
-        from reconciler.certs.trust import Trust
+        from reconciler.certs.reading.trust import Trust
 
         return Trust()
 

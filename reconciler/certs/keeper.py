@@ -15,12 +15,12 @@ from reconciler.certs.consumers import Consumers
 from reconciler.certs.deciding import Decision, Situation, covering, decide
 from reconciler.certs.folder import DropFolder
 from reconciler.certs.fronts import fronts
-from reconciler.certs.grouping import group
 from reconciler.certs.model import DroppedFile, Pair, Reading
 from reconciler.certs.ordering import Ordering
 from reconciler.certs.proving import Proof, Prover
 from reconciler.certs.publishing import Published, Publisher
 from reconciler.certs.reach import Here
+from reconciler.certs.reading.grouping import group
 from reconciler.certs.rendering import Order, render
 from reconciler.certs.vault import Kept, Vault
 from reconciler.certs.view import Spot, View, held_by, view_of
@@ -224,7 +224,9 @@ class Keeper:
             reading = known[1]
             if reading.pair is not None and reading.pair.not_after > now:
                 return reading
-        from reconciler.certs.reading import read_pair  # with cryptography: 14 MiB that hosts without pairs do not need
+        from reconciler.certs.reading.pair import (
+            read_pair,  # with cryptography: 14 MiB that hosts without pairs do not need
+        )
 
         return read_pair(name, own, now)
 

@@ -82,8 +82,8 @@ def check(options: Options, files: tuple[Path, ...], form: str | None) -> int:
 
     Ends with 0 where every pair could be served, warnings or not, with 1 where one could not.
     """
-    from reconciler.certs.reading import group, read_pair
-    from reconciler.certs.trust import Trust
+    from reconciler.certs.reading.pair import group, read_pair
+    from reconciler.certs.reading.trust import Trust
 
     groups = group(_read(path) for path in files)
     trust, now = Trust(), time.time()

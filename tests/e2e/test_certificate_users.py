@@ -21,7 +21,7 @@ import pytest
 from reconciler.certs.model import DroppedFile, Pair
 from reconciler.certs.placing import Place
 from reconciler.certs.probing import fingerprint_at
-from reconciler.certs.reading import read_pair
+from reconciler.certs.reading.pair import read_pair
 from reconciler.model.manifest import CertificateUse
 from tests.certificates import Authority, Issued
 from tests.e2e.models import Model, Service, stack, version

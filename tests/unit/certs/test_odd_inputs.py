@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.certs.model import DroppedFile, Reading
-from reconciler.certs.reading import read_pair
+from reconciler.certs.reading.pair import read_pair
 from tests.certificates import NOW
 from tests.unit.certs.odd_inputs import CASES, MENDED, ODD, PASSWORD, TAKEN, Case, Verdict
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.certs.pem import Block, parse
+from reconciler.certs.reading.pem import Block, parse
 
 ONE, TWO = bytes(range(100)), bytes(range(150, 250))
 

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.certs.model import DroppedFile, Reading
-from reconciler.certs.reading import group, read_pair
-from reconciler.certs.trust import Trust
+from reconciler.certs.reading.pair import group, read_pair
+from reconciler.certs.reading.trust import Trust
 from tests.certificates import NOW, Authority, Issued, make_key, pem, self_signed, weakened
 
 CA = Authority()

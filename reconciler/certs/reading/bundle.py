@@ -8,10 +8,10 @@ from __future__ import annotations
 from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from reconciler.certs import pem
-from reconciler.certs.findings import Problem, shown
-from reconciler.certs.material import Material, exposure, fault
 from reconciler.certs.model import DroppedFile
+from reconciler.certs.reading import pem
+from reconciler.certs.reading.findings import Problem, shown
+from reconciler.certs.reading.material import Material, exposure, fault
 
 # BER, as Java and NSS write it: a sequence that does not say its length, and has a mark at its end.
 _INDEFINITE, _END_OF_CONTENTS = b"\x30\x80", b"\0\0"

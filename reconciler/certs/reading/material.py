@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from reconciler.certs import keys, pem
-from reconciler.certs.findings import Problem, shown
 from reconciler.certs.model import DroppedFile
+from reconciler.certs.reading import keys, pem
+from reconciler.certs.reading.findings import Problem, shown
 
 LARGEST_BYTES = 256 * 1024
 _COPY_AGAIN = "copy it again, whole"

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
 
-from reconciler.certs.findings import shown
+from reconciler.certs.reading.findings import shown
 
 
 @dataclass(frozen=True, slots=True)

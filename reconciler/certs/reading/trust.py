@@ -15,8 +15,8 @@ import certifi
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from reconciler.certs.chain import is_self_signed, issued, title
 from reconciler.certs.model import Pair
+from reconciler.certs.reading.chain import is_self_signed, issued, title
 
 _STAND_IN = "name"
 

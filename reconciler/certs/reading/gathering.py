@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from reconciler.certs import chain as chains
-from reconciler.certs.bundle import bundled
-from reconciler.certs.findings import Problem, shown
-from reconciler.certs.grouping import Role, place_of
-from reconciler.certs.material import Material, material, together
 from reconciler.certs.model import DroppedFile
+from reconciler.certs.reading import chain as chains
+from reconciler.certs.reading.bundle import bundled
+from reconciler.certs.reading.findings import Problem, shown
+from reconciler.certs.reading.grouping import Role, place_of
+from reconciler.certs.reading.material import Material, material, together
 
 _OF_CERTBOT = frozenset({"cert.pem", "fullchain.pem", "privkey.pem"})
 

@@ -15,15 +15,15 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from reconciler.certs import chain as chains
-from reconciler.certs import keys, rules
-from reconciler.certs.chain import Chain, arrange
-from reconciler.certs.findings import Problem, shown
-from reconciler.certs.gathering import gather
-from reconciler.certs.grouping import group
-from reconciler.certs.material import Material
 from reconciler.certs.model import DroppedFile, Pair, Reading
-from reconciler.certs.trust import Trust
+from reconciler.certs.reading import chain as chains
+from reconciler.certs.reading import keys, rules
+from reconciler.certs.reading.chain import Chain, arrange
+from reconciler.certs.reading.findings import Problem, shown
+from reconciler.certs.reading.gathering import gather
+from reconciler.certs.reading.grouping import group
+from reconciler.certs.reading.material import Material
+from reconciler.certs.reading.trust import Trust
 
 __all__ = ["group", "read_pair"]
 

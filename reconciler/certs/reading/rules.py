@@ -13,10 +13,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from reconciler.certs import chain as chains
-from reconciler.certs import keys, names
-from reconciler.certs.chain import Chain
-from reconciler.certs.findings import Problem, moment, shown
+from reconciler.certs import names
+from reconciler.certs.reading import chain as chains
+from reconciler.certs.reading import keys
+from reconciler.certs.reading.chain import Chain
+from reconciler.certs.reading.findings import Problem, moment, shown
 
 _WEAK_HASHES = (hashes.SHA1, hashes.MD5)
 _DAY_S = 86400
