@@ -204,7 +204,8 @@ class Life:
                 self._pass(forced=True)
         self._struck_pass()
         world.settle()
-        if world.record.ready.reason == "Progressing":  # a kill right after a restart: its healthcheck has not spoken yet
+        # A kill right after a restart: its healthcheck has not spoken yet.
+        if world.record.ready.reason == "Progressing":
             world.clock.advance(1.0)
             world.settle()
 
