@@ -35,6 +35,7 @@ class Vault:
         self._file = file
         self._default_file = file.with_name("default.json")
         self._staging = staging
+        self._default: Default | None = None
 
     def load(self) -> Kept:
         """Nothing where there is no file, or a damaged one: the folder then says it all again."""
@@ -53,7 +54,12 @@ class Vault:
         files.put(self._file, json.dumps(data, indent=1).encode(), self._staging)
 
     def default(self) -> Default:
-        """Made at the first call, and then always the same. Raises WaitingError."""
+        """Made once for a root, and then always the same. Raises WaitingError."""
+        if self._default is None:
+            self._default = self._read_or_made()
+        return self._default
+
+    def _read_or_made(self) -> Default:
         content = files.content_of(self._default_file)
         try:
             data = json.loads(content or b"")
