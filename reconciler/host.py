@@ -15,6 +15,7 @@ from reconciler.loop import StackLoop
 from reconciler.manifest import Discovery
 from reconciler.model.desired import Release
 from reconciler.model.errors import EngineUnavailableError, Problem, StalledError
+from reconciler.model.hook import Attempt
 from reconciler.model.manifest import HostSettings, Manifest
 from reconciler.model.plan import Plan
 from reconciler.model.record import Health, Ready, StackRecord, Sync, Truth
@@ -162,6 +163,14 @@ class Host:
         if release is None:
             raise StalledError(f"{work.name}: its folder is not in Git at this revision", reason="StackGone")
         return release
+
+    def attempt(self, work: Work) -> Attempt:
+        """A try at what Git says, as its hooks would be told of it. Raises as ``release`` does."""
+        release = self.release(work)
+        if release.number is None:
+            newest = max((found.number for found in self._made.journal.releases(work.name)), default=0)
+            release = replace(release, number=newest + 1)
+        return self._made.books.attempt_at(work, release, 1)
 
     def diff(self, work: Work) -> Plan:
         """What ``reconcile`` would do. Touches nothing. Raises InvalidInputError, StalledError, EngineUnavailableError."""

@@ -11,8 +11,9 @@ from reconciler.cli import output, roots
 from reconciler.cli.options import Options
 
 if TYPE_CHECKING:
+    from reconciler.adapters.journal import SqliteJournal
+    from reconciler.model.hook import HookRecord
     from reconciler.model.record import PassRecord, ReleaseRecord, StackRecord, StepRecord
-    from reconciler.ports import Journal
 
 _PASSES = 20
 
@@ -82,18 +83,22 @@ def _release_object(record: StackRecord, release: ReleaseRecord) -> dict[str, ob
     }
 
 
-def _show_passes(journal: Journal, stack: str, form: str | None) -> None:
-    passes = journal.passes(stack, _PASSES)
+def _show_passes(journal: SqliteJournal, stack: str, form: str | None) -> None:
+    passes, ran = journal.passes(stack, _PASSES), journal.hooks.hooks(stack)
     if form == "json":
-        output.print_json([_pass_object(found, journal.steps(found.id)) for found in passes])
+        output.print_json([_pass_object(found, journal.steps(found.id), _of(found, ran)) for found in passes])
         return
     if not passes:
         output.note(f"no pass over {stack} had anything to do yet")
     for found in passes:
-        _show_pass(found, journal.steps(found.id))
+        _show_pass(found, journal.steps(found.id), _of(found, ran))
 
 
-def _show_pass(found: PassRecord, steps: tuple[StepRecord, ...]) -> None:
+def _of(found: PassRecord, ran: tuple[HookRecord, ...]) -> list[HookRecord]:
+    return [record for record in ran if record.pass_id == found.id]
+
+
+def _show_pass(found: PassRecord, steps: tuple[StepRecord, ...], ran: list[HookRecord]) -> None:
     release = f"release {found.release}" if found.release is not None else "nothing"
     output.heading(f"pass {found.id}: {found.goal.value} {release}, {_outcome(found)}, {output.local(found.began_at)}")
     for step in steps:
@@ -101,6 +106,16 @@ def _show_pass(found: PassRecord, steps: tuple[StepRecord, ...]) -> None:
         output.line(f"{step.index:>4}. {step.state.value:<8} {took:>6}  {step.text}")
         if step.error:
             output.line("\n".join(f"        {line}" for line in step.error.splitlines()))
+    for record in ran:
+        _show_hook(record)
+
+
+def _show_hook(record: HookRecord) -> None:
+    took = output.duration(record.ended_at - record.began_at) if record.ended_at is not None else "-"
+    code = "" if record.exit_code is None else f", exit status {record.exit_code}"
+    output.line(f"hook {record.phase} {record.name}: {record.state}{code}, {took}, attempt {record.attempt}")
+    if record.output:
+        output.line("\n".join(f"      | {line}" for line in record.output.splitlines()))
 
 
 def _outcome(found: PassRecord) -> str:
@@ -109,7 +124,7 @@ def _outcome(found: PassRecord) -> str:
     return f"{found.outcome} after {output.duration(found.ended_at - found.began_at)}"
 
 
-def _pass_object(found: PassRecord, steps: tuple[StepRecord, ...]) -> dict[str, object]:
+def _pass_object(found: PassRecord, steps: tuple[StepRecord, ...], ran: list[HookRecord]) -> dict[str, object]:
     return {
         "id": found.id,
         "goal": found.goal.value,
@@ -129,4 +144,20 @@ def _pass_object(found: PassRecord, steps: tuple[StepRecord, ...]) -> dict[str, 
             }
             for step in steps
         ],
+        "hooks": [_hook_object(record) for record in ran],
+    }
+
+
+def _hook_object(record: HookRecord) -> dict[str, object]:
+    return {
+        "phase": record.phase.value,
+        "name": record.name,
+        "release": record.release,
+        "attempt": record.attempt,
+        "state": record.state.value,
+        "exitCode": record.exit_code,
+        "output": record.output,
+        "beganAt": output.utc(record.began_at),
+        "endedAt": output.utc(record.ended_at),
+        "durationSeconds": None if record.ended_at is None else round(record.ended_at - record.began_at, 3),
     }

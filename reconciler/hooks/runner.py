@@ -17,8 +17,9 @@ from reconciler.hooks.one_off import one_off_model
 from reconciler.hooks.tail import Tail
 from reconciler.layout import Layout
 from reconciler.model.errors import StalledError, WaitingError
-from reconciler.model.hook import Exec, Hook, HookCall, HookEnd, Http, Phase, Run, Script
+from reconciler.model.hook import Attempt, Exec, Hook, HookCall, HookEnd, Http, Phase, Run, Script
 from reconciler.model.observed import Container, State
+from reconciler.model.source import TreeEntry
 from reconciler.planning.hooks import Places, context, variables
 from reconciler.ports import Clock, Compose, Engine, Objects
 
@@ -64,15 +65,23 @@ class HookRunner:
         leash.end_all(self._mark(stack, phase, name))
         self._remove_container(stack, _container_name(stack, phase, name))
 
-    def environment(self, hook: Hook, call: HookCall) -> dict[str, str]:
-        """What a script sees, but for the mark of its run; ``hooks run`` prints it."""
-        return {
-            "PATH": _PATH,
-            "HOME": os.environ.get("HOME", "/root"),
-            "LANG": "C.UTF-8",
-            **variables(hook, call.attempt, self._places(call.attempt.stack), cut_short=call.cut_short),
-            _CONTEXT: str(self._file(call, "json")),
-        }
+    def path(self, entry: TreeEntry) -> str:
+        """Where the copy of a script lies, or will lie."""
+        return str(self._means.objects.path(entry))
+
+    def environment(self, hook: Hook, attempt: Attempt, *, cut_short: bool) -> dict[str, str]:
+        """What a hook sees of us. A script sees the host's PATH, HOME and LANG besides, and nothing else."""
+        stack = attempt.stack
+        found = variables(hook, attempt, self._places(stack), cut_short=cut_short)
+        found[leash.MARK] = self._mark(stack, hook.phase, hook.name)
+        match hook.kind:
+            case Script():
+                host = {"PATH": _PATH, "HOME": os.environ.get("HOME", "/root"), "LANG": "C.UTF-8"}
+                return {**host, **found, _CONTEXT: str(self._file(stack, hook, "json"))}
+            case Run():
+                return {**found, _CONTEXT: _CONTEXT_INSIDE}
+            case _:
+                return found
 
     def _script(self, script: Script, call: HookCall) -> HookEnd:
         objects = self._means.objects
@@ -81,7 +90,8 @@ class HookRunner:
             objects.restore(script.entry)
         with self._handed(call, "json", self._context(call)):
             words = (str(path), *script.arguments)
-            return self._followed(words, self.environment(call.hook, call), self._layout.root, call)
+            environment = self.environment(call.hook, call.attempt, cut_short=call.cut_short)
+            return self._followed(words, environment, self._layout.root, call)
 
     def _exec(self, kind: Exec, call: HookCall) -> HookEnd:
         container = self._container_of(kind.service, call)
@@ -100,7 +110,7 @@ class HookRunner:
             words = (
                 *("run", "--rm", "--no-deps", "-T", f"--name={name}", f"--volume={file}:{_CONTEXT_INSIDE}:ro"),
                 *(f"--label={LABEL_HOOK}={call.hook.phase}/{call.hook.name}", *user, *self._told_by_variables(call)),
-                *(f"--env={_CONTEXT}={_CONTEXT_INSIDE}", kind.service, *kind.command),
+                *(kind.service, *kind.command),
             )
             try:
                 return self._by_compose(words, model_file, call)
@@ -132,9 +142,8 @@ class HookRunner:
         return HookEnd(ended.status, said, _fault(ended.status))
 
     def _told_by_variables(self, call: HookCall) -> tuple[str, ...]:
-        told = variables(call.hook, call.attempt, self._places(call.attempt.stack), cut_short=call.cut_short)
-        mark = {leash.MARK: self._mark(call.attempt.stack, call.hook.phase, call.hook.name)}
-        return tuple(f"--env={name}={value}" for name, value in {**told, **mark}.items())
+        told = self.environment(call.hook, call.attempt, cut_short=call.cut_short)
+        return tuple(f"--env={name}={value}" for name, value in told.items())
 
     def _container_of(self, service: str, call: HookCall) -> Container:
         """One that runs; of the release rather than of the one before it."""
@@ -171,13 +180,13 @@ class HookRunner:
         layout = self._layout
         return Places(str(layout.root), str(layout.data / stack), str(layout.env_file(stack)))
 
-    def _file(self, call: HookCall, kind: str) -> Path:
-        return self._layout.hooks / f"{call.attempt.stack}.{call.hook.phase}.{call.hook.name}.{kind}"
+    def _file(self, stack: str, hook: Hook, kind: str) -> Path:
+        return self._layout.hooks / f"{stack}.{hook.phase}.{hook.name}.{kind}"
 
     @contextmanager
     def _handed(self, call: HookCall, kind: str, content: Mapping[str, Any], mode: int = 0o600) -> Iterator[Path]:
         """A file that the hook can read while it runs. A killed process leaves it; the next run writes it anew."""
-        path = self._file(call, kind)
+        path = self._file(call.attempt.stack, call.hook, kind)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.unlink(missing_ok=True)

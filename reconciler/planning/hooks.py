@@ -5,11 +5,11 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, assert_never
 
 from reconciler.model.desired import Release, ServiceSpec
 from reconciler.model.errors import Problem
-from reconciler.model.hook import Attempt, ChangedService, Exec, Hook, Occasion, Phase, Run
+from reconciler.model.hook import Attempt, ChangedService, Exec, Hook, Http, Kind, Occasion, Phase, Run, Script
 from reconciler.model.manifest import Manifest
 from reconciler.model.plan import BuildImage, Cause, CauseKind, CheckPorts, Plan, PullImage, RunHook, Step, TagImage
 
@@ -91,6 +91,21 @@ def _steps(hooks: tuple[Hook, ...], occasion: Occasion) -> Iterator[Step]:
         service = hook.kind.service if isinstance(hook.kind, Exec | Run) else ""
         cause = Cause(CauseKind.HOOK, f"stack.yaml, hooks.{hook.phase}, on {occasion}")
         yield Step(RunHook(hook.phase.value, hook.name), cause, service)
+
+
+def told(kind: Kind) -> str:
+    """What a hook does, in a few words."""
+    match kind:
+        case Script(path, _, arguments):
+            return " ".join((path, *arguments))
+        case Exec(service, command, _):
+            return f"in {service}: {' '.join(command)}"
+        case Run(service, command, _):
+            return f"new {service}: {' '.join(command) or '(its own command)'}"
+        case Http(url, expect):
+            return f"GET {url}: {expect}"
+        case _:
+            assert_never(kind)
 
 
 def wrong_services(manifest: Manifest, services: Mapping[str, Any], hint: Callable[[str], str]) -> Iterator[Problem]:
