@@ -15,7 +15,13 @@ from reconciler.execution.observe import Observer, Snapshot
 from reconciler.execution.report import Report
 from reconciler.execution.work import Work
 from reconciler.model.desired import Release, nothing_of
-from reconciler.model.errors import InvalidInputError, ReconcilerError, StalledError
+from reconciler.model.errors import (
+    EngineUnavailableError,
+    InvalidInputError,
+    ReconcilerError,
+    StalledError,
+    WaitingError,
+)
 from reconciler.model.hook import HookRecord
 from reconciler.model.manifest import DriftMode, Rollout
 from reconciler.model.observed import Observed
@@ -231,7 +237,13 @@ class StackLoop:
             return
         scene = self._scene(work, release, owed.attempt)
         attempt = replace(scene.attempt, failed_step=owed.failed_step, error=owed.error)
-        self._hooks.run(replace(scene, attempt=attempt), owed.phase, owed.name, self._books.newest_pass(work))
+        scene = replace(scene, attempt=attempt)
+        try:
+            self._hooks.run(scene, owed.phase, owed.name, self._books.newest_pass(work))
+        except EngineUnavailableError:
+            raise
+        except WaitingError as error:  # it is begun and not ended, so the next pass runs it again
+            work.progress(f"{work.name}: the {owed.phase} hook {owed.name} could not be run: {error}")
 
     def _scene(self, work: Work, release: Release, number: int) -> HookScene:
         return HookScene(

@@ -109,7 +109,10 @@ def _too_long(validator: Any, bound: str, value: object, schema: Mapping[str, An
 
 
 def _not_one(validator: Any, keys: list[str], value: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
-    if isinstance(value, dict) and len(value.keys() & set(keys)) != 1:
+    """Where none is there, but a key that nobody knows, that one is told of: it is the one, misspelt."""
+    there = value.keys() & set(keys) if isinstance(value, dict) else set()
+    is_misspelt = not there and isinstance(value, dict) and bool(value.keys() - schema["properties"].keys())
+    if isinstance(value, dict) and len(there) != 1 and not is_misspelt:
         yield ValidationError("not exactly one of them")
 
 

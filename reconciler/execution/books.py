@@ -18,9 +18,9 @@ from reconciler.model.errors import InvalidInputError, WaitingError
 from reconciler.model.hook import Attempt
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Plan
-from reconciler.model.record import Health, Outcome, PassGoal, Ready, StackRecord, Sync, Truth
+from reconciler.model.record import Health, Outcome, PassGoal, Ready, ReleaseRecord, StackRecord, Sync, Truth
 from reconciler.planning.drift import print_of
-from reconciler.planning.hooks import changed_services, occasion_of
+from reconciler.planning.hooks import changed_services, failed_at_hook, occasion_of
 from reconciler.planning.patience import Patience
 from reconciler.planning.story import causes_of
 from reconciler.planning.target import Candidates
@@ -108,7 +108,7 @@ class Books:
         quarantined = {
             found.digest: f"release {found.number} is quarantined: {found.quarantined}"
             for found in self._journal.releases(work.name)
-            if found.quarantined
+            if found.quarantined and not self._has_other_hooks(work, found)
         }
         if work.forced and rendered is not None:
             quarantined.pop(rendered.digest, None)
@@ -120,6 +120,13 @@ class Books:
             quarantined=quarantined,
             waiting="" if rendered is None else self._waiting(work, rendered),
         )
+
+    def _has_other_hooks(self, work: Work, failed: ReleaseRecord) -> bool:
+        """It failed at a hook, and Git has other hooks now: the containers are the same, but it is not the same any more."""
+        if not failed_at_hook(failed.quarantined):
+            return False
+        manifest = self._shelf.manifest(work.name, failed.number)
+        return manifest is not None and bool(work.revision) and manifest.hooks != work.manifest.hooks
 
     def _waiting(self, work: Work, rendered: Release) -> str:
         if work.waits_for:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler.model.desired import Release
-from reconciler.model.errors import EngineUnavailableError, ReconcilerError, StalledError
+from reconciler.model.errors import StalledError
 from reconciler.model.hook import Attempt, Hook, HookCall, HookEnd, HookRecord, HookState, OnFailure, Phase
 from reconciler.model.manifest import Manifest
 from reconciler.planning.hooks import hook_named, hooks_at
 from reconciler.ports import Clock, HookBook, Hooks, Journal, Progress
 
 _LAST_LINES = 20  # of what a failing hook said, for the message
+_LONGEST_MESSAGE = 4096  # characters of them
 
 
 class HookFailedError(StalledError):
@@ -53,7 +54,7 @@ class HookKeeping:
         return self._book.begin_attempt(release.stack, release.number or 0)
 
     def run(self, scene: HookScene, phase: Phase, name: str, pass_id: int) -> bool:
-        """False: it was ended because the daemon leaves. Raises HookFailedError, EngineUnavailableError."""
+        """False: it was ended because the daemon leaves. Raises HookFailedError, WaitingError."""
         hook = hook_named(scene.manifest, phase, name)
         assert hook is not None, f"the plan has a hook {name} that the manifest has not"
         known = self._known(scene.attempt, hook)
@@ -119,9 +120,7 @@ class HookKeeping:
         )
         try:
             return self._hooks.run(call)
-        except EngineUnavailableError:
-            raise
-        except ReconcilerError as error:
+        except StalledError as error:
             return HookEnd(None, fault=scene.clean(str(error)))
 
     def _tell_or_raise(self, scene: HookScene, hook: Hook, failed: HookRecord) -> None:
@@ -142,5 +141,5 @@ def _record(attempt: Attempt, hook: Hook, state: HookState, pass_id: int, now: f
 
 def _message(failed: HookRecord) -> str:
     *lines, fault = failed.output.splitlines() or [""]
-    said = "".join(f"\n{line}" for line in lines[-_LAST_LINES:])
+    said = "".join(f"\n{line}" for line in lines[-_LAST_LINES:])[-_LONGEST_MESSAGE:]
     return f"the {failed.phase} hook {failed.name} failed: {fault}" + (f"\nIts last lines:{said}" if said else "")

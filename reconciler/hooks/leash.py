@@ -20,7 +20,7 @@ from reconciler.hooks.tail import Tail
 from reconciler.model.errors import StalledError
 
 MARK = "RECONCILER_RUN"
-_GRACE_S = 5.0  # from SIGTERM to SIGKILL
+GRACE_S = 5.0  # from SIGTERM to SIGKILL
 _LOOK_EVERY_S = 0.1
 _PROC = Path("/proc")
 
@@ -34,6 +34,7 @@ class Program:
     folder: Path
     mark: str
     limit_s: float
+    grace_s: float = GRACE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +51,15 @@ def run(program: Program, tail: Tail, stop: Callable[[], str]) -> Ended:
     try:
         return _follow(process, tail, stop, time.monotonic() + program.limit_s)
     finally:
-        end_all(program.mark, process)
+        end_all(program.mark, process, program.grace_s)
         assert process.stdout is not None
         process.stdout.close()
 
 
-def end_all(mark: str, process: subprocess.Popen[bytes] | None = None) -> None:
+def end_all(mark: str, process: subprocess.Popen[bytes] | None = None, grace_s: float = GRACE_S) -> None:
     """SIGTERM to all that is left of the run ``mark``, and SIGKILL to what is still there a while later."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
-        deadline = time.monotonic() + _GRACE_S
+        deadline = time.monotonic() + grace_s
         if not _signal(sign, mark, process):
             return
         while time.monotonic() < deadline and _signal(0, mark, process):

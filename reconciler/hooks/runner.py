@@ -48,7 +48,6 @@ class HookRunner:
 
     def run(self, call: HookCall) -> HookEnd:
         kind = call.hook.kind
-        self.clear(call.attempt.stack, call.hook.phase, call.hook.name)
         match kind:
             case Script():
                 return self._script(kind, call)

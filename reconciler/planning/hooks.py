@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
@@ -12,6 +13,9 @@ from reconciler.model.errors import Problem
 from reconciler.model.hook import Attempt, ChangedService, Exec, Hook, Http, Kind, Occasion, Phase, Run, Script
 from reconciler.model.manifest import Manifest
 from reconciler.model.plan import BuildImage, Cause, CauseKind, CheckPorts, Plan, PullImage, RunHook, Step, TagImage
+
+_FAILED_AT_HOOK = re.compile(r"step \d+, run \w+ hook ")  # as planning.story describes it
+_LONGEST_ERROR = 8192  # characters: a variable of any length cannot be handed to a program
 
 
 def hooks_at(manifest: Manifest, phase: Phase, occasion: Occasion) -> tuple[Hook, ...]:
@@ -93,6 +97,11 @@ def _steps(hooks: tuple[Hook, ...], occasion: Occasion) -> Iterator[Step]:
         yield Step(RunHook(hook.phase.value, hook.name), cause, service)
 
 
+def failed_at_hook(why: str) -> bool:
+    """``why``: what the journal says of a failed step."""
+    return _FAILED_AT_HOOK.match(why) is not None
+
+
 def told(kind: Kind) -> str:
     """What a hook does, in a few words."""
     match kind:
@@ -145,7 +154,7 @@ def variables(hook: Hook, attempt: Attempt, places: Places, *, cut_short: bool) 
         "RECONCILER_ATTEMPT": str(attempt.number),
         "RECONCILER_CUT_SHORT": "true" if cut_short else "false",
         "RECONCILER_FAILED_STEP": attempt.failed_step,
-        "RECONCILER_ERROR": attempt.error,
+        "RECONCILER_ERROR": attempt.error[-_LONGEST_ERROR:],
     }
 
 

@@ -70,7 +70,13 @@ def mask_of(environment: Mapping[str, str]) -> Mask:
 
 
 def _written(value: str) -> set[str]:
-    return {value, value.replace("$", "$$")}
+    """A value of several lines, a key for example, is told line by line."""
+    lines = (
+        {line.strip() for line in value.splitlines() if len(line.strip()) >= _SHORTEST_RANDOM}
+        if "\n" in value
+        else set()
+    )
+    return {value, value.replace("$", "$$"), *lines}
 
 
 def _looks_random(value: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from reconciler.model.errors import WaitingError
-from reconciler.model.hook import Exec, Hook, HookEnd, HookState, Occasion, OnFailure, Phase
+from reconciler.model.hook import Exec, Hook, HookCall, HookEnd, HookState, Occasion, OnFailure, Phase
 from reconciler.model.record import Outcome, Truth
 from tests.builders import STACK, healthy, manifest
 from tests.unit.loop.world import Killed, World
@@ -260,3 +260,43 @@ def test_nothing_to_do_announces_no_hook(world: World) -> None:
     applied = world.applied()
     assert applied is not None
     assert world.loop.announce(world.work(), applied, world.observer.of(STACK, applied, applied)).empty
+
+
+def test_a_release_that_failed_at_a_hook_is_tried_again_once_the_hook_is_another(world: World) -> None:
+    """Its containers are the same, so is its digest; who mends a hook in Git does not expect to have to force it."""
+    go(world, 1)
+    world.hooks.ends["smoke"] = SHUT
+    go(world, 2)
+    world.hooks.ends.clear()
+    world.commit(web(2))
+    assert world.settle().ready.status is Truth.FALSE  # another commit with the same hooks is no reason
+    assert images(world) == ["web:1"]
+    world.declared = replace(world.declared, hooks=(hook(POST, "smoke", timeout_s=9.0),))
+    world.commit(web(2))
+    assert world.settle().ready.status is Truth.TRUE
+    assert images(world) == ["web:2"]
+
+
+def test_a_release_that_failed_at_its_containers_is_not_tried_again_for_other_hooks(world: World) -> None:
+    go(world, 1)
+    go(world, 5)
+    world.declared = replace(world.declared, hooks=())
+    world.commit(web(5))
+    assert world.settle().ready.status is Truth.FALSE
+    assert len(world.journal.releases(STACK)) == 2
+    assert world.journal.hooks.begin_attempt(STACK, 2) == 2
+
+
+def test_a_syncfail_hook_that_cannot_be_run_just_now_is_run_by_the_next_pass(world: World) -> None:
+    go(world, 1)
+    world.hooks.ends["smoke"] = SHUT
+    full = [WaitingError("the disk is full", reason="DiskFull")]
+
+    def fill(call: HookCall) -> None:
+        if call.hook.phase is FAIL and full:
+            raise full.pop()
+
+    world.hooks.during = fill
+    go(world, 2)
+    assert world.hooks.ran.count("syncFail tell") == 2
+    assert "smoke" in world.record.ready.message
