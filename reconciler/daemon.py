@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from reconciler.backup.keeper import Keeper, Wanted
+from reconciler.backup.orders import order_of
 from reconciler.certs.vigil import Vigil
 from reconciler.execution.execute import StoppedError
 from reconciler.execution.observe import Snapshot
@@ -21,6 +23,7 @@ from reconciler.execution.work import Work
 from reconciler.host import Host
 from reconciler.model.errors import EngineUnavailableError, ReconcilerError
 from reconciler.model.event import Event, Trigger
+from reconciler.model.record import Request, RequestKind
 from reconciler.model.source import Revision
 from reconciler.planning.backoff import delay_s, interval_s
 from reconciler.ports import Clock, Engine
@@ -35,6 +38,8 @@ _SNAPSHOT_LASTS_S = 1.0
 _RECONNECT_S = 1.0
 _MOST_TO_FETCH_S = 120.0
 _TIDY_EVERY_S = 3600.0
+_LOOK_FOR_BACKUPS_EVERY_S = 15.0  # a clock that is set, or a commit that says otherwise, is seen by then
+_LOOK_FOR_BACKUPS_AFTER_S = 0.5
 _AFTER_TROUBLE_S = 5.0  # a full disk, a journal that is busy: what could not even be looked at is looked at again
 
 
@@ -55,10 +60,19 @@ class Daemon:
     """``watchers``: started and stopped with it; each puts events on the queue through ``emit``."""
 
     def __init__(
-        self, host: Host, engine: Engine, clock: Clock, interval: float, concurrency: int, vigil: Vigil
+        self,
+        host: Host,
+        engine: Engine,
+        clock: Clock,
+        interval: float,
+        concurrency: int,
+        vigil: Vigil,
+        backups: Keeper | None = None,
     ) -> None:
         self._host = host
         self._vigil = vigil
+        self._backups = backups
+        self._backups_at = 0.0  # monotonic seconds: when to look for backups that are due
         self._engine = engine
         self._clock = clock
         self._interval = interval
@@ -93,6 +107,7 @@ class Daemon:
             threading.Thread(target=self._vigil.run, name="certificates", daemon=True),
         ]
         self._vigil.turn()  # before any service starts that reads a certificate
+        self._clear_backups()
         for thread in threads:
             thread.start()
         self.emit(Event(Trigger.TIMER, detail="start"))
@@ -149,6 +164,7 @@ class Daemon:
         stacks |= self._requested()
         if stacks:
             self._dispatch(stacks)
+        self._back_up_if_due()
 
     def _asks_for_a_pass(self, event: Event) -> bool:
         """Not what is only a reason to fetch, nor what happens to other people's projects on the same engine."""
@@ -168,6 +184,8 @@ class Daemon:
     def _requested(self) -> set[str | None]:
         found: set[str | None] = set()
         for request in self._desk.handle():
+            if request.kind is RequestKind.BACKUP:
+                continue  # done in a turn of its own
             found.add(request.stack or None)
             if request.force:
                 self._turns.forced |= {request.stack} if request.stack else set()
@@ -217,6 +235,65 @@ class Daemon:
             log.exception("pass_crashed", stack=work.name, error=work.mask.clean(repr(error)))
         finally:
             self._end_turn(work.name, wait)
+
+    def _clear_backups(self) -> None:
+        """Of a backup that was cut short by a kill. An engine that is away is no reason not to begin."""
+        if self._backups is not None:
+            with suppress(ReconcilerError):
+                self._backups.begin()
+
+    def _back_up_if_due(self) -> None:
+        """A backup is a job of its stack's turn: it never runs beside a pass."""
+        if self._backups is None:
+            return
+        with self._lock:
+            running = frozenset(self._turns.running)
+        ordered = self._desk.ordered() - running
+        if not ordered and self._clock.monotonic() < self._backups_at:
+            return
+        works = {work.name: work for work in self._host.works() if work.name not in running}
+        look = self._backups.look(_wanted(self._backups, work) for work in works.values() if not work.gone)
+        pause_s = max(min(look.wait_s, _LOOK_FOR_BACKUPS_EVERY_S), _LOOK_FOR_BACKUPS_AFTER_S)
+        self._backups_at = self._clock.monotonic() + pause_s
+        for name in sorted(ordered - works.keys()):
+            self._answer_orders(name, f"there is no stack named {name}; see: reconciler get")
+        for name in sorted((look.due | ordered) & works.keys()):
+            with self._lock:
+                self._turns.running.add(name)
+            self._pool.submit(self._back_up, self._backups, works[name])
+
+    def _back_up(self, backups: Keeper, work: Work) -> None:
+        wanted, pause_s = _wanted(backups, work), 0.0
+        try:
+            for request in self._desk.take_orders(work.name):
+                self._desk.answer_order(request, self._perform(backups, wanted, request))
+            backups.run_due(wanted)
+        except ReconcilerError as error:
+            log.info("backup_interrupted", stack=work.name, why=work.mask.clean(str(error)))
+            pause_s = _AFTER_TROUBLE_S
+        except Exception as error:
+            log.exception("backup_crashed", stack=work.name, error=work.mask.clean(repr(error)))
+            pause_s = _LOOK_FOR_BACKUPS_EVERY_S
+        finally:
+            self._backups_at = self._clock.monotonic() + pause_s
+            self._end_turn(work.name, self._left_of_wait(work.name))
+
+    def _perform(self, backups: Keeper, wanted: Wanted, request: Request) -> str:
+        try:
+            order = order_of(request.reason)
+        except ValueError as error:
+            return str(error)
+        return backups.perform(wanted, order, request.who) or "ok"
+
+    def _answer_orders(self, stack: str, answer: str) -> None:
+        for request in self._desk.take_orders(stack):
+            self._desk.answer_order(request, answer)
+
+    def _left_of_wait(self, stack: str) -> float | None:
+        """A backup changes nothing about when the stack is to be looked at next."""
+        with self._lock:
+            at = self._turns.due.get(stack)
+        return None if at is None else max(0.0, at - self._clock.monotonic())
 
     def _still_holds(self, stack: str, looked_at: float) -> bool:
         """Of a look that began at ``looked_at`` (monotonic seconds): a pass that ended since changed what it saw."""
@@ -291,3 +368,7 @@ class Daemon:
                 log.warning("engine_away", error=str(error))
                 self.emit(Event(Trigger.ENGINE, detail="the engine is away"))
             self._leaving.wait(_RECONNECT_S)
+
+
+def _wanted(backups: Keeper, work: Work) -> Wanted:
+    return backups.wanted(work.name, work.manifest.backups, work.variables)

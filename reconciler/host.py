@@ -87,7 +87,7 @@ class Host:
             asked_by=f"commit by {revision.author}" if revision else "",
             mask=mask,
             environment=desire.process_environment(manifest.name),
-            variables=desire.variables(manifest, revision) if manifest.hooks else {},
+            variables=desire.variables(manifest, revision) if manifest.hooks or manifest.backups else {},
             progress=lambda text: self._progress(mask.clean(text)),
             stop=self._stop,
         )

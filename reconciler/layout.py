@@ -41,10 +41,9 @@ class Layout:
     def data(self) -> Path:
         return self.root / "data"
 
-    @property
-    def backups(self) -> Path:
-        """Dumps and their manifests, a folder for each stack."""
-        return self.root / "backups"
+    def backups_of(self, stack: str) -> Path:
+        """Dumps and their manifests."""
+        return self.root / "backups" / stack
 
     @property
     def state(self) -> Path:

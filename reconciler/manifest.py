@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
+from reconciler.declared.backups import wrong_schedules
 from reconciler.declared.documents import KeyPath, read_compose
 from reconciler.declared.hooks_section import scripts_of, wrong_hooks
 from reconciler.declared.repository_files import RepositoryFiles
@@ -97,6 +98,7 @@ def _candidate(folder: StackFolder, files: RepositoryFiles) -> _Candidate:
     candidate.problems.extend(_wrong_env_files(candidate, files))
     candidate.problems.extend(_wrong_data_paths(candidate))
     candidate.problems.extend(_wrong_certificates(candidate, files))
+    candidate.problems.extend(_wrong_backups(candidate))
     root = {} if stack_file.document is None else stack_file.document.root
     for where, fault in wrong_hooks(root, folder.folder, files):
         candidate.problems.append(candidate.problem(fault, *where))
@@ -196,6 +198,12 @@ def _wrong_certificates(candidate: _Candidate, files: RepositoryFiles) -> Iterat
         if first != index:
             message = f'certs[{first}] puts the pair "{shown(pair)}" there, too; give each service a folder of its own'
             yield candidate.problem(message, *where)
+
+
+def _wrong_backups(candidate: _Candidate) -> Iterator[Problem]:
+    root = {} if candidate.file.document is None else candidate.file.document.root
+    for path, fault in wrong_schedules(root.get("backups")):
+        yield candidate.problem(fault, "backups", *path)
 
 
 def _lies_in(path: str, folder: str) -> bool:

@@ -22,16 +22,37 @@ class Desk:
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting: dict[str, list[int]] = {}  # stack: requests that its next pass answers
+        self._orders: dict[str, list[Request]] = {}  # stack: what is asked for about its backups
+        self._taken: set[int] = set()  # of those, the ones under way
+        self._since = clock.now()
         self._fetch_failure = ""
 
     def handle(self) -> tuple[Request, ...]:
         """Do what new requests ask of the journal; they ask for a pass, too, which answers them."""
         with self._lock:
-            seen = {number for numbers in self._waiting.values() for number in numbers}
+            seen = {number for numbers in self._waiting.values() for number in numbers} | self._taken
+            seen |= {request.id for requests in self._orders.values() for request in requests}
             found = tuple(request for request in self._journal.requests() if request.id not in seen)
             for request in found:
                 self._take(request)
             return found
+
+    def ordered(self) -> frozenset[str]:
+        """Stacks about whose backups something is asked for."""
+        with self._lock:
+            return frozenset(self._orders)
+
+    def take_orders(self, stack: str) -> tuple[Request, ...]:
+        """To be answered by whoever takes them."""
+        with self._lock:
+            found = tuple(self._orders.pop(stack, ()))
+            self._taken |= {request.id for request in found}
+            return found
+
+    def answer_order(self, request: Request, answer: str) -> None:
+        with self._lock:
+            self._journal.answer(request.id, answer, self._clock.now())
+            self._taken.discard(request.id)
 
     def waiting(self, stack: str) -> tuple[int, ...]:
         """The requests that a pass which begins now answers."""
@@ -82,7 +103,9 @@ class Desk:
     def _take(self, request: Request) -> None:
         refused = self._do(request)
         log.info("request", kind=request.kind.value, stack=request.stack, who=request.who, refused=refused)
-        if refused or not request.stack or request.kind is not RequestKind.RECONCILE:
+        if request.kind is RequestKind.BACKUP and not refused:
+            self._orders.setdefault(request.stack, []).append(request)
+        elif refused or not request.stack or request.kind is not RequestKind.RECONCILE:
             # Done as far as it goes: handled again after a crash, a rollback would go back twice.
             self._journal.answer(request.id, refused or "ok", self._clock.now())
         else:
@@ -102,6 +125,8 @@ class Desk:
                 return self._resume(record, request)
             case RequestKind.ROLLBACK if record:
                 return self._roll_back(record, request)
+            case RequestKind.BACKUP if request.created_at < self._since:
+                return "it was asked for before this daemon began, and may have been half done; ask again"
             case _:
                 return ""
 

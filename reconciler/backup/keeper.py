@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import assert_never
 
 import structlog
 
@@ -14,6 +15,7 @@ from reconciler.backup.containers import Containers
 from reconciler.backup.engines import Engine, scripts_of
 from reconciler.backup.entry import Backup, Finding
 from reconciler.backup.making import Made, Maker, Target, prune
+from reconciler.backup.orders import Do, Order
 from reconciler.backup.schedule import due_slot, next_slot, offset_of
 from reconciler.backup.store import Store
 from reconciler.backup.variables import with_variables
@@ -103,6 +105,27 @@ class Keeper:
         """Every backup of the stack that is due now. Raises WaitingError(reason="Interrupted")."""
         for plan, slot in tuple(self._due(wanted, self._kit.clock.now())):
             self._run(wanted.stack, plan, slot, by_hand=False)
+
+    def perform(self, wanted: Wanted, order: Order, who: str) -> str:
+        """What somebody asks for; what went wrong, "" if nothing did. Raises WaitingError(reason="Interrupted")."""
+        try:
+            match order.do:
+                case Do.RUN:
+                    made = self.run(wanted, (order.name,) if order.name else (), who)
+                    return "\n".join(
+                        f"{found.finding.level.name}: {found.finding.problem}" for found in made if found.finding
+                    )
+                case Do.VERIFY:
+                    return self.verify(wanted, order.name)
+                case Do.PRUNE:
+                    self.prune(wanted)
+                    return ""
+                case _:
+                    assert_never(order.do)
+        except ReconcilerError as error:
+            if error.reason == "Interrupted":
+                raise
+            return str(error)
 
     def run(self, wanted: Wanted, names: Iterable[str], who: str) -> tuple[Made, ...]:
         """Now, because somebody asks for it; all of them if none is named. Raises StalledError, WaitingError."""
@@ -211,6 +234,10 @@ class Keeper:
             if error.reason == "Interrupted":
                 raise
             return Made(None, Finding(Level.L0, str(error)))
+        except Exception as error:
+            # Whatever it was, the slot is over: a mistake of ours must not dump a database again and again.
+            log.exception("backup_crashed", stack=stack, backup=plan.name)
+            return Made(None, Finding(Level.L0, f"a mistake in reconciler: {error!r}"))
 
     def _tell_of(
         self, stack: str, plan: BackupPlan, made: Made, failed: str, before: BackupRecord | None, who: str

@@ -11,9 +11,10 @@ from reconciler.cli import output, roots
 from reconciler.cli.options import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from reconciler.layout import Layout
+    from reconciler.model.backup import BackupRecord
     from reconciler.model.record import CertificateRecord, EventRecord, StackRecord
     from reconciler.ports import Journal
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _OF_CERTIFICATES = ("Certificate", "Domain", "Order", "Acme")
 _NEEDS_SOMEBODY = ("invalid", "kept", "expired", "failed", "uncovered")
 _TITLES = ("STACK", "SYNC", "HEALTH", "READY", "REASON", "RELEASE", "REVISION", "MESSAGE")
-_WIDE_TITLES = (*_TITLES[:6], "APPLIED", "ATTEMPTED", "CHANGED", "MESSAGE")
+_WIDE_TITLES = (*_TITLES[:6], "APPLIED", "ATTEMPTED", "CHANGED", "BACKUP", "MESSAGE")
 
 
 @click.command(epilog="Example: reconciler get web -o json")
@@ -39,17 +40,20 @@ def get(options: Options, stack: str | None, form: str | None) -> None:
         if stack is not None:
             roots.check_stack(journal, stack)
         records = tuple(found for found in journal.stacks() if stack in (None, found.name))
+        backups = journal.backups.backups()
         if form == "json":
-            output.print_json([as_object(record) for record in records])
+            output.print_json([as_object(record, backups) for record in records])
             return
-        show(records, wide=form == "wide")
+        show(records, wide=form == "wide", backups=backups)
         if stack is not None:
             _show_message(records[0])
+        for text in _failed_backups(records, backups):
+            output.note(text)
         _say_what_matters(layout, journal, is_empty=not records)
         _say_which_certificates_need_somebody(journal.certificates.certificates())
 
 
-def as_object(record: StackRecord) -> dict[str, object]:
+def as_object(record: StackRecord, backups: Sequence[BackupRecord] = ()) -> dict[str, object]:
     """The shape that programs rely on (docs/json-output.md)."""
     return {
         "name": record.name,
@@ -62,7 +66,32 @@ def as_object(record: StackRecord) -> dict[str, object]:
         "appliedRevision": record.applied_revision,
         "release": record.applied_release,
         "suspended": is_suspended(record),
+        "lastVerifiedBackup": output.utc(_last_verified(record, backups)),
+        "backupProblem": "; ".join(f"{found.plan}: {found.failed}" for found in _of(record, backups) if found.failed),
     }
+
+
+def _of(record: StackRecord, backups: Sequence[BackupRecord]) -> list[BackupRecord]:
+    return [found for found in backups if found.stack == record.name]
+
+
+def _last_verified(record: StackRecord, backups: Sequence[BackupRecord]) -> float | None:
+    """Of several backups the one that is oldest counts, and one that has none."""
+    moments = [found.verified_at for found in _of(record, backups)]
+    known = [moment for moment in moments if moment is not None]
+    return min(known) if known and len(known) == len(moments) else None
+
+
+def _failed_backups(records: Sequence[StackRecord], backups: Sequence[BackupRecord]) -> Iterator[str]:
+    for record in records:
+        for found in _of(record, backups):
+            if found.failed:
+                when = output.ago(found.ended_at or found.began_at, time.time())
+                verified = output.ago(found.verified_at, time.time()) if found.verified_at else "never"
+                yield (
+                    f"{record.name}: the backup {found.plan} failed {when}: {output.first_line(found.failed)}; "
+                    f"last verified: {verified}"
+                )
 
 
 def is_suspended(record: StackRecord) -> bool:
@@ -70,12 +99,12 @@ def is_suspended(record: StackRecord) -> bool:
     return suspension is not None and (suspension.until is None or suspension.until > time.time())
 
 
-def show(records: tuple[StackRecord, ...], *, wide: bool = False) -> None:
+def show(records: tuple[StackRecord, ...], *, wide: bool = False, backups: Sequence[BackupRecord] = ()) -> None:
     """A table; nothing where there is no stack."""
     if not records:
         return
     if wide:
-        output.print_table(_WIDE_TITLES, [_wide_row(record) for record in records])
+        output.print_table(_WIDE_TITLES, [_wide_row(record, _last_verified(record, backups)) for record in records])
     else:
         output.print_table(_TITLES, [_row(record) for record in records])
 
@@ -88,12 +117,13 @@ def _row(record: StackRecord) -> tuple[str, ...]:
     )
 
 
-def _wide_row(record: StackRecord) -> tuple[str, ...]:
+def _wide_row(record: StackRecord, verified_at: float | None) -> tuple[str, ...]:
     return (
         *(record.name, record.sync.value, record.health.value, record.ready.status.value, record.ready.reason),
         *(_release(record), output.short(record.applied_revision) or "-"),
         output.short(record.attempted_revision) or "-",
         output.ago(record.updated_at, time.time()) if record.updated_at else "-",
+        output.ago(verified_at, time.time()) if verified_at else "-",
         output.first_line(_message(record)),
     )
 

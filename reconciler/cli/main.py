@@ -29,6 +29,7 @@ _GROUPS: dict[str, dict[str, str]] = {
         "history": "history",
         "events": "events",
         "certs": "certs",
+        "backup": "backup",
         "hooks": "hooks",
         "trace": "trace",
         "wait": "wait",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reconciler.adapters.git_tree import GitTree
     from reconciler.adapters.journal import SqliteJournal
     from reconciler.adapters.object_store import ObjectStore
+    from reconciler.backup.keeper import Keeper as BackupKeeper
     from reconciler.certs.keeper import Keeper
     from reconciler.daemon import Daemon
     from reconciler.execution.desire import Desire
@@ -264,13 +265,36 @@ class Parts:
 
         return HookRunner(self.layout, Means(self.objects, self.compose, self.engine, self.clock))
 
+    @cached_property
+    def backups(self) -> BackupKeeper:
+        from reconciler.backup.containers import Containers
+        from reconciler.backup.keeper import Keeper, Kit
+        from reconciler.backup.making import Maker
+        from reconciler.backup.proving import Prover
+
+        containers = Containers(self.journal.root_id(), self.leaving)
+        return Keeper(
+            Kit(
+                root_id=self.journal.root_id(),
+                engine=self.engine,
+                containers=containers,
+                maker=Maker(containers, Prover(containers, self.clock, self.leaving), self.clock),
+                journal=self.journal,
+                book=self.journal.backups,
+                clock=self.clock,
+                folder_of=self.layout.backups_of,
+                data_of=lambda stack: self.layout.data / stack,
+            )
+        )
+
     def daemon(self, progress: Progress) -> Daemon:
         from reconciler.certs.vigil import Vigil
         from reconciler.daemon import Daemon
 
         settings, host = self.settings, self.host(progress)
         vigil = Vigil(self.certificates, self.clock)
-        daemon = Daemon(host, self.engine, self.clock, settings.source.interval_s, settings.concurrency, vigil)
+        interval_s, concurrency = settings.source.interval_s, settings.concurrency
+        daemon = Daemon(host, self.engine, self.clock, interval_s, concurrency, vigil, self.backups)
         self.on_news, self.on_wish = vigil.wake, daemon.emit
         return daemon
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from reconciler.declared.backups import plans_of
 from reconciler.declared.documents import Document, KeyPath, read_document
 from reconciler.declared.hooks_section import hooks_of
 from reconciler.declared.validation import STACK, check_schema
@@ -86,6 +87,7 @@ def manifest_of(
         drift=DriftMode(root.get("drift", DriftMode.ENABLED)),
         prune=_prune(root.get("prune", {})),
         certificates=tuple(_certificate(own) for own in root.get("certs", ())),
+        backups=plans_of(root.get("backups", {})),
         hooks=hooks_of(root, scripts),
     )
 

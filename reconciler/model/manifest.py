@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from reconciler.model.backup import BackupPlan
 from reconciler.model.hook import Hook
 
 
@@ -98,6 +99,7 @@ class Manifest:
     drift: DriftMode = DriftMode.ENABLED
     prune: Prune = field(default_factory=Prune)
     certificates: tuple[CertificateUse, ...] = ()
+    backups: tuple[BackupPlan, ...] = ()
     hooks: tuple[Hook, ...] = ()
 
 

@@ -147,6 +147,7 @@ class RequestKind(StrEnum):
     ROLLBACK = "rollback"
     SUSPEND = "suspend"
     RESUME = "resume"
+    BACKUP = "backup"  # ``reason`` says what of it: backup.orders
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from reconciler.model.backup import BackupPlan, Keep, Schedule, Verify
 from reconciler.model.desired import (
     Condition,
     Dependency,
@@ -41,6 +42,7 @@ def _pack_manifest(manifest: Manifest) -> dict[str, Any]:
     content["rollout"] = {**_fields_of(manifest.rollout), "services": services}
     content["prune"] = _fields_of(manifest.prune)
     content["certificates"] = [_fields_of(use) for use in manifest.certificates]
+    content["backups"] = [asdict(plan) for plan in manifest.backups]
     content["hooks"] = [_pack_hook(hook) for hook in manifest.hooks]
     return content
 
@@ -64,6 +66,7 @@ def unpack_manifest(content: Mapping[str, Any]) -> Manifest:
         values["drift"] = DriftMode(entry["drift"])
         values["prune"] = Prune(**entry["prune"])
         values["certificates"] = tuple(_certificate(use) for use in entry.get("certificates", ()))
+        values["backups"] = tuple(_backup(plan) for plan in entry.get("backups", ()))
         values["hooks"] = tuple(_hook(hook) for hook in entry.get("hooks", ()))
         return Manifest(**values)
     except (KeyError, TypeError, ValueError) as error:
@@ -93,6 +96,15 @@ def _kind(name: str, values: Mapping[str, Any]) -> Kind:
         return Http(**values)
     kind = Exec if name == "exec" else Run
     return kind(values["service"], tuple(values["command"]), values["user"])
+
+
+def _backup(entry: Mapping[str, Any]) -> BackupPlan:
+    parts = {
+        "schedule": Schedule(**entry["schedule"]),
+        "keep": Keep(**entry["keep"]),
+        "verify": Verify(entry["verify"]),
+    }
+    return BackupPlan(**{**entry, **parts})
 
 
 def _pack_service(spec: ServiceSpec) -> dict[str, Any]:

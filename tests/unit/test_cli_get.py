@@ -57,6 +57,8 @@ def test_programs_get_one_list_of_objects_with_exactly_the_documented_keys(root:
         "appliedRevision": COMMIT,
         "release": 2,
         "suspended": False,
+        "lastVerifiedBackup": None,
+        "backupProblem": "",
     }
     assert database["release"] is None
     assert database["message"].endswith("no space")
@@ -76,7 +78,7 @@ def test_a_root_without_a_stack_says_why_there_may_be_none(root: Root) -> None:
 def test_wide_shows_what_was_attempted_besides_what_is_applied(root: Root) -> None:
     root.save(WEB)
     titles, row = root.call("get", "-o", "wide").stdout.splitlines()
-    assert titles.split()[-4:] == ["APPLIED", "ATTEMPTED", "CHANGED", "MESSAGE"]
+    assert titles.split()[-5:] == ["APPLIED", "ATTEMPTED", "CHANGED", "BACKUP", "MESSAGE"]
     assert row.split()[5:8] == ["2", "3f4a2b1c9", "3f4a2b1c9"]
 
 

@@ -1,0 +1,356 @@
+"""Backups of a real PostgreSQL: what is proven, what is found out at which level, and what is never touched."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.world import World, eventually
+
+pytestmark = pytest.mark.engine
+
+LABEL = "io.reconciler.backup"
+DATA = """
+CREATE SCHEMA "odd one";
+CREATE TYPE mood AS ENUM ('fine', 'not so fine');
+CREATE TYPE place AS (x int, y int);
+CREATE DOMAIN positive AS int CHECK (VALUE > 0);
+CREATE TABLE everything (
+    id bigserial PRIMARY KEY, small smallint, n numeric(20, 5), d double precision, t text, c char(5), b bytea, f bool,
+    at timestamptz, day date, clock time, gap interval, u uuid, j json, jb jsonb, a int[], m mood, p place, pos positive,
+    ip inet, mac macaddr, bits bit(4), r int4range, pt point, v tsvector, x xml, cash money,
+    twice int GENERATED ALWAYS AS (small * 2) STORED
+);
+INSERT INTO everything (small, n, d, t, c, b, f, at, day, clock, gap, u, j, jb, a, m, p, pos, ip, mac, bits, r, pt, v, x, cash)
+SELECT i % 100, i / 7.0, sqrt(i), 'Grüße ' || E'\\t\\n\\\\' || i, 'ab', decode(md5(i::text), 'hex'), i % 2 = 0,
+       '2026-03-29 01:59:59+01'::timestamptz + i * interval '1 hour', date '2026-01-01' + i, '12:30', i * interval '1 day',
+       md5(i::text)::uuid, '{"a":  1}', jsonb_build_object('i', i), ARRAY[i, NULL, 3], 'not so fine', ROW(i, -i)::place, i, '10.0.0.1/8',
+       '08:00:2b:01:02:03', B'1010', int4range(i, i + 5), point(i, 1.5), to_tsvector('simple', 'cat ' || i), '<a>ü</a>', 12.5
+  FROM generate_series(1, 3000) i;
+CREATE TABLE "odd one"."a ""table"" 'x'" (id int PRIMARY KEY REFERENCES everything (id) DEFERRABLE, "weird col" text);
+INSERT INTO "odd one"."a ""table"" 'x'" SELECT i, NULL FROM generate_series(1, 7) i;
+CREATE TABLE parts (id int, k int) PARTITION BY RANGE (k);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
+CREATE TABLE parts_2 PARTITION OF parts DEFAULT;
+INSERT INTO parts SELECT i, i FROM generate_series(1, 25) i;
+CREATE INDEX ON everything USING gin (jb);
+CREATE VIEW seen AS SELECT id, t FROM everything WHERE f;
+CREATE MATERIALIZED VIEW counted AS SELECT f, count(*) FROM everything GROUP BY f;
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TRIGGER touched BEFORE UPDATE ON everything FOR EACH ROW EXECUTE FUNCTION touch();
+COMMENT ON TABLE everything IS 'all of it';
+SELECT lo_from_bytea(4711, decode(repeat('deadbeef', 5000), 'hex'));
+SELECT lo_from_bytea(4712, '\\x');
+"""
+
+
+class Shop:
+    """A stack with a database of every common type, and a daemon that backs it up."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.name = world.name("shop")
+        self.folder = world.root / "backups" / self.name
+
+    def declare(self, **plan: Any) -> str:
+        """Commit what is backed up, beside the database itself."""
+        own = {"postgres": {"service": "db", "database": "shop"}, "every": "1d", "keep": {"last": 20}, **plan}
+        model = {
+            "services": {
+                "db": {
+                    "image": "rig/postgres:15",
+                    "environment": {
+                        "POSTGRES_USER": "keeper",
+                        "POSTGRES_PASSWORD": "pa$$$$word",
+                        "POSTGRES_DB": "shop",
+                    },
+                    "volumes": ["pgdata:/var/lib/postgresql/data"],
+                    "healthcheck": {
+                        "test": ["CMD", "pg_isready", "-q", "-h", "127.0.0.1", "-U", "keeper", "-d", "shop"],
+                        "interval": "1s",
+                        "start_period": "30s",
+                    },
+                },
+                "web": {"image": "rig/busybox:1", "command": ["sleep", "1d"], "depends_on": ["db"], "init": True},
+            },
+            "volumes": {"pgdata": {}},
+        }
+        return self.world.commit(self.world.compose("shop", model, {"backups": {"db": own}}))
+
+    def sql(self, text: str, database: str = "shop") -> str:
+        done = subprocess.run(
+            [
+                "docker",
+                "exec",
+                "-i",
+                self.container,
+                "psql",
+                "-XAtq",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-U",
+                "keeper",
+                database,
+            ],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    @property
+    def container(self) -> str:
+        return str(self.world.container("shop", "db")["Id"])
+
+    def dumped(self) -> str:
+        """The live database as plain SQL, without the token that newer dumps draw by lot."""
+        text = self.world.execute(self.container, "pg_dump", "-U", "keeper", "shop")
+        return "\n".join(line for line in text.splitlines() if "restrict" not in line)
+
+    def backups(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.world.cli("backup", "list", self.name, "-o", "json").stdout)
+        return found
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        return self.world.cli("backup", "run", self.name)
+
+    def good(self) -> dict[str, Any]:
+        """A backup of now, that is verified."""
+        done = self.run()
+        assert done.returncode == 0, done.stderr
+        return self.backups()[0]
+
+    def files(self) -> set[str]:
+        return {path.name for path in self.folder.iterdir()}
+
+    def throwaways(self) -> str:
+        with self.world.journal() as journal:
+            assert journal is not None
+            return self.world.docker("ps", "-aq", "--filter", f"label={LABEL}={journal.root_id()}")
+
+    @contextmanager
+    def blocked(self) -> Iterator[None]:
+        """A lock that pg_dump waits for: every dump of now is in its middle."""
+        words = ["docker", "exec", "-i", self.container, "psql", "-XAtq", "-U", "keeper", "shop"]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
+            assert session.stdin is not None
+            assert session.stdout is not None
+            session.stdin.write("BEGIN; LOCK TABLE parts IN ACCESS EXCLUSIVE MODE; SELECT 'locked';\n")
+            session.stdin.flush()
+            assert session.stdout.readline() == "locked\n"
+            try:
+                yield
+            finally:
+                session.kill()
+
+    def await_middle(self) -> None:
+        eventually(lambda: any(name.endswith(".dump.partial") for name in self.files()))
+
+
+@pytest.fixture(scope="module")
+def shop(host: World) -> Shop:
+    found = Shop(host)
+    host.await_ready("shop", found.declare())
+    found.sql(DATA)
+    eventually(lambda: [backup for backup in found.backups() if backup["state"] == "verified"])
+    return found
+
+
+def test_a_new_stack_is_backed_up_at_once_and_proven_to_the_rows_of_its_tables(shop: Shop) -> None:
+    backup = shop.good()
+    assert (backup["level"], backup["state"], backup["problems"]) == ("L3", "verified", [])
+    assert backup["rows"]["public.everything"] == 3000
+    assert backup["rows"]['"odd one"."a ""table"" \'x\'"'] == 7
+    assert backup["rows"]["large objects"] == 2
+    assert (backup["release"], backup["server"][:3]) == (1, "15.")
+    assert Path(backup["path"]).stat().st_mode & 0o777 == 0o600
+    assert shop.throwaways() == ""
+    shown = shop.world.cli("backup", "show", shop.name, backup["name"])
+    assert "L3 of L3, verified" in shown.stdout
+
+
+def test_no_password_is_on_a_command_line_or_in_a_manifest(shop: Shop) -> None:
+    backup = shop.good()
+    manifest = Path(backup["path"]).with_suffix(".json").read_text()
+    assert "pa$$word" not in manifest
+    with shop.blocked():
+        asked = subprocess.Popen(["true"])
+        asked.wait()
+    scripts = [path.read_text() for path in Path("hooks/postgres").iterdir()]
+    assert not any("pa$$word" in script for script in scripts)
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda content: content[: len(content) // 2], "bytes"),
+        (lambda content: content[:5000] + bytes([content[5000] ^ 1]) + content[5001:], "checksum"),
+        (lambda content: b"", "bytes"),
+    ],
+    ids=["truncated", "bit-flipped", "emptied"],
+)
+def test_a_file_that_is_no_longer_what_was_written_is_found_at_the_first_level(shop: Shop, harm, words: str) -> None:
+    backup = shop.good()
+    path = Path(backup["path"])
+    path.write_bytes(harm(path.read_bytes()))
+    before = shop.dumped()
+    done = shop.world.cli("backup", "verify", shop.name, backup["name"])
+    assert done.returncode == 1
+    found = shop.backups()[0]
+    assert (found["level"], found["state"]) == ("L0", "failed")
+    assert found["problems"][0]["level"] == "L1"
+    assert words in found["problems"][0]["problem"]
+    assert shop.dumped() == before
+    shop.world.cli("backup", "run", shop.name)
+
+
+@pytest.mark.parametrize("cut", [0.5, 0.98])
+def test_a_dump_that_was_cut_before_it_was_hashed_is_found_by_reading_it(shop: Shop, cut: float) -> None:
+    """As a full disk or a broken pipe would do it; the checksum is right."""
+    import hashlib
+
+    backup = shop.good()
+    path = Path(backup["path"])
+    content = path.read_bytes()[: int(backup["size"] * cut)]
+    path.write_bytes(content)
+    manifest = json.loads(path.with_suffix(".json").read_text())
+    manifest |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    path.with_suffix(".json").write_text(json.dumps(manifest))
+    assert shop.world.cli("backup", "verify", shop.name, backup["name"]).returncode == 1
+    assert shop.backups()[0]["problems"][0]["level"] == "L1"
+    shop.good()
+
+
+def test_rows_that_are_missing_after_the_restore_are_found_at_the_last_level(shop: Shop) -> None:
+    backup = shop.good()
+    path = Path(backup["path"]).with_suffix(".json")
+    manifest = json.loads(path.read_text())
+    manifest["counts"]["public.everything"] = 3001
+    path.write_text(json.dumps(manifest))
+    done = shop.world.cli("backup", "verify", shop.name, backup["name"])
+    assert done.returncode == 1
+    assert "L3: public.everything had 3001 rows and has 3000 after the restore" in done.stderr
+    assert shop.backups()[0]["level"] == "L2"
+    shop.good()
+
+
+def test_a_database_that_is_not_there_is_a_failed_backup_and_an_event(shop: Shop) -> None:
+    kept = shop.good()
+    files = shop.files()
+    shop.world.await_ready("shop", shop.declare(postgres={"service": "db", "database": "nosuch"}))
+    done = shop.run()
+    assert done.returncode == 1
+    assert "L0: psql: error: connection to server" in done.stderr
+    assert 'database "nosuch" does not exist' in done.stderr
+    assert shop.files() == files
+    assert shop.backups()[0]["name"] == kept["name"]
+    assert "nosuch" in shop.world.told("shop", "BackupFailed")[-1].message
+    shown = shop.world.cli("get")
+    assert f"{shop.name}: the backup db failed" in shown.stderr
+    status = json.loads(shop.world.cli("get", shop.name, "-o", "json").stdout)[0]
+    assert status["lastVerifiedBackup"] == kept["createdAt"]
+    assert "nosuch" in status["backupProblem"]
+    shop.world.await_ready("shop", shop.declare())
+    shop.good()
+    status = json.loads(shop.world.cli("get", shop.name, "-o", "json").stdout)[0]
+    assert status["backupProblem"] == ""
+
+
+def test_a_database_that_was_emptied_by_mistake_does_not_push_good_backups_out(shop: Shop) -> None:
+    kept = shop.good()
+    shop.sql(
+        'CREATE TABLE aside AS TABLE everything; TRUNCATE everything CASCADE; ALTER TABLE aside SET SCHEMA "odd one"'
+    )
+    shop.sql('DELETE FROM "odd one".aside')
+    try:
+        done = shop.run()
+        assert done.returncode == 1
+        assert "L0: it is" in done.stderr
+        assert "maxShrinkPercent" in done.stderr
+        found = shop.backups()
+        assert (found[0]["level"], found[0]["state"]) == ("NONE", "failed")
+        assert found[1]["name"] == kept["name"]
+    finally:
+        shop.sql('DROP TABLE "odd one".aside; DROP SCHEMA public CASCADE; DROP SCHEMA "odd one" CASCADE; CREATE SCHEMA public;'
+                 "SELECT lo_unlink(oid) FROM pg_largeobject_metadata")  # fmt: skip
+        shop.sql(DATA)
+    shop.good()
+
+
+def test_a_server_that_stops_in_the_middle_leaves_no_half_a_dump(shop: Shop) -> None:
+    kept = shop.good()
+    files = shop.files()
+    before = shop.dumped()
+    with shop.blocked():
+        words = ["backup", "run", shop.name]
+        asked = subprocess.Popen(
+            [*_reconciler(), "--root", str(shop.world.root), *words], stderr=subprocess.PIPE, text=True
+        )
+        shop.await_middle()
+        shop.world.docker("restart", "-t", "1", shop.container)
+        _, said = asked.communicate(timeout=60)
+    assert asked.returncode == 1
+    assert "L0:" in said
+    assert shop.files() == files
+    assert shop.backups()[0]["name"] == kept["name"]
+    eventually(lambda: shop.world.status("shop").get("health") == "Healthy" and shop.dumped() == before)
+    shop.good()
+
+
+def test_a_full_disk_leaves_no_partial_file_and_the_backups_as_they_were(shop: Shop, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(small)], check=True)
+    try:
+        shop.world.write_environment("shop", f"DB_BACKUPS_PATH={small}\n")
+        files = shop.files()
+        done = shop.run()
+        assert done.returncode == 1
+        assert "is full" in done.stderr
+        assert list(small.iterdir()) == []
+        assert shop.files() == files
+    finally:
+        shop.world.write_environment("shop", "")
+        subprocess.run(["umount", "-l", str(small)], check=True)
+    shop.good()
+
+
+def test_what_a_killed_daemon_left_is_swept_and_the_missed_backup_is_made_up_once(world: World) -> None:
+    shop = Shop(world)
+    daemon = world.start_daemon()
+    world.await_ready("shop", shop.declare(every="366d"))
+    eventually(lambda: [backup for backup in shop.backups() if backup["state"] == "verified"])
+    shop.sql(DATA)
+    before = shop.dumped()
+    with shop.blocked():
+        asked = subprocess.Popen(
+            [*_reconciler(), "--root", str(world.root), "backup", "run", shop.name], stderr=subprocess.DEVNULL
+        )
+        shop.await_middle()
+        daemon.kill()
+        asked.kill()
+        asked.wait()
+    with world.journal() as journal:
+        assert journal is not None
+        root_id = journal.root_id()
+    words = ("--label", f"{LABEL}={root_id}", "--network", "none", "--entrypoint", "sleep")
+    left = world.docker("run", "--detach", *words, "rig/postgres:15", "1d")
+    with world.daemon():
+        eventually(lambda: shop.throwaways() == "")
+        shop.good()
+        assert not [name for name in shop.files() if "partial" in name]
+        assert left
+        assert shop.dumped() == before
+
+
+def _reconciler() -> list[str]:
+    from tests.e2e.world import RECONCILER
+
+    return [RECONCILER]
