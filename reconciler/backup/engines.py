@@ -9,7 +9,7 @@ from reconciler.model.errors import StalledError
 
 # A link to the top-level folder in a checkout; the files themselves in an installed package.
 _FOLDER = Path(__file__).parent.parent / "hook_scripts"
-_SCRIPTS = ("dump", "count", "check", "restore", "serve", "ready")
+_SCRIPTS = ("dump", "count", "check", "restore", "serve", "ready", "databases", "swap", "drop")
 
 
 @dataclass(frozen=True, slots=True)

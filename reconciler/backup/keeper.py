@@ -16,6 +16,7 @@ from reconciler.backup.engines import Engine, scripts_of
 from reconciler.backup.entry import Backup, Finding
 from reconciler.backup.making import Made, Maker, Target, prune
 from reconciler.backup.orders import Do, Order
+from reconciler.backup.restoring import Restored, Restorer
 from reconciler.backup.schedule import due_slot, next_slot, offset_of
 from reconciler.backup.store import Store
 from reconciler.backup.variables import with_variables
@@ -66,6 +67,7 @@ class Kit:
     engine: DockerEngine
     containers: Containers
     maker: Maker
+    restorer: Restorer
     journal: Journal
     book: BackupBook
     clock: Clock
@@ -120,6 +122,9 @@ class Keeper:
                 case Do.PRUNE:
                     self.prune(wanted)
                     return ""
+                case Do.RESTORE:
+                    self.restore(wanted, order, who)
+                    return ""
                 case _:
                     assert_never(order.do)
         except ReconcilerError as error:
@@ -153,6 +158,40 @@ class Keeper:
         for plan in wanted.plans:
             gone += prune(plan, wanted.stack, self.store(wanted.stack, plan), self._pinned(wanted.stack, plan))
         return tuple(gone)
+
+    def restore(self, wanted: Wanted, order: Order, who: str) -> Restored:
+        """Raises StalledError, WaitingError; then the live database is what it was, and why is an event."""
+        try:
+            restored = self._restore(wanted, order, who)
+        except ReconcilerError as error:
+            self._tell(wanted.stack, "error", "RestoreFailed", f"{order.name}: {error} (asked for by {who})")
+            raise
+        where = f"the database {restored.database}" + (f"; the one before is {restored.old}" if restored.old else "")
+        self._tell(wanted.stack, "info", "Restored", f"{order.name} is {where} (asked for by {who})")
+        return restored
+
+    def _restore(self, wanted: Wanted, order: Order, who: str) -> Restored:
+        kit, stack = self._kit, wanted.stack
+        backup, store = self.find(wanted, order.name)
+        plan, target = wanted.plan(backup.plan), self.target(stack, backup.service)
+        scripts, container = kit.engines(backup.engine), target.container
+        kit.restorer.check(backup, store)
+        if order.into:
+            return kit.restorer.beside(order.into, backup, store, scripts, container)
+        if kit.restorer.is_there(backup.database, backup, scripts, container):
+            self._save_from_loss(stack, replace(plan, database=backup.database), who)
+        return kit.restorer.in_place(backup, store, scripts, container, drop_old=order.drop_old)
+
+    def _save_from_loss(self, stack: str, plan: BackupPlan, who: str) -> None:
+        """A backup of the live database as it is, however little is left of it. Nothing old goes: what is restored must
+        stay. Raises WaitingError."""
+        plan = replace(plan, max_shrink_percent=100)
+        made = self._run(stack, plan, None, by_hand=True, who=f"{who}, before a restore", prunes=False)
+        if made.finding:
+            raise WaitingError(
+                f"nothing was restored, because the live database could not be backed up first: {made.finding.problem}",
+                reason="NoSafetyBackup",
+            )
 
     def store(self, stack: str, plan: BackupPlan) -> Store:
         return Store(Path(plan.folder) if plan.folder else self._kit.folder_of(stack))
@@ -195,7 +234,9 @@ class Keeper:
             return record.slot if record.ended_at is not None else None
         return max((found.created_at for found in self.store(stack, plan).all(stack, plan.name)), default=None)
 
-    def _run(self, stack: str, plan: BackupPlan, slot: float | None, *, by_hand: bool, who: str = "") -> Made:
+    def _run(
+        self, stack: str, plan: BackupPlan, slot: float | None, *, by_hand: bool, who: str = "", prunes: bool = True
+    ) -> Made:
         book, now = self._kit.book, self._kit.clock.now()
         before = next((found for found in book.backups(stack) if found.plan == plan.name), None)
         store = self.store(stack, plan)
@@ -207,7 +248,7 @@ class Keeper:
         if not by_hand:
             book.save_backup(self._with_verified(began, plan, store))
         log.info("backup_begins", stack=stack, backup=plan.name)
-        made = self._make(stack, plan, store, by_hand)
+        made = self._make(stack, plan, store, by_hand, prunes)
         failed = f"{made.finding.level.name}: {made.finding.problem}" if made.finding else ""
         level = made.backup.level if made.backup else Level.NONE
         ended = replace(began, ended_at=self._kit.clock.now(), failed=failed, level=level)
@@ -217,7 +258,7 @@ class Keeper:
         self._tell_of(stack, plan, made, failed, before, who)
         return made
 
-    def _make(self, stack: str, plan: BackupPlan, store: Store, by_hand: bool) -> Made:
+    def _make(self, stack: str, plan: BackupPlan, store: Store, by_hand: bool, prunes: bool) -> Made:
         kit = self._kit
         try:
             kit.containers.sweep(stack)
@@ -229,6 +270,7 @@ class Keeper:
                 stack=stack,
                 pinned=self._pinned(stack, plan),
                 by_hand=by_hand,
+                prunes=prunes,
             )
         except ReconcilerError as error:
             if error.reason == "Interrupted":

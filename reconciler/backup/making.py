@@ -68,8 +68,9 @@ class Maker:
         stack: str,
         pinned: frozenset[int],
         by_hand: bool,
+        prunes: bool = True,
     ) -> Made:
-        """``find``: what is dumped, or why it cannot be. Raises ReconcilerError(reason="Interrupted") where the process is
+        """``find``: what is dumped, or why it cannot be. ``prunes``: whether old ones go afterwards. Raises ReconcilerError(reason="Interrupted") where the process is
         to leave, and nothing else."""
         store.sweep(stack, frozenset({plan.name}))
         try:
@@ -82,10 +83,10 @@ class Maker:
                 raise
             return Made(None, Finding(Level.L0, str(error)))
         if backup.problems:
-            return Made(backup, backup.problems[0], _let_go(plan, stack, store, pinned))
+            return Made(backup, backup.problems[0], _let_go(plan, stack, store, pinned) if prunes else ())
         backup = self.prove(backup, store, engine, target.image)
         finding = backup.problems[0] if backup.problems else None
-        return Made(backup, finding, _let_go(plan, stack, store, pinned))
+        return Made(backup, finding, _let_go(plan, stack, store, pinned) if prunes else ())
 
     def prove(self, backup: Backup, store: Store, engine: Engine, image: str) -> Backup:
         """As it is then, and written down so."""

@@ -11,14 +11,18 @@ class Do(StrEnum):
     RUN = "run"
     VERIFY = "verify"
     PRUNE = "prune"
+    RESTORE = "restore"
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """``name``: of a plan (run; "" for all), or of a backup (verify)."""
+    """``name``: of a plan (run; "" for all), or of a backup (verify, restore). ``into``: restored into a new database of
+    that name, "" for in the place of the live one, which is then kept under another name unless ``drop_old``."""
 
     do: Do
     name: str = ""
+    into: str = ""
+    drop_old: bool = False
 
     def text(self) -> str:
         return json.dumps(asdict(self))

@@ -137,6 +137,54 @@ def prune(options: Options, stack: str, timeout_s: float) -> int:
     return _end(failed)
 
 
+@backup.command("restore", epilog="Example: reconciler backup restore shop latest --yes")
+@click.argument("stack")
+@click.argument("name", default="latest", metavar="[BACKUP|latest]")
+@click.option(
+    "--into", default="", metavar="NEWNAME", help="Into a new database of this name; nothing else is touched."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--drop-old", is_flag=True, help="Do not keep the database that is replaced; its safety backup stays.")
+@_TIMEOUT
+@click.pass_obj
+def restore(options: Options, stack: str, name: str, into: str, yes: bool, drop_old: bool, timeout_s: float) -> int:
+    """Restore a backup: in the place of the live database, or with --into beside it.
+
+    First the live database is backed up. Then the backup is restored into a new database and its rows are counted, while
+    everything goes on. Only then the services that depend on the server are stopped, the two databases change names in
+    one transaction, and the services are started again. The database from before is kept as NAME_before_TIME until the
+    next restore, or with --drop-old not at all. Whatever fails before the change of names leaves the live database alone.
+    """
+    from reconciler.backup.orders import Do, Order
+
+    if into and drop_old:
+        raise Failure("--into replaces no database, so there is none for --drop-old", WRONG_USE)
+    found, _ = _find(options, stack, name)
+    what = f"into the new database {into}" if into else f"in the place of the database {found.database}"
+    output.note(f"{found.name}, made {output.local(found.created_at)}, {_state(found)}: {what} of {stack}")
+    if not yes and not into:
+        _confirm(f"Replace the database {found.database} of {stack}?")
+    failed = _have_done(options, stack, Order(Do.RESTORE, found.name, into, drop_old), timeout_s)
+    if not failed:
+        output.line(_told_of(options, stack))
+    return _end(failed)
+
+
+def _confirm(question: str) -> None:
+    import sys
+
+    if not sys.stdin.isatty():
+        raise Failure("this replaces a database, and nobody can be asked here; say --yes, or --into NEWNAME", WRONG_USE)
+    click.confirm(question, abort=True)
+
+
+def _told_of(options: Options, stack: str) -> str:
+    """What the restore came to, as the event says it."""
+    with roots.open_journal(roots.layout_of(options.root)) as journal:
+        told = [event.message for event in journal.events(stack=stack) if event.reason == "Restored"]
+    return told[-1] if told else "restored"
+
+
 def as_object(backup: Backup, store: Store) -> dict[str, object]:
     """The shape that programs rely on (docs/json-output.md)."""
     return {

@@ -271,6 +271,7 @@ class Parts:
         from reconciler.backup.keeper import Keeper, Kit
         from reconciler.backup.making import Maker
         from reconciler.backup.proving import Prover
+        from reconciler.backup.restoring import Restorer
 
         containers = Containers(self.journal.root_id(), self.leaving)
         return Keeper(
@@ -279,6 +280,7 @@ class Parts:
                 engine=self.engine,
                 containers=containers,
                 maker=Maker(containers, Prover(containers, self.clock, self.leaving), self.clock),
+                restorer=Restorer(containers, self.engine, self.clock, self._dependents, self.leaving),
                 journal=self.journal,
                 book=self.journal.backups,
                 clock=self.clock,
@@ -286,6 +288,20 @@ class Parts:
                 data_of=lambda stack: self.layout.data / stack,
             )
         )
+
+    def _dependents(self, stack: str, service: str) -> tuple[str, ...]:
+        """The services of what runs that depend on ``service``, those that depend on the others first."""
+        record = self.journal.stack(stack)
+        number = record.applied_release if record else None
+        release = None if number is None else self.shelf.load(stack, number)
+        found: list[str] = []
+        ahead = [service]
+        while ahead and release is not None:
+            name = ahead.pop(0)
+            users = [spec.name for spec in release.services if any(d.service == name for d in spec.depends_on)]
+            found = [*(user for user in users), *(known for known in found if known not in users)]
+            ahead += [user for user in users if user != service and user not in ahead]
+        return tuple(found)
 
     def daemon(self, progress: Progress) -> Daemon:
         from reconciler.certs.vigil import Vigil

@@ -304,6 +304,81 @@ def test_a_server_that_stops_in_the_middle_leaves_no_half_a_dump(shop: Shop) -> 
     shop.good()
 
 
+def test_what_was_dropped_is_restored_to_the_last_byte_and_the_database_from_before_is_kept(shop: Shop) -> None:
+    backup = shop.good()
+    before = shop.dumped()
+    web = shop.world.container("shop", "web")["Id"]
+    shop.sql(
+        "ALTER DATABASE shop SET statement_timeout TO '1min'; DROP TABLE parts; DELETE FROM everything WHERE id > 1000"
+    )
+    assert shop.dumped() != before
+    done = shop.world.cli("backup", "restore", shop.name, backup["name"], "--yes")
+    assert done.returncode == 0, done.stderr
+    assert shop.dumped() == before
+    assert "statement_timeout=1min" in shop.sql("SELECT setconfig FROM pg_db_role_setting WHERE setrole = 0")
+    kept = [name for name in shop.sql("SELECT datname FROM pg_database").split() if "_before_" in name]
+    assert len(kept) == 1
+    assert kept[0] in done.stdout
+    assert shop.sql("SELECT count(*) FROM everything", kept[0]) == "1000"
+    safety = shop.backups()[0]
+    assert (safety["state"], safety["rows"]["public.everything"]) == ("verified", 1000)
+    eventually(lambda: shop.world.status("shop").get("health") == "Healthy")
+    assert shop.world.container("shop", "web")["Id"] == web
+    done = shop.world.cli("backup", "restore", shop.name, safety["name"], "--yes", "--drop-old")
+    assert done.returncode == 0, done.stderr
+    assert shop.sql("SELECT count(*) FROM everything") == "1000"
+    assert shop.sql("SELECT datname FROM pg_database WHERE datname LIKE 'shop\\_%'") == ""
+    done = shop.world.cli("backup", "restore", shop.name, backup["name"], "--yes", "--drop-old")
+    assert done.returncode == 0, done.stderr
+    assert shop.dumped() == before
+
+
+def test_a_restore_into_a_new_database_touches_no_other(shop: Shop) -> None:
+    backup = shop.good()
+    before, started = shop.dumped(), shop.world.running("shop")
+    done = shop.world.cli("backup", "restore", shop.name, backup["name"], "--into", "look at it")
+    assert done.returncode == 0, done.stderr
+    try:
+        assert shop.sql("SELECT count(*) FROM everything", "look at it") == "3000"
+        again = shop.world.cli("backup", "restore", shop.name, backup["name"], "--into", "look at it")
+        assert again.returncode == 1
+        assert "there is a database look at it already" in again.stderr
+        assert shop.sql("SELECT count(*) FROM everything", "look at it") == "3000"
+    finally:
+        shop.sql('DROP DATABASE "look at it"')
+    assert shop.dumped() == before
+    assert shop.world.running("shop") == started
+
+
+def test_a_restore_that_fails_leaves_the_live_database_and_its_users_as_they_were(shop: Shop) -> None:
+    backup = shop.good()
+    path = Path(backup["path"])
+    before, started = shop.dumped(), shop.world.running("shop")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    done = shop.world.cli("backup", "restore", shop.name, backup["name"], "--yes")
+    assert done.returncode == 1
+    assert "is not what was written" in done.stderr
+    path.write_bytes(whole)
+    manifest = path.with_suffix(".json")
+    written = manifest.read_text()
+    manifest.write_text(written.replace('"public.everything": 3000', '"public.everything": 2999'))
+    done = shop.world.cli("backup", "restore", shop.name, backup["name"], "--yes")
+    manifest.write_text(written)
+    assert done.returncode == 1
+    assert "it was restored with other rows" in done.stderr
+    assert "other rows" in shop.world.told("shop", "RestoreFailed")[-1].message
+    assert shop.dumped() == before
+    assert shop.world.running("shop") == started
+    assert shop.sql("SELECT datname FROM pg_database WHERE datname LIKE 'shop\\_%'") == ""
+
+
+def test_nobody_replaces_a_database_without_saying_so(shop: Shop) -> None:
+    done = shop.world.cli("backup", "restore", shop.name)
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
+
+
 def test_a_full_disk_leaves_no_partial_file_and_the_backups_as_they_were(shop: Shop, tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
