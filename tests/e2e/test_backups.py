@@ -9,9 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
-from tests.e2e.world import World, eventually
+from reconciler.adapters.clock import SystemClock
+from reconciler.backup.containers import Containers, Limits
+from reconciler.backup.engines import scripts_of
+from reconciler.backup.making import Maker, Target
+from reconciler.backup.proving import Prover
+from reconciler.backup.store import Store
+from reconciler.model.backup import BackupPlan, Level
+from tests.e2e.world import RECONCILER, World, eventually
 
 pytestmark = pytest.mark.engine
 
@@ -177,14 +185,22 @@ def test_a_new_stack_is_backed_up_at_once_and_proven_to_the_rows_of_its_tables(s
 
 
 def test_no_password_is_on_a_command_line_or_in_a_manifest(shop: Shop) -> None:
-    backup = shop.good()
-    manifest = Path(backup["path"]).with_suffix(".json").read_text()
-    assert "pa$$word" not in manifest
+    shop.good()
     with shop.blocked():
-        asked = subprocess.Popen(["true"])
-        asked.wait()
-    scripts = [path.read_text() for path in Path("hooks/postgres").iterdir()]
-    assert not any("pa$$word" in script for script in scripts)
+        asked = subprocess.Popen([RECONCILER, "--root", str(shop.world.root), "backup", "run", shop.name])
+        shop.await_middle()
+        lines = [_command_line(path) for path in Path("/proc").glob("[0-9]*/cmdline")]
+    assert asked.wait(60) == 0
+    assert any("pg_dump" in line for line in lines)
+    assert not any("pa$$word" in line for line in lines)
+    assert not any("pa$$word" in path.read_text() for path in shop.folder.glob("*.json"))
+
+
+def _command_line(path: Path) -> str:
+    try:
+        return path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
 
 
 @pytest.mark.parametrize(
@@ -291,7 +307,7 @@ def test_a_server_that_stops_in_the_middle_leaves_no_half_a_dump(shop: Shop) -> 
     with shop.blocked():
         words = ["backup", "run", shop.name]
         asked = subprocess.Popen(
-            [*_reconciler(), "--root", str(shop.world.root), *words], stderr=subprocess.PIPE, text=True
+            [RECONCILER, "--root", str(shop.world.root), *words], stderr=subprocess.PIPE, text=True
         )
         shop.await_middle()
         shop.world.docker("restart", "-t", "1", shop.container)
@@ -406,7 +422,7 @@ def test_what_a_killed_daemon_left_is_swept_and_the_missed_backup_is_made_up_onc
     before = shop.dumped()
     with shop.blocked():
         asked = subprocess.Popen(
-            [*_reconciler(), "--root", str(world.root), "backup", "run", shop.name], stderr=subprocess.DEVNULL
+            [RECONCILER, "--root", str(world.root), "backup", "run", shop.name], stderr=subprocess.DEVNULL
         )
         shop.await_middle()
         daemon.kill()
@@ -425,7 +441,54 @@ def test_what_a_killed_daemon_left_is_swept_and_the_missed_backup_is_made_up_onc
         assert shop.dumped() == before
 
 
-def _reconciler() -> list[str]:
-    from tests.e2e.world import RECONCILER
+def test_backups_come_as_often_as_the_variable_says_and_no_more_are_kept_than_it_says(world: World) -> None:
+    shop = Shop(world)
+    world.write_environment("shop", "DB_BACKUP_FREQUENCY=1s\nMAX_DB_BACKUPS=2\nDB_BACKUPS_PATH=./dumps\n")
+    shop.folder = world.root / "data" / shop.name / "dumps"
+    with world.daemon():
+        commit = shop.declare(every="366d", verify="none")
+        eventually(lambda: world.status("shop").get("appliedRevision") == commit)
+        seen: set[str] = set()
 
-    return [RECONCILER]
+        def seen_by_now() -> int:
+            seen.update(backup.name for backup in Store(shop.folder).all(shop.name))
+            return len(seen)
+
+        eventually(seen_by_now, lambda count: count > 3)
+        assert len({backup["name"] for backup in shop.backups()}) <= 3  # one may just have come
+        world.write_environment("shop", "DB_BACKUP_FREQUENCY=soon\nDB_BACKUPS_PATH=./dumps\n")
+        eventually(lambda: world.told("shop", "InvalidVariable"))
+    assert len(shop.backups()) <= 3
+    assert not [name for name in shop.files() if "partial" in name]
+
+
+def test_a_restore_that_runs_out_of_memory_is_found_at_its_level(tmp_path: Path) -> None:
+    engine = docker.from_env()
+    server = engine.containers.run(
+        "rig/postgres:15",
+        detach=True,
+        environment={"POSTGRES_USER": "keeper", "POSTGRES_PASSWORD": "x", "POSTGRES_DB": "shop"},
+    )
+    try:
+        eventually(lambda: server.exec_run("pg_isready -q -h 127.0.0.1 -U keeper").exit_code == 0)
+        eager = "CREATE TABLE eager AS SELECT 1 AS a; ALTER TABLE eager ADD CHECK (length(repeat('x', 400000000)) > a)"
+        assert server.exec_run(["psql", "-U", "keeper", "-d", "shop", "-c", eager]).exit_code == 0
+        containers = Containers("memory-" + server.short_id, limits=Limits(memory="256m"))
+        maker = Maker(containers, Prover(containers, SystemClock(), lambda: "", "256m"), SystemClock())
+        made = maker.make(
+            BackupPlan("db", "postgres", "db", "shop"),
+            lambda: Target("shop", server.id, server.image.id),
+            Store(tmp_path),
+            scripts_of("postgres"),
+            stack="shop",
+            pinned=frozenset(),
+            by_hand=False,
+        )
+    finally:
+        server.remove(force=True, v=True)
+        engine.close()
+    assert made.backup is not None
+    assert made.backup.level is Level.L1
+    assert made.finding is not None
+    assert made.finding.level is Level.L2
+    assert "ran out of memory (256m)" in made.finding.problem
