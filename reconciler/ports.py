@@ -255,7 +255,8 @@ class Journal(Protocol):
 
     def pin_images(self, stack: str, number: int, images: Mapping[str, str]) -> None: ...
 
-    def end_release(self, stack: str, number: int, outcome: Outcome, now: float) -> None: ...
+    def end_release(self, stack: str, number: int, outcome: Outcome, now: float, quarantined: str = "") -> None:
+        """``quarantined``: why it is not tried again; both are known, or neither is."""
 
     def reopen_release(self, stack: str, number: int, revision: str, now: float) -> None:
         """PENDING again, out of quarantine."""

@@ -75,11 +75,9 @@ class Report:
     def failed(self, work: Work, release: Release, failure: StepFailedError) -> None:
         """Written before anything is undone: after a crash the release is not gone to again."""
         why = work.mask.clean(str(failure))
-        self._shelf.close(release, Outcome.FAILED, self._clock.now())
+        self._shelf.close(release, Outcome.FAILED, self._clock.now(), "" if failure.time_mends_it else why)
         if failure.time_mends_it:
             self._books.wait(work, release, failure, why)
-        elif release.number is not None:
-            self._journal.quarantine(work.name, release.number, why)
         ready = Ready(Truth.FALSE, failure.reason, f"release {release.number} failed at {why}")
         self._books.save(replace(self._books.record(work), ready=ready))
         self._books.tell(work, "error", failure.reason, ready.message)

@@ -101,9 +101,9 @@ class Shelf:
         self._write(release, manifest)
         return release
 
-    def close(self, release: Release, outcome: Outcome, now: float) -> None:
+    def close(self, release: Release, outcome: Outcome, now: float, quarantined: str = "") -> None:
         if release.number is not None:
-            self._journal.end_release(release.stack, release.number, outcome, now)
+            self._journal.end_release(release.stack, release.number, outcome, now, quarantined)
 
     def seen_at(self, release: Release, revision: str) -> None:
         """The release is what a newer commit says, too."""

@@ -140,12 +140,14 @@ class SqliteJournal:
     def pin_images(self, stack: str, number: int, images: Mapping[str, str]) -> None:
         self._change_release(stack, number, "images = ?", rows.images_text(images))
 
-    def end_release(self, stack: str, number: int, outcome: Outcome, now: float) -> None:
+    def end_release(self, stack: str, number: int, outcome: Outcome, now: float, quarantined: str = "") -> None:
         """One that failed ends its attempt with it, so that the next try of it has hooks of its own."""
         with self._database.write() as connection:
             if outcome is Outcome.FAILED:
                 end_attempt(connection, stack, number)
             _change_release(connection, stack, number, "outcome = ?, ended_at = ?", outcome.value, now)
+            if quarantined:
+                _change_release(connection, stack, number, "quarantined = ?", quarantined)
 
     def reopen_release(self, stack: str, number: int, revision: str, now: float) -> None:
         """``created_at`` becomes ``now``: it is applied anew, for ``revision``."""
