@@ -22,12 +22,12 @@ from reconciler.model.errors import (
     StalledError,
     WaitingError,
 )
-from reconciler.model.hook import HookRecord
+from reconciler.model.hook import HookRecord, Phase
 from reconciler.model.manifest import DriftMode, Rollout
 from reconciler.model.observed import Observed
 from reconciler.model.plan import BuildImage, Plan, PullImage, RemoveNetwork, Step, TagImage
 from reconciler.model.record import PassGoal, StackRecord
-from reconciler.planning.hooks import hook_named, with_hooks
+from reconciler.planning.hooks import certificate_attempt, hook_named, with_hooks
 from reconciler.planning.planner import needs_images, plan
 from reconciler.planning.story import describe
 from reconciler.planning.takeover import is_about_certificates
@@ -56,7 +56,7 @@ class StackLoop:
             return self._leave_alone(work, snapshot)
         record = self._pass(work, snapshot)
         for owed in self._hooks.owed(work.name):
-            self._tell_of_failure(work, owed)
+            self._run_owed(work, owed)
         return record
 
     def _pass(self, work: Work, snapshot: Snapshot | None) -> StackRecord:
@@ -229,14 +229,18 @@ class StackLoop:
         step, error = describe(failure.step.action), work.mask.clean(str(failure))
         self._hooks.owe(work.manifest, replace(attempt, failed_step=work.mask.clean(step), error=error))
 
-    def _tell_of_failure(self, work: Work, owed: HookRecord) -> None:
-        """A syncFail hook, now that what served before was put back, as far as that went. Its failing changes nothing."""
-        release = self._books.failed_release(work, owed.release)
+    def _run_owed(self, work: Work, owed: HookRecord) -> None:
+        """A syncFail hook, now that what served before was put back, as far as that went; a postCert hook of what runs.
+        Their failing changes nothing."""
+        of_certificates = owed.phase is Phase.POST_CERT
+        release = self._books.applied(work) if of_certificates else self._books.failed_release(work, owed.release)
         if release is None or hook_named(work.manifest, owed.phase, owed.name) is None:
             self._hooks.forgive(owed)
             return
         scene = self._scene(work, release, owed.attempt)
         attempt = replace(scene.attempt, failed_step=owed.failed_step, error=owed.error)
+        if of_certificates:
+            attempt = replace(certificate_attempt(release, owed.attempt, owed.domains), release=owed.release)
         scene = replace(scene, attempt=attempt)
         try:
             self._hooks.run(scene, owed.phase, owed.name, self._books.newest_pass(work))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -21,13 +22,14 @@ _MOST_SERVED = 10_000
 
 @dataclass
 class Chronicle:
-    """``said_wrong``: what was said of spots that show another certificate than they should, so as not to say it again."""
+    """``on_shown``: is told of certificates that a handshake showed where it showed others before. ``said_wrong``: what was said of spots that show another certificate than they should, so as not to say it again."""
 
     settings: CertificateSettings
     journal: Journal
     book: CertificateBook
     clock: Clock
     said_wrong: frozenset[str] = frozenset()
+    on_shown: Callable[[Sequence[ServedRecord]], None] = lambda _: None
 
     @cached_property
     def _trust(self) -> Trust:
@@ -85,4 +87,6 @@ class Chronicle:
         for spot in proof.right:
             fingerprint = proof.seen[spot] or ""
             seen.append(ServedRecord(now, spot.place, spot.domain, fingerprint, *known.get(fingerprint, ("", "", 0.0))))
-        self.book.serves(telling.begun(last, seen))
+        if begun := telling.begun(last, seen):
+            self.on_shown(begun)  # first: who is killed in between is told once more, rather than never
+            self.book.serves(begun)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from reconciler.model.desired import Release
     from reconciler.model.event import Event
     from reconciler.model.manifest import HostSettings, Manifest
+    from reconciler.model.record import ServedRecord
     from reconciler.ports import Progress
 
 
@@ -208,13 +209,22 @@ class Parts:
                 prover=Prover(self.engine, self.clock, fingerprint_at),
                 ordering=Ordering(AcmeFiles(layout.staging), reach, book, self.engine),
                 consumers=Consumers(self._host_data, layout.staging, self.engine, self.clock, fingerprint_at),
-                chronicle=Chronicle(settings, self.journal, book, self.clock),
+                chronicle=Chronicle(settings, self.journal, book, self.clock, on_shown=self._owe_certificate_hooks),
                 clock=self.clock,
                 stacks=self._applied,
                 folder_of=lambda stack: str(layout.traefik_of(stack)),
                 wants_pass=lambda stack, why: self.on_wish(Event(Trigger.CERTIFICATE, stack, why)),
             )
         )
+
+    def _owe_certificate_hooks(self, shown: Sequence[ServedRecord]) -> None:
+        """postCert hooks run in a pass of the stack whose service showed another certificate."""
+        from reconciler.model.event import Event, Trigger
+
+        for release, manifest in self._applied():
+            mine = [record.domain for record in shown if record.service.partition("/")[0] == release.stack]
+            if mine and self.hook_keeping.owe_for_certificates(manifest, release, mine):
+                self.on_wish(Event(Trigger.CERTIFICATE, release.stack, "another certificate is shown"))
 
     def _tell_news(self) -> None:
         self.on_news()

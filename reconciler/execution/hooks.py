@@ -5,15 +5,15 @@ What a failing one means for the release is the loop's question; how each kind i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler.model.desired import Release
 from reconciler.model.errors import StalledError
-from reconciler.model.hook import Attempt, Hook, HookCall, HookEnd, HookRecord, HookState, OnFailure, Phase
+from reconciler.model.hook import GATING, Attempt, Hook, HookCall, HookEnd, HookRecord, HookState, OnFailure, Phase
 from reconciler.model.manifest import Manifest
-from reconciler.planning.hooks import hook_named, hooks_at
+from reconciler.planning.hooks import certificate_attempt, hook_named, hooks_at
 from reconciler.ports import Clock, HookBook, Hooks, Journal, Progress
 
 _LAST_LINES = 20  # of what a failing hook said, for the message
@@ -74,13 +74,22 @@ class HookKeeping:
 
     def owe(self, manifest: Manifest, attempt: Attempt) -> None:
         """The syncFail hooks of an attempt that is about to fail: they run once the undo is over, however that goes on."""
-        for hook in hooks_at(manifest, Phase.SYNC_FAIL, attempt.occasion):
-            record = _record(attempt, hook, HookState.OWED, 0, self._clock.now())
-            self._book.save_hook(replace(record, failed_step=attempt.failed_step, error=attempt.error))
+        self._owe(manifest, Phase.SYNC_FAIL, attempt)
+
+    def owe_for_certificates(self, manifest: Manifest, release: Release, domains: Iterable[str]) -> bool:
+        """The postCert hooks of what runs: they run at the end of the stack's next pass. Whether there are any."""
+        attempt = certificate_attempt(release, int(self._clock.now()), domains)
+        return self._owe(manifest, Phase.POST_CERT, attempt)
+
+    def _owe(self, manifest: Manifest, phase: Phase, attempt: Attempt) -> bool:
+        hooks = hooks_at(manifest, phase, attempt.occasion)
+        for hook in hooks:
+            self._book.save_hook(_record(attempt, hook, HookState.OWED, 0, self._clock.now()))
+        return bool(hooks)
 
     def owed(self, stack: str) -> tuple[HookRecord, ...]:
         cut_short = self._book.hooks(stack, HookState.CUT_SHORT)
-        owed = (*self._book.hooks(stack, HookState.OWED), *(r for r in cut_short if r.phase is Phase.SYNC_FAIL))
+        owed = (*self._book.hooks(stack, HookState.OWED), *(r for r in cut_short if r.phase not in GATING))
         return tuple(sorted(owed, key=lambda record: record.name))
 
     def forgive(self, record: HookRecord) -> None:
@@ -93,7 +102,6 @@ class HookKeeping:
     def _run(self, scene: HookScene, hook: Hook, known: HookRecord | None, pass_id: int) -> HookRecord:
         attempt = scene.attempt
         begun = _record(attempt, hook, HookState.BEGUN, pass_id, self._clock.now())
-        begun = replace(begun, failed_step=attempt.failed_step, error=attempt.error)
         self._book.save_hook(begun)
         end = self._end_of(scene, hook, known is not None and known.state is not HookState.OWED)
         if end.interrupted:
@@ -125,7 +133,7 @@ class HookKeeping:
 
     def _tell_or_raise(self, scene: HookScene, hook: Hook, failed: HookRecord) -> None:
         message = _message(failed)
-        if hook.on_failure is OnFailure.ABORT and hook.phase is not Phase.SYNC_FAIL:
+        if hook.on_failure is OnFailure.ABORT and hook.phase in GATING:
             raise HookFailedError(message)
         scene.progress(f"{scene.attempt.stack}: {message}")
         self._journal.tell(
@@ -135,7 +143,17 @@ class HookKeeping:
 
 def _record(attempt: Attempt, hook: Hook, state: HookState, pass_id: int, now: float) -> HookRecord:
     return HookRecord(
-        attempt.stack, attempt.release, attempt.number, hook.phase, hook.name, state, pass_id, began_at=now
+        stack=attempt.stack,
+        release=attempt.release,
+        attempt=attempt.number,
+        phase=hook.phase,
+        name=hook.name,
+        state=state,
+        pass_id=pass_id,
+        began_at=now,
+        failed_step=attempt.failed_step,
+        error=attempt.error,
+        domains=attempt.domains,
     )
 
 

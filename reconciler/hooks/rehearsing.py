@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from reconciler.hooks.asking import filled
 from reconciler.hooks.runner import HookRunner
-from reconciler.model.hook import Attempt, Exec, Hook, Http, Run, Script
+from reconciler.model.hook import Attempt, Exec, Hook, Http, Occasion, Phase, Run, Script
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class Rehearsal:
 
 def rehearse(hook: Hook, attempt: Attempt, variables: Mapping[str, str], runner: HookRunner) -> Rehearsal:
     """``variables``: the stack's own, for URLs. Raises StalledError for one that is not set."""
+    if hook.phase is Phase.POST_CERT:
+        attempt = replace(attempt, occasion=Occasion.CERT, changed=(), previous_release=attempt.release)
     environment = {} if isinstance(hook.kind, Http) else runner.environment(hook, attempt, cut_short=False)
     return Rehearsal(hook, attempt, _command(hook, variables, runner), environment)
 

@@ -17,6 +17,12 @@ class Phase(StrEnum):
     PRE_SYNC = "preSync"  # every image is here, nothing is changed yet
     POST_SYNC = "postSync"  # the whole release is healthy, the old containers are still there
     SYNC_FAIL = "syncFail"  # a release failed, and what served before was put back
+    POST_CERT = "postCert"  # a handshake showed a certificate that was not shown before
+
+
+GATING = frozenset(
+    {Phase.PRE_SYNC, Phase.POST_SYNC}
+)  # their failing can fail a release; the others change nothing more
 
 
 class Occasion(StrEnum):
@@ -26,6 +32,7 @@ class Occasion(StrEnum):
     RELEASE = "release"
     FIRST = "first"  # nothing was ever applied
     ROLLBACK = "rollback"  # a person went back
+    CERT = "cert"  # of postCert alone
 
 
 class OnFailure(StrEnum):
@@ -97,7 +104,8 @@ class ChangedService:
 class Attempt:
     """One try at a release, as its hooks see it. ``number`` counts the tries of this release from 1.
 
-    ``failed_step`` and ``error``: what went wrong, for syncFail alone.
+    ``failed_step`` and ``error``: what went wrong, for syncFail alone. ``domains``: for which another certificate is shown,
+    for postCert alone, whose ``number`` is the time instead.
     """
 
     stack: str
@@ -110,6 +118,7 @@ class Attempt:
     changed: tuple[ChangedService, ...] = ()
     failed_step: str = ""
     error: str = ""
+    domains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +153,7 @@ class HookEnd:
 
 
 class HookState(StrEnum):
-    OWED = "owed"  # a syncFail hook that is to run once the undo is over
+    OWED = "owed"  # one that gates nothing, and runs at the end of a pass
     BEGUN = "begun"
     CUT_SHORT = "cut short"  # the process ended while it ran
     DONE = "done"
@@ -168,3 +177,4 @@ class HookRecord:
     output: str = ""
     failed_step: str = ""
     error: str = ""
+    domains: tuple[str, ...] = ()

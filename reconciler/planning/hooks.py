@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
@@ -117,6 +117,20 @@ def told(kind: Kind) -> str:
             assert_never(kind)
 
 
+def certificate_attempt(release: Release, number: int, domains: Iterable[str]) -> Attempt:
+    """What postCert hooks of ``release``, which runs, are told."""
+    return Attempt(
+        stack=release.stack,
+        release=release.number or 0,
+        revision=release.revision,
+        number=number,
+        occasion=Occasion.CERT,
+        previous_release=release.number,
+        previous_revision=release.revision,
+        domains=tuple(sorted(set(domains))),
+    )
+
+
 def wrong_services(manifest: Manifest, services: Mapping[str, Any], hint: Callable[[str], str]) -> Iterator[Problem]:
     """Hooks of services that the stack does not have. ``hint``: which may have been meant."""
     file = posixpath.join(manifest.folder, "stack.yaml")
@@ -155,6 +169,7 @@ def variables(hook: Hook, attempt: Attempt, places: Places, *, cut_short: bool) 
         "RECONCILER_CUT_SHORT": "true" if cut_short else "false",
         "RECONCILER_FAILED_STEP": attempt.failed_step,
         "RECONCILER_ERROR": attempt.error[-_LONGEST_ERROR:],
+        "RECONCILER_DOMAINS": " ".join(attempt.domains),
     }
 
 
@@ -177,5 +192,6 @@ def context(hook: Hook, attempt: Attempt, places: Places, *, cut_short: bool) ->
         "attempt": attempt.number,
         "cutShort": cut_short,
         "failed": failed,
+        "domains": list(attempt.domains),
         "paths": {"root": places.root, "data": places.data, "envFile": places.env_file},
     }

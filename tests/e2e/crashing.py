@@ -1,7 +1,7 @@
 """Runs the real command line as a service manager does: starts it again when it was killed. And pulls the plug.
 
 ``crashing.py KIND FUSE ARGUMENTS...``: once the file FUSE holds ``N``, the process kills itself (SIGKILL) at the N-th of
-its moments of that KIND (``passes``, ``certificates``, ``users``) from then on; with ``N M`` the process that is started after it dies at its own M-th, too. Each kill is
+its moments of that KIND (``passes``, ``certificates``, ``users``, ``hooks``) from then on; with ``N M`` the process that is started after it dies at its own M-th, too. Each kill is
 written down in ``FUSE.kills``. The product knows nothing of this: it is wrapped from outside.
 """
 
@@ -19,11 +19,13 @@ from typing import Any
 
 from reconciler.adapters.journal import SqliteJournal
 from reconciler.adapters.journal.certificates import CertificateTables
+from reconciler.adapters.journal.hooks import HookTables
 from reconciler.certs import files
 from reconciler.certs.publishing import Publisher
 from reconciler.certs.recipients import Recipients
 from reconciler.certs.vault import Vault
 from reconciler.cli.main import main
+from reconciler.hooks.runner import HookRunner
 
 BOTH = ("before", "after")
 # Moments of a pass: the intent is written and nothing is done yet; it is done and not written; both.
@@ -47,10 +49,19 @@ CERTIFICATES = [
 ]
 # Of a pair that a service reads itself: staged; put there; told; marked.
 USERS = [(files, "_write", BOTH), (files, "_sync_folder", BOTH), (Recipients, "tell", BOTH)]
+# Around hooks: an attempt is begun; a hook's intent or end is written; it has ended and that is not written.
+HOOKS = [
+    (HookTables, "begin_attempt", BOTH),
+    (HookTables, "save_hook", BOTH),
+    (HookRunner, "run", ("after",)),
+    (SqliteJournal, "end_release", BOTH),
+    (SqliteJournal, "end_pass", BOTH),
+]
 MOMENTS: dict[str, list[tuple[Any, str, tuple[str, ...]]]] = {
     "passes": PASSES,
     "certificates": CERTIFICATES,
     "users": USERS,
+    "hooks": HOOKS,
 }
 LOADED_BY_RUN = (
     "reconciler.cli.run",

@@ -20,18 +20,18 @@ from tests.e2e.world import World, eventually
 
 pytestmark = pytest.mark.engine
 
-CRASHING = [sys.executable, str(Path(__file__).with_name("crashing.py")), "passes"]
+CRASHING = [sys.executable, str(Path(__file__).with_name("crashing.py"))]
 QUICK = {"rollout": {"soak": "100ms", "timeout": "20s"}}
 
 
 class Crashes:
     """A daemon that is started again whenever it was killed."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, kind: str = "passes") -> None:
         self.world = world
         self.port = free_port()
         self._fuse = world.home / "fuse"
-        self.daemon = world.start_daemon([*CRASHING, str(self._fuse)])
+        self.daemon = world.start_daemon([*CRASHING, kind, str(self._fuse)])
 
     def at(self, *moments: int) -> None:
         """Be killed at these moments, each counted from the start of the process that is killed, the first from now."""

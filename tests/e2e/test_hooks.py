@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.models import free_port, service, stack, version
+from tests.e2e.served import STACK as VAULT
+from tests.e2e.served import Served
+from tests.e2e.test_crash import Crashes
 from tests.e2e.world import World, eventually
 
 pytestmark = pytest.mark.engine
@@ -288,3 +292,74 @@ def test_going_back_by_hand_runs_the_hooks_of_a_rollback(world: World, diary: Di
     world.once()
     assert serving(world) == "VERSION=1"
     assert diary.lines == ["postSync seen rollback 1 false"]
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["applied", "undone"])
+def test_killed_at_any_moment_each_hook_comes_to_its_end_once_or_knows_that_it_did_not(
+    world: World, diary: Diary, fails: bool
+) -> None:
+    hooks = {"preSync": [script("gate")], "postSync": [script("smoke")], "syncFail": [script("told")]}
+    smoke = diary.script('[ "$RECONCILER_RELEASE" = 1 ] || exit 1' if fails else "")
+    commit(world, release(world, 0, hooks), {"gate": diary.script(), "smoke": smoke, "told": diary.script()})
+    crashes = Crashes(world, "hooks")
+    eventually(lambda: world.status("shop").get("ready") == "True")
+    for moment in crashes.moments():
+        diary.path.unlink()
+        last = commit(world, release(world, moment, hooks))
+        eventually(partial(is_over, crashes, last, fails))
+        assert serving(world) == f"VERSION={0 if fails else moment}"
+        ran = [(line.split()[1], line.split()[-1]) for line in diary.lines]
+        assert list(dict(ran)) == ["gate", "smoke", *(["told"] if fails else [])], ran
+        assert len(set(ran)) == len(ran), ran  # whoever ran twice was told the second time, of whom one is enough
+        assert len(ran) - len(dict(ran)) <= 1, ran
+    assert len(crashes.kills) > 10
+    assert crashes.daemon.terminate() == 0
+
+
+def is_over(crashes: Crashes, commit: str, fails: bool) -> bool:
+    """Asked in this order: once the release is decided, a pass is open or a hook is owed until all is over."""
+    world = crashes.world
+    newest = world.releases("shop")[0]
+    is_decided = newest["outcome"] == ("failed" if fails else "applied") and newest["revision"] == commit
+    if not is_decided or crashes.has_open_pass("shop"):
+        return False
+    with world.journal() as journal:
+        assert journal is not None
+        pending = [run for run in journal.hooks.hooks(world.name("shop")) if run.ended_at is None]
+    return not pending and (fails or world.status("shop")["ready"] == "True")
+
+
+def test_a_rehearsal_shows_everything_and_runs_nothing(world: World, diary: Diary) -> None:
+    world.write_environment("shop", "PORT=8081\nTOKEN=Zr4mPq9Lw2xVb7Kd\n")
+    smoke = {"name": "smoke", "http": {"url": "http://127.0.0.1:{PORT}/{TOKEN}"}, "on": ["release"]}
+    hooks = {"preSync": [script("gate", arguments=["a b"])], "postSync": [smoke]}
+    commit(world, release(world, 1, hooks), {"gate": diary.script()})
+    told = world.cli("hooks", "list", world.name("shop")).stdout.splitlines()
+    assert [line.split()[:2] for line in told[1:]] == [["preSync", "gate"], ["postSync", "smoke"]]
+    shown = world.cli("hooks", "run", world.name("shop"), "gate").stdout
+    assert "'a b'" in shown
+    assert "RECONCILER_ON=first" in shown
+    (one,) = json.loads(world.cli("hooks", "run", world.name("shop"), "smoke", "-o", "json").stdout)
+    assert (one["command"], one["runs"]) == (["GET", "http://127.0.0.1:8081/(secret)"], False)
+    wrong = world.cli("hooks", "run", world.name("shop"), "smok")
+    assert (wrong.returncode, 'did you mean "smoke"?' in wrong.stderr) == (1, True)
+    assert diary.lines == []
+
+
+def test_another_certificate_that_a_proxy_shows_is_told_to_its_stack(world: World, diary: Diary) -> None:
+    made, domain = Served(world), "a.example.com"
+    world.write("hooks/tell", f'{SH}echo "$RECONCILER_ON $RECONCILER_DOMAINS" >> {diary.path}\n').chmod(0o755)
+    commit = made.install(domain, manifest={"hooks": {"postCert": [script("tell")]}})
+    with world.daemon():
+        world.await_ready(VAULT, commit)
+        for round in (1, 2):
+            issued = made.ca.issue(domain)
+            made.drop("a", issued)
+            made.await_shown(domain, issued)
+            eventually(lambda: diary.lines, partial(has_lines, round))
+        assert diary.lines == [f"cert {domain}"] * 2
+        assert world.told(VAULT, "HookFailed") == []
+
+
+def has_lines(count: int, lines: list[str]) -> bool:
+    return len(lines) >= count

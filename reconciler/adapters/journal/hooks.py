@@ -68,8 +68,23 @@ def end_attempt(connection: sqlite3.Connection, stack: str, release: int) -> Non
 
 
 def _record(row: Row) -> HookRecord:
-    stack, release, attempt, phase, name, state, *rest = row
-    return HookRecord(stack, release, attempt, Phase(phase), name, HookState(state), *rest)
+    stack, release, attempt, phase, name, state, pass_id, began, ended, code, output, step, error, domains = row
+    return HookRecord(
+        stack=stack,
+        release=release,
+        attempt=attempt,
+        phase=Phase(phase),
+        name=name,
+        state=HookState(state),
+        pass_id=pass_id,
+        began_at=began,
+        ended_at=ended,
+        exit_code=code,
+        output=output,
+        failed_step=step,
+        error=error,
+        domains=tuple(domains.split()),
+    )
 
 
 def _row(record: HookRecord) -> Row:
@@ -87,4 +102,5 @@ def _row(record: HookRecord) -> Row:
         record.output,
         record.failed_step,
         record.error,
+        " ".join(record.domains),
     )

@@ -40,7 +40,7 @@ STEP = "pass_id, number, service, text, state, began_at, ended_at, error"
 BASELINE = "container_id, stack, settings"
 BACKUP = "stack, plan, slot, began_at, ended_at, failed, level, verified_at, verified, folder"
 EVENT = "id, at, stack, severity, reason, message, revision"
-HOOK = "stack, release, attempt, phase, name, state, pass_id, began_at, ended_at, exit_code, output, failed_step, error"
+HOOK = "stack, release, attempt, phase, name, state, pass_id, began_at, ended_at, exit_code, output, failed_step, error, domains"
 REQUEST = "id, kind, stack, who, created_at, force, release, reason, until, handled_at, answer"
 
 

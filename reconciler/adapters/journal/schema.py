@@ -89,6 +89,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (stack, plan)
         ) WITHOUT ROWID""",
     ),
+    ("ALTER TABLE hooks ADD COLUMN domains TEXT NOT NULL DEFAULT ''",),
 )
 
 

@@ -22,6 +22,7 @@ def hook(phase: Phase, name: str, **more: Any) -> Hook:
     return Hook(phase, name, Exec("web", ("true",)), **more)
 
 
+CERT = Phase.POST_CERT
 DECLARED = (hook(PRE, "b-dump"), hook(PRE, "a-check"), hook(POST, "smoke"), hook(FAIL, "tell"))
 SHUT = HookEnd(3, "no", "it ended with exit status 3")
 
@@ -236,7 +237,7 @@ def test_killed_at_any_moment_a_finished_hook_is_not_run_again(tmp_path: Path, f
         again = {key: count for key, count in endings(world).items() if count > 1}
         told = {(c.attempt.release, c.attempt.number, c.hook.name) for c in world.hooks.calls if c.cut_short}
         assert set(again) <= told, (moment, again)
-        assert [call.attempt.number for call in world.hooks.calls if call.attempt.release == 2].count(1) >= 3
+        assert {call.attempt.number for call in world.hooks.calls if call.attempt.release == 2} == {1}, moment
         assert world.hooks.ran.count("syncFail tell") >= (1 if fails else 0), moment
         assert fails or "syncFail tell" not in world.hooks.ran
         world.stop()
@@ -300,3 +301,30 @@ def test_a_syncfail_hook_that_cannot_be_run_just_now_is_run_by_the_next_pass(wor
     go(world, 2)
     assert world.hooks.ran.count("syncFail tell") == 2
     assert "smoke" in world.record.ready.message
+
+
+def test_a_hook_of_a_new_certificate_runs_once_in_the_next_pass_and_changes_nothing(world: World) -> None:
+    world.declared = replace(world.declared, hooks=(hook(CERT, "tell"), hook(POST, "smoke")))
+    go(world, 1)
+    release = world.applied()
+    assert release is not None
+    assert world.keeping.owe_for_certificates(world.declared, release, ["b.test", "a.test", "a.test"])
+    world.hooks.ends["tell"] = SHUT
+    touched = list(world.host.touched)
+    world.settle()
+    (call,) = [call for call in world.hooks.calls if call.hook.phase is CERT]
+    assert (call.attempt.occasion, call.attempt.domains, call.attempt.release) == (
+        Occasion.CERT,
+        ("a.test", "b.test"),
+        1,
+    )
+    assert world.host.touched == touched
+    assert world.record.ready.status is Truth.TRUE
+    assert world.hooks.ran.count("postSync smoke") == 1
+
+
+def test_a_stack_without_such_hooks_owes_none(world: World) -> None:
+    go(world, 1)
+    release = world.applied()
+    assert release is not None
+    assert not world.keeping.owe_for_certificates(world.declared, release, ["a.test"])

@@ -12,7 +12,16 @@ from jsonschema import Draft202012Validator
 
 from reconciler.model.hook import Attempt, Exec, Hook, Http, Occasion, OnFailure, Phase, Run, Script
 from reconciler.planning.archive import pack, unpack_manifest
-from reconciler.planning.hooks import Places, changed_services, context, hooks_at, occasion_of, variables, with_hooks
+from reconciler.planning.hooks import (
+    Places,
+    certificate_attempt,
+    changed_services,
+    context,
+    hooks_at,
+    occasion_of,
+    variables,
+    with_hooks,
+)
 from tests.builders import bare, decide, manifest, release, steps, tracked
 
 CHECKOUT = Path(__file__).parents[3]
@@ -93,7 +102,11 @@ def test_hooks_are_kept_with_their_release() -> None:
     assert unpack_manifest(kept).hooks == hooks
 
 
-@pytest.mark.parametrize("attempt", [TRY, FAILED], ids=["release", "failed"])
+@pytest.mark.parametrize(
+    "attempt",
+    [TRY, FAILED, certificate_attempt(release({"web": {}}, number=1), 1_700_000_000, ["a.test"])],
+    ids=["release", "failed", "certificate"],
+)
 def test_the_context_keeps_to_its_schema(attempt: Attempt) -> None:
     Draft202012Validator.check_schema(SCHEMA)
     told = context(hook(Phase.PRE_SYNC, "dump"), attempt, PLACES, cut_short=True)
