@@ -310,6 +310,7 @@ class Daemon:
             self._wake_dependents(work.name)
         if last_pass != self._host.journal.passes(work.name, 1):
             self._vigil.stacks_changed()
+            self._backups_at = 0.0  # a first release may be what a backup waits for
 
     def _end_turn(self, stack: str, wait_s: float | None) -> None:
         with self._lock:
