@@ -1,0 +1,183 @@
+"""Which backups run when, and what is remembered of them: on a real journal, with backups that take no time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from reconciler.adapters.journal import SqliteJournal
+from reconciler.backup.entry import Backup, Finding
+from reconciler.backup.keeper import Keeper, Kit, Wanted
+from reconciler.backup.making import Made
+from reconciler.backup.orders import Do, Order, order_of
+from reconciler.backup.store import Store, name_of
+from reconciler.model.backup import BackupPlan, Level, Schedule
+from reconciler.model.errors import WaitingError
+from reconciler.model.record import StackRecord
+from tests.fakes.clock import FakeClock
+
+DAY = 86400.0
+NOON = 20_000 * DAY + DAY / 2
+PLAN = BackupPlan("db", "postgres", "db", "shop", schedule=Schedule(every_s=DAY))
+
+
+class NoContainers:
+    def sweep(self, stack: str | None = None) -> None: ...
+
+
+@dataclass
+class FakeMaker:
+    """Makes a sound backup at once, or does as ``instead`` says."""
+
+    clock: FakeClock
+    made: list[str] = field(default_factory=list)
+    instead: Callable[[], Made] | None = None
+
+    def make(self, plan: BackupPlan, find: object, store: Store, engine: object, **_: Any) -> Made:
+        self.made.append(plan.name)
+        if self.instead is not None:
+            return self.instead()
+        now = self.clock.now()
+        backup = Backup(
+            name=name_of(plan.name, "shop", now),
+            stack="shop",
+            plan=plan.name,
+            engine=plan.engine,
+            service=plan.service,
+            database=plan.database,
+            user="",
+            created_at=now,
+            wanted=Level.L3,
+            level=Level.L3,
+            verified_at=now,
+        )
+        with store.writing(backup.name) as writing:
+            writing.take(b"dump")
+        store.publish(backup)
+        return Made(backup, None)
+
+
+@dataclass
+class Desk:
+    keeper: Keeper
+    maker: FakeMaker
+    clock: FakeClock
+    journal: SqliteJournal
+    wanted: Wanted = field(default_factory=lambda: Wanted("shop", (PLAN,)))
+
+    def is_due(self) -> bool:
+        return "shop" in self.keeper.look([self.wanted]).due
+
+    def reasons(self) -> list[str]:
+        return [event.reason for event in self.journal.events(stack="shop")]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    clock = FakeClock(NOON)
+    (tmp_path / "state").mkdir()
+    with SqliteJournal(tmp_path / "state" / "state.db", synchronous="OFF") as journal:
+        journal.save_stack(StackRecord("shop", applied_release=1))
+        maker = FakeMaker(clock)
+        kit = Kit(
+            root_id="root",
+            engine=cast(Any, None),
+            containers=cast(Any, NoContainers()),
+            maker=cast(Any, maker),
+            restorer=cast(Any, None),
+            journal=journal,
+            book=journal.backups,
+            clock=clock,
+            folder_of=lambda stack: tmp_path / "backups" / stack,
+            data_of=lambda stack: tmp_path / "data" / stack,
+        )
+        yield Desk(Keeper(kit), maker, clock, journal)
+
+
+def test_a_stack_is_backed_up_once_a_release_of_it_is_applied_and_then_once_a_slot(desk: Desk) -> None:
+    desk.journal.save_stack(StackRecord("shop"))
+    assert not desk.is_due()
+    desk.journal.save_stack(StackRecord("shop", applied_release=1))
+    assert desk.is_due()
+    desk.keeper.run_due(desk.wanted)
+    assert not desk.is_due()
+    assert desk.keeper.look([desk.wanted]).wait_s == DAY / 2
+    desk.clock.advance(DAY / 2)
+    assert desk.is_due()
+    desk.keeper.run_due(desk.wanted)
+    desk.keeper.run_due(desk.wanted)
+    assert desk.maker.made == ["db", "db"]
+
+
+def test_a_run_that_was_cut_short_is_made_up_once(desk: Desk) -> None:
+    def cut_short() -> Made:
+        raise WaitingError("SIGTERM", reason="Interrupted")
+
+    desk.maker.instead = cut_short
+    with pytest.raises(WaitingError):
+        desk.keeper.run_due(desk.wanted)
+    assert desk.is_due()
+    desk.maker.instead = None
+    desk.keeper.run_due(desk.wanted)
+    assert not desk.is_due()
+    assert len(desk.maker.made) == 2
+
+
+def test_a_failed_run_is_an_event_uses_its_slot_up_and_its_end_is_told(desk: Desk) -> None:
+    desk.keeper.run_due(desk.wanted)
+    (good,) = desk.journal.backups.backups()
+    desk.clock.advance(DAY)
+    desk.maker.instead = lambda: Made(None, Finding(Level.L0, "no server"))
+    desk.keeper.run_due(desk.wanted)
+    (failed,) = desk.journal.backups.backups()
+    assert (failed.failed, failed.level) == ("L0: no server", Level.NONE)
+    assert (failed.verified, failed.verified_at) == (good.verified, good.verified_at)
+    assert not desk.is_due()
+    desk.clock.advance(DAY)
+    desk.maker.instead = None
+    desk.keeper.run_due(desk.wanted)
+    assert desk.journal.backups.backups()[0].failed == ""
+    assert desk.reasons() == ["BackupMade", "BackupFailed", "BackupMade"]
+
+
+def test_a_mistake_of_ours_does_not_dump_a_database_again_and_again(desk: Desk) -> None:
+    def crash() -> Made:
+        raise ZeroDivisionError
+
+    desk.maker.instead = crash
+    desk.keeper.run_due(desk.wanted)
+    assert not desk.is_due()
+    assert desk.reasons() == ["BackupFailed"]
+
+
+def test_where_the_journal_was_lost_the_newest_backup_says_when_it_was_last_time(desk: Desk) -> None:
+    desk.keeper.run_due(desk.wanted)
+    desk.journal.forget_stack("shop")
+    desk.journal.save_stack(StackRecord("shop", applied_release=1))
+    assert not desk.is_due()
+    desk.clock.advance(DAY)
+    assert desk.is_due()
+
+
+def test_a_backup_that_somebody_asks_for_takes_no_slot_and_is_told(desk: Desk) -> None:
+    desk.keeper.run_due(desk.wanted)
+    desk.clock.advance(DAY)
+    assert desk.keeper.perform(desk.wanted, Order(Do.RUN), "ada") == ""
+    assert desk.is_due()
+    assert "asked for by ada" in desk.journal.events(stack="shop")[-1].message
+
+
+@pytest.mark.parametrize("order", [Order(Do.RUN, "nosuch"), Order(Do.VERIFY, "nosuch"), Order(Do.RESTORE, "latest")])
+def test_what_cannot_be_done_is_answered_in_words(desk: Desk, order: Order) -> None:
+    assert 'no backup "' in desk.keeper.perform(desk.wanted, order, "ada")
+
+
+def test_an_order_is_read_as_it_was_written() -> None:
+    order = Order(Do.RESTORE, "latest", into="other", drop_old=True)
+    assert order_of(order.text()) == order
+    with pytest.raises(ValueError, match="no order"):
+        order_of('{"name": "db"}')
