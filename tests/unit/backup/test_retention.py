@@ -109,3 +109,11 @@ def test_of_bad_ones_the_newest_stays_to_be_looked_into(history: list[Backup]) -
 def test_seven_daily_backups_are_kept_and_the_eighth_goes() -> None:
     history = [backup(number, 1.7e9 + number * 24 * HOUR) for number in range(8)]
     assert [found.name for found in may_go(history, Keep(last=7), 2)] == ["db-00000"]
+
+
+def test_a_release_that_may_be_gone_back_to_keeps_its_newest_backup_and_the_newest_verified_ones_stay() -> None:
+    history = [backup(number, 1.7e9 + number * 60.0, release=number // 2) for number in range(8)]
+    gone = {found.name for found in may_go(history, Keep(last=1), 0, frozenset({1, 9}))}
+    assert gone == {f"db-{number:05}" for number in (0, 1, 2, 4, 5, 6)}
+    gone = {found.name for found in may_go(history, Keep(last=1), 3)}
+    assert gone == {f"db-{number:05}" for number in range(5)}
