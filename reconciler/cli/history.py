@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from reconciler.model.record import PassRecord, ReleaseRecord, StackRecord, StepRecord
 
 _PASSES = 20
+_HOOK_LINES = 20
 
 
 @click.command(epilog="Example: reconciler history web --steps")
@@ -114,8 +115,11 @@ def _show_hook(record: HookRecord) -> None:
     took = output.duration(record.ended_at - record.began_at) if record.ended_at is not None else "-"
     code = "" if record.exit_code is None else f", exit status {record.exit_code}"
     output.line(f"hook {record.phase} {record.name}: {record.state}{code}, {took}, attempt {record.attempt}")
-    if record.output:
-        output.line("\n".join(f"      | {line}" for line in record.output.splitlines()))
+    lines = record.output.splitlines()
+    if len(lines) > _HOOK_LINES:
+        output.line(f"      | (the last {_HOOK_LINES} of {len(lines)} lines; all of them with -o json)")
+    for line in lines[-_HOOK_LINES:]:
+        output.line(f"      | {line}")
 
 
 def _outcome(found: PassRecord) -> str:

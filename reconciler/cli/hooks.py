@@ -110,9 +110,9 @@ def _row(hook: Hook) -> tuple[str, ...]:
 
 
 def _occasions(hook: Hook) -> list[str]:
-    from reconciler.model.hook import Occasion
+    from reconciler.model.hook import Occasion, occasions_of
 
-    return [occasion.value for occasion in Occasion if occasion in hook.on]
+    return [occasion.value for occasion in Occasion if occasion in hook.on & occasions_of(hook.phase)]
 
 
 def _object(hook: Hook) -> dict[str, object]:

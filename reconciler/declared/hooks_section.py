@@ -11,7 +11,7 @@ from reconciler.declared.documents import KeyPath
 from reconciler.declared.repository_files import RepositoryFiles
 from reconciler.declared.yaml_words import shown
 from reconciler.model.duration import parse_duration
-from reconciler.model.hook import Exec, Hook, Http, Kind, Occasion, OnFailure, Phase, Run, Script
+from reconciler.model.hook import Exec, Hook, Http, Kind, Occasion, OnFailure, Phase, Run, Script, occasions_of
 from reconciler.model.source import EntryKind, TreeEntry
 
 FOLDER = "hooks"  # the repository's own
@@ -58,12 +58,24 @@ def wrong_hooks(root: Mapping[str, Any], folder: str, files: RepositoryFiles) ->
                 f'{declared.phase} has another hook named "{shown(str(name))}"; rename one',
             )
         seen.add((declared.phase, name))
+        if fault := _occasion_fault(declared):
+            yield (*declared.where, "on"), fault
         path = declared.values.get("script")
         if isinstance(path, str) and path and not path.startswith("/"):
             yield from (((*declared.where, "script"), fault) for fault in _script_faults(folder, path, files))
         http = declared.values.get("http")
         if isinstance(http, Mapping) and isinstance(http.get("matches"), str):
             yield from _expression_faults((*declared.where, "http", "matches"), http["matches"])
+
+
+def _occasion_fault(declared: _Declared) -> str:
+    """Why it would never run."""
+    known = occasions_of(Phase(declared.phase))
+    named = declared.values.get("on")
+    if not isinstance(named, list) or not named or not set(named) <= set(Occasion) or known & set(named):
+        return ""
+    usable = ", ".join(occasion for occasion in Occasion if occasion in known)
+    return f"{declared.phase} runs for {usable} only, so this one never would; take on: out, or name one of these"
 
 
 def _script_faults(folder: str, path: str, files: RepositoryFiles) -> Iterator[str]:

@@ -35,6 +35,11 @@ class Occasion(StrEnum):
     CERT = "cert"  # of postCert alone
 
 
+def occasions_of(phase: Phase) -> frozenset[Occasion]:
+    """Those that a phase knows."""
+    return frozenset({Occasion.CERT}) if phase is Phase.POST_CERT else frozenset(Occasion) - {Occasion.CERT}
+
+
 class OnFailure(StrEnum):
     ABORT = "abort"
     CONTINUE = "continue"
@@ -86,7 +91,7 @@ class Hook:
     phase: Phase
     name: str
     kind: Kind
-    on: frozenset[Occasion] = frozenset(Occasion)
+    on: frozenset[Occasion] = frozenset(Occasion)  # of which a phase knows only its own, see occasions_of
     timeout_s: float = 300.0
     on_failure: OnFailure = OnFailure.ABORT
 

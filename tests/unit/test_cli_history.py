@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.model.hook import HookRecord, HookState, Phase
 from reconciler.model.record import Outcome, PassGoal
 from tests.unit.cli_root import COMMIT, NOON, OLDER, WEB, Root
 
@@ -138,3 +139,17 @@ def test_no_event_is_said_on_standard_error_and_an_empty_list_for_programs(root:
     done = root.call("events")
     assert (done.stdout, done.stderr) == ("", "nothing happened yet\n")
     assert root.json("events") == []
+
+
+def test_hooks_are_shown_with_their_pass_and_the_end_of_what_they_said(root: Root) -> None:
+    said = "\n".join(f"row {number}" for number in range(30))
+    with root.journal as journal:
+        pass_id = journal.begin_pass("web", 2, PassGoal.APPLY, NOON)
+        ran = HookRecord("web", 2, 1, Phase.PRE_SYNC, "dump", HookState.DONE, pass_id, NOON, NOON + 2, 0, said)
+        journal.hooks.save_hook(ran)
+    told = root.call("history", "web", "--steps").stdout
+    assert "hook preSync dump: done, exit status 0, 2.0s, attempt 1\n" in told, told
+    assert "the last 20 of 30 lines" in told
+    assert "row 9\n" not in told
+    (hook,) = root.json("history", "web", "--steps")[0]["hooks"]
+    assert (hook["output"], hook["exitCode"], hook["durationSeconds"]) == (said, 0, 2.0)

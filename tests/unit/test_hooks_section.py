@@ -109,6 +109,12 @@ def test_a_phase_that_is_not_built_yet_says_so(phase: str) -> None:
     assert any("not built yet" in text for text in said(f"hooks: {{{phase}: [{{name: a, script: migrate.sh}}]}}"))
 
 
+@pytest.mark.parametrize(("phase", "on"), [("postCert", "release"), ("preSync", "cert")])
+def test_a_hook_that_would_never_run_is_told_of(phase: str, on: str) -> None:
+    (told,) = said(f"hooks: {{{phase}: [{{name: a, script: migrate.sh, on: [{on}]}}]}}")
+    assert f"hooks.{phase}[0].on: {phase} runs for" in told
+
+
 def test_a_misspelt_phase_is_told_with_the_right_one() -> None:
     (told,) = said("hooks: {presync: []}")
     assert 'did you mean "preSync"?' in told
