@@ -64,13 +64,20 @@ class Containers:
         self._limits = limits or Limits()
 
     def run(
-        self, container: str, script: Script, *, source: BinaryIO | None = None, sink: Piece | None = None
+        self,
+        container: str,
+        script: Script,
+        *,
+        source: BinaryIO | None = None,
+        sink: Piece | None = None,
+        to_its_end: bool = False,
     ) -> Ended:
-        """Run it in the container to its end. Raises WaitingError where it says nothing for too long or is to stop, and
-        whatever ``sink`` raises; then it is ended."""
+        """Run it in the container. Raises WaitingError where it says nothing for too long or is to stop (but not
+        ``to_its_end``: what is short and must not be half done), and whatever ``sink`` raises; then it is ended."""
         variables = [word for name, value in script.variables.items() for word in ("--env", f"{name}={value}")]
         command = ["docker", "exec", "--interactive", *variables, container, "sh", "-c", script.text, script.name]
-        return self._stream(command, script.name, source, sink)
+        stop = (lambda: "") if to_its_end else self._stop
+        return self._stream(command, script.name, source, sink, stop)
 
     @contextmanager
     def throwaway(self, image: str, stack: str, serve: Script, ready: Script) -> Iterator[str]:
@@ -142,7 +149,14 @@ class Containers:
             raise WaitingError(f"docker {words[0]} has not ended within {_SHORT_S:g} s", reason="TimedOut") from error
         return Ended(done.returncode, _text(done.stdout), _text(done.stderr))
 
-    def _stream(self, command: Sequence[str], name: str, source: BinaryIO | None, sink: Piece | None) -> Ended:
+    def _stream(
+        self,
+        command: Sequence[str],
+        name: str,
+        source: BinaryIO | None,
+        sink: Piece | None,
+        stop: Callable[[], str],
+    ) -> Ended:
         try:
             process = subprocess.Popen(
                 command,
@@ -156,7 +170,7 @@ class Containers:
             raise _no_docker() from error
         out, err = bytearray(), bytearray()
         try:
-            self._pump(process, name, source, sink or _bounded(out), _bounded(err))
+            self._pump(process, name, source, sink or _bounded(out), _bounded(err), stop)
             status = process.wait(_SHORT_S)
         except subprocess.TimeoutExpired as error:
             raise WaitingError(f"{name} closed its output and did not end", reason="TimedOut") from error
@@ -165,7 +179,13 @@ class Containers:
         return Ended(status, _text(bytes(out)), _text(bytes(err)))
 
     def _pump(
-        self, process: subprocess.Popen[bytes], name: str, source: BinaryIO | None, out: Piece, err: Piece
+        self,
+        process: subprocess.Popen[bytes],
+        name: str,
+        source: BinaryIO | None,
+        out: Piece,
+        err: Piece,
+        stop: Callable[[], str],
     ) -> None:
         """Until both outputs have ended. Holds no more than a piece of either direction."""
         assert process.stdout is not None
@@ -191,7 +211,7 @@ class Containers:
                     else:
                         ready.unregister(key.fileobj)
                         reading -= 1
-                if why := self._stop():
+                if why := stop():
                     raise WaitingError(f"{name} was ended, because of {why}", reason="Interrupted")
                 if time.monotonic() - heard_at > _SILENCE_S:
                     raise WaitingError(f"{name} was ended: nothing came for {_SILENCE_S:g} s", reason="TimedOut")

@@ -123,7 +123,7 @@ class Restorer:
     def _do(self, script: str, backup: Backup, engine: Engine, container: str, **variables: str) -> str:
         """What it says. Raises WaitingError with its complaint where it fails."""
         variables |= {"BACKUP_USER": backup.user} if backup.user else {}
-        ended = self.containers.run(container, Script(engine.scripts[script], variables, script))
+        ended = self.containers.run(container, Script(engine.scripts[script], variables, script), to_its_end=True)
         if ended.status:
             complaint = said(ended.err).complaint or f"exit status {ended.status}"
             raise WaitingError(f"{script}: {complaint}", reason="RestoreFailed")
