@@ -26,7 +26,7 @@ _revision = click.option("--revision", metavar="R", help="A commit, tag or branc
 _no_fetch = click.option("--no-fetch", is_flag=True, help="What was fetched last, without asking the repository.")
 
 
-@click.group()
+@click.group(epilog="Example: reconciler hooks list web")
 def hooks() -> None:
     """What runs around a release: list, run."""
 
