@@ -20,7 +20,7 @@ check: venv
 	$(VENV)/pytest -q -n 2 tests/unit $(PYTEST_ARGS)
 
 test: check rig
-	$(VENV)/pytest -q -n 2 tests/contract tests/e2e $(PYTEST_ARGS) || { \
+	$(VENV)/pytest -q -n 4 tests/contract tests/e2e $(PYTEST_ARGS) || { \
 	  echo "What failed with another scenario beside it is tried once more, alone; what fails alone fails."; \
 	  $(VENV)/pytest -q --last-failed --last-failed-no-failures none tests/contract tests/e2e $(PYTEST_ARGS); }
 
