@@ -251,8 +251,15 @@ class Daemon:
         ordered = self._desk.ordered() - running
         if not ordered and self._clock.monotonic() < self._backups_at:
             return
-        works = {work.name: work for work in self._host.works() if work.name not in running}
-        look = self._backups.look(_wanted(self._backups, work) for work in works.values() if not work.gone)
+        self._backups_at = self._clock.monotonic() + _AFTER_TROUBLE_S
+        try:
+            works = {work.name: work for work in self._host.works() if work.name not in running}
+            look = self._backups.look(_wanted(self._backups, work) for work in works.values() if not work.gone)
+        except ReconcilerError as error:
+            log.warning("backups_not_looked_at", reason=error.reason, error=str(error))
+            for name in sorted(ordered):
+                self._answer_orders(name, str(error))
+            return
         pause_s = max(min(look.wait_s, _LOOK_FOR_BACKUPS_EVERY_S), _LOOK_FOR_BACKUPS_AFTER_S)
         self._backups_at = self._clock.monotonic() + pause_s
         for name in sorted(ordered - works.keys()):

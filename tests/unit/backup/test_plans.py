@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
+from reconciler.backup.engines import scripts_of
 from reconciler.backup.variables import with_variables
-from reconciler.declared.backups import plans_of
+from reconciler.declared.backups import ENGINES, plans_of, wrong_schedules
 from reconciler.declared.stack_file import read_stack_file
 from reconciler.model.backup import BackupPlan, Keep, Level, Schedule, Verify
+from reconciler.model.errors import StalledError
 
 PLAN = BackupPlan("db", "postgres", "db", "shop", schedule=Schedule(every_s=86400.0), keep=Keep(7, 14))
 
@@ -81,3 +85,36 @@ def test_a_variable_that_is_wrong_is_told_and_the_file_counts(values: dict[str, 
     assert plan == PLAN
     assert len(problems) == 1
     assert next(iter(values)) in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ({"schedule": "0 3 * *"}, "five fields"),
+        ({"schedule": "0 0 3 * * *"}, "five fields"),
+        ({"schedule": "61 3 * * *"}, "bad minute"),
+        ({"schedule": "0 3 * * *", "timezone": "Europe/Pari"}, "no time zone"),
+        ({"schedule": "0 3 * * *", "timezone": "../../etc/passwd"}, "no time zone"),
+    ],
+)
+def test_a_schedule_that_never_comes_is_refused_in_words(own: dict[str, str], words: str) -> None:
+    ((path, fault),) = wrong_schedules({"db": own})
+    assert path[0] == "db"
+    assert words in fault
+
+
+@pytest.mark.parametrize("values", [None, [], {"db": None}, {"db": {"schedule": 3, "timezone": []}}])
+def test_what_is_no_plan_at_all_is_for_the_schema_to_tell(values: object) -> None:
+    assert list(wrong_schedules(values)) == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_that_can_be_declared_has_all_its_scripts_and_a_shell_understands_them(engine: str) -> None:
+    for name, text in scripts_of(engine).scripts.items():
+        checked = subprocess.run(["sh", "-n"], input=text, capture_output=True, text=True, check=False)
+        assert (checked.returncode, checked.stderr) == (0, ""), name
+
+
+def test_an_engine_that_is_not_there_is_named() -> None:
+    with pytest.raises(StalledError, match="the engine oracle has no script"):
+        scripts_of("oracle")
