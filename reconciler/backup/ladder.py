@@ -22,7 +22,7 @@ def made(status: int, complaint: str, size: int, last_size: int | None, max_shri
         return Finding(
             Level.L0,
             f"it is {shrunk:.0f} % smaller than the last good one ({size} bytes after {last_size}), and maxShrinkPercent "
-            f"allows {max_shrink_percent}; if that is right, raise it for one backup",
+            f"allows {max_shrink_percent}; if that is right, accept it: reconciler backup verify",
         )
     return None
 

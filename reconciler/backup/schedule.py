@@ -60,4 +60,6 @@ def _before(schedule: Schedule, at: float) -> float | None:
 
 
 def _local(schedule: Schedule, at: float) -> datetime:
-    return datetime.fromtimestamp(at, UTC).astimezone(ZoneInfo(schedule.timezone))
+    # A host without time zone data knows UTC all the same.
+    zone = UTC if schedule.timezone == "UTC" else ZoneInfo(schedule.timezone)
+    return datetime.fromtimestamp(at, zone)

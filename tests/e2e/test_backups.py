@@ -296,6 +296,9 @@ def test_a_database_that_was_emptied_by_mistake_does_not_push_good_backups_out(s
         found = shop.backups()
         assert (found[0]["level"], found[0]["state"]) == ("NONE", "failed")
         assert found[1]["name"] == kept["name"]
+        assert shop.world.cli("backup", "verify", shop.name, found[0]["name"]).returncode == 0
+        assert shop.backups()[0]["state"] == "verified"
+        shop.good()  # what was accepted is what the next one is compared with
     finally:
         shop.sql('DROP TABLE "odd one".aside; DROP SCHEMA public CASCADE; DROP SCHEMA "odd one" CASCADE; CREATE SCHEMA public;'
                  "SELECT lo_unlink(oid) FROM pg_largeobject_metadata")  # fmt: skip
