@@ -32,7 +32,7 @@ _TIMEOUT = click.option(
 )  # fmt: skip
 
 
-@click.group()
+@click.group(epilog="Example: reconciler backup list web")
 def backup() -> None:
     """Make backups, see what they are worth, and prove them.
 

@@ -20,7 +20,7 @@ _FORM = click.option("-o", "--output", "form", type=click.Choice(["json"]), help
 _TITLES = ("NAME", "STATE", "ORIGIN", "DOMAINS", "ISSUER", "EXPIRES IN", "SERVED BY", "VERIFIED")
 
 
-@click.group()
+@click.group(epilog="Example: reconciler certs list")
 def certs() -> None:
     """Look at the certificates: those in certs/, and those that Traefik obtains.
 
