@@ -260,6 +260,9 @@ class Daemon:
             for name in sorted(ordered):
                 self._answer_orders(name, str(error))
             return
+        except Exception:
+            log.exception("backups_look_crashed")  # a mistake of ours, which must not end the passes
+            return
         pause_s = max(min(look.wait_s, _LOOK_FOR_BACKUPS_EVERY_S), _LOOK_FOR_BACKUPS_AFTER_S)
         self._backups_at = self._clock.monotonic() + pause_s
         for name in sorted(ordered - works.keys()):
