@@ -447,6 +447,31 @@ def test_what_a_killed_daemon_left_is_swept_and_the_missed_backup_is_made_up_onc
         assert shop.dumped() == before
 
 
+def test_a_restore_that_is_killed_while_the_users_are_stopped_ends_with_them_running_on_a_whole_database(
+    world: World,
+) -> None:
+    shop = Shop(world)
+    daemon = world.start_daemon()
+    world.await_ready("shop", shop.declare(every="366d"))
+    shop.sql(DATA)
+    backup, before = shop.good(), shop.dumped()
+    words = ["backup", "restore", shop.name, backup["name"], "--yes"]
+    asked_for = subprocess.Popen([RECONCILER, "--root", str(world.root), *words], stderr=subprocess.DEVNULL)
+    eventually(lambda: world.container("shop", "web")["State"]["Status"] != "running")
+    daemon.kill()
+    asked_for.kill()
+    asked_for.wait()
+    with world.daemon():
+        eventually(lambda: world.container("shop", "web")["State"]["Status"] == "running")
+        assert shop.dumped() == before
+        done = world.cli(*words)
+        assert done.returncode == 0, done.stderr
+        assert shop.dumped() == before
+        left = shop.sql("SELECT datname FROM pg_database WHERE datname LIKE 'shop\\_%'").split()
+        assert len(left) == 1
+        assert left[0] in done.stdout
+
+
 def test_backups_come_as_often_as_the_variable_says_and_no_more_are_kept_than_it_says(world: World) -> None:
     shop = Shop(world)
     world.write_environment("shop", "DB_BACKUP_FREQUENCY=1s\nMAX_DB_BACKUPS=2\nDB_BACKUPS_PATH=./dumps\n")
