@@ -11,6 +11,7 @@ from reconciler.model.errors import ReconcilerError
 from reconciler.ports import Clock, Engine
 
 _POLL_S = 0.002
+_RELOADS_S = 0.003  # Traefik takes that long at least; a handshake meanwhile would only be in its way
 _SLACK_S = 1.0
 _HOST = "127.0.0.1"
 
@@ -49,6 +50,8 @@ class Prover:
         ends = {spot: self._clock.monotonic() + self._patience_s(spot) * is_news for spot in expected}
         seen: dict[Spot, str | None] = {}
         left, checked = list(expected), False
+        if left and is_news:
+            self._clock.sleep(_RELOADS_S)
         while left:
             for spot in left:
                 seen[spot] = self._look(spot)

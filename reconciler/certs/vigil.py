@@ -12,6 +12,7 @@ from reconciler.model.errors import ReconcilerError
 from reconciler.ports import Clock
 
 _QUIET_S = 0.003  # files that arrive together are one publication
+_BREATH_S = 0.0007
 _MOST_GATHERED_S = 0.25
 _AFTER_TROUBLE_S = 5.0
 _MOST_AT_ONCE = 3
@@ -43,8 +44,8 @@ class Vigil:
     def run(self) -> None:
         wait_s, at_once = 0.0, 0
         while not self._leaving.is_set():
-            self._woken.wait(wait_s)
-            self._woken.clear()
+            if self._woken.wait(wait_s):
+                self._let_it_arrive()
             if not self._leaving.is_set():
                 wait_s = self.turn()
                 at_once = at_once + 1 if wait_s == 0.0 else 0
@@ -68,6 +69,13 @@ class Vigil:
         while not self._keeper.settled() and self._clock.monotonic() < ends:
             self._clock.sleep(min(wait_s, 1.0))
             wait_s = self.turn()
+
+    def _let_it_arrive(self) -> None:
+        """A copied pair makes some four events within a moment that is shorter than judging the first of them."""
+        ends = self._clock.monotonic() + _MOST_GATHERED_S
+        self._woken.clear()
+        while self._clock.monotonic() < ends and self._woken.wait(_BREATH_S):
+            self._woken.clear()
 
     def _until_quiet(self) -> Callable[[bool], bool]:
         """Of a burst of pairs the next may take a moment to come. Validation is the gate: this only saves publications."""

@@ -74,7 +74,8 @@ def test_what_is_right_at_once_is_looked_at_once(scene: Scene) -> None:
     scene.scripts = {"a.test": always(NEW), "b.test": always(NEW)}
     proof = scene.prove()
     assert (names(proof.right), proof.wrong, proof.silent) == (["a.test", "b.test"], (), ())
-    assert (len(scene.asked), scene.passed_s) == (2, 0.0)
+    assert len(scene.asked) == 2
+    assert scene.passed_s < 0.01
 
 
 def test_a_front_that_is_late_is_waited_for_and_not_longer_than_it_takes(scene: Scene) -> None:
