@@ -17,7 +17,7 @@ from types import MappingProxyType
 from reconciler.declared.backups import wrong_schedules
 from reconciler.declared.documents import KeyPath, read_compose
 from reconciler.declared.hooks_section import scripts_of, wrong_hooks
-from reconciler.declared.repository_files import RepositoryFiles
+from reconciler.declared.repository_files import RepositoryFiles, leads_out
 from reconciler.declared.stack_file import StackFile, manifest_of, read_stack_file
 from reconciler.declared.stack_folders import MISNAMED_STACK_FILE, STACK_FILE, StackFolder, overlooked, stack_folders
 from reconciler.declared.yaml_words import shown
@@ -180,7 +180,7 @@ def _wrong_env_files(candidate: _Candidate, files: RepositoryFiles) -> Iterator[
 
 def _wrong_data_paths(candidate: _Candidate) -> Iterator[Problem]:
     for path, name in candidate.file.paths("data"):
-        if _leaves(name):
+        if leads_out(name):
             yield candidate.problem(f'"{shown(name)}" leads out of the stack\'s folder; name a path inside it', *path)
 
 
@@ -190,7 +190,7 @@ def _wrong_certificates(candidate: _Candidate, files: RepositoryFiles) -> Iterat
     seen: dict[tuple[str, str], int] = {}
     for index, pair, name in candidate.file.pairs():
         path, where = posixpath.normpath(name), ("certs", index, "path")
-        if _leaves(name):
+        if leads_out(name):
             yield candidate.problem(f'"{shown(name)}" leads out of the stack\'s folder; name a path inside it', *where)
         elif files.tracks(candidate.folder.folder, path) and not any(_lies_in(path, own) for own in data):
             yield candidate.problem(_TRACKED.format(shown(name)), *where)
@@ -208,15 +208,6 @@ def _wrong_backups(candidate: _Candidate) -> Iterator[Problem]:
 
 def _lies_in(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder}/")
-
-
-def _leaves(path: str) -> bool:
-    depth = 0
-    for part in path.split("/"):
-        depth += {"..": -1, ".": 0, "": 0}.get(part, 1)
-        if depth < 0:
-            return True
-    return False
 
 
 def _is_chosen(name: str, patterns: tuple[str, ...]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.declared.documents import KeyPath
-from reconciler.declared.repository_files import RepositoryFiles
+from reconciler.declared.repository_files import RepositoryFiles, leads_out
 from reconciler.declared.yaml_words import shown
 from reconciler.model.duration import parse_duration
 from reconciler.model.hook import Exec, Hook, Http, Kind, Occasion, OnFailure, Phase, Run, Script, occasions_of
@@ -79,7 +79,7 @@ def _occasion_fault(declared: _Declared) -> str:
 
 
 def _script_faults(folder: str, path: str, files: RepositoryFiles) -> Iterator[str]:
-    if _leaves(path):
+    if leads_out(path):
         yield f'"{shown(path)}" leads out of the stack\'s folder; name a file inside it, or one of {FOLDER}/'
         return
     entry = script(folder, path, files)
@@ -87,15 +87,6 @@ def _script_faults(folder: str, path: str, files: RepositoryFiles) -> Iterator[s
         yield f"{files.find(folder, path).fault}; it is looked for in the stack's folder and in {FOLDER}/"
     elif entry.kind is not EntryKind.EXECUTABLE:
         yield f'"{shown(path)}" is not executable; run: git update-index --chmod=+x {shown(entry.path)}'
-
-
-def _leaves(path: str) -> bool:
-    depth = 0
-    for part in path.split("/"):
-        depth += {"..": -1, ".": 0, "": 0}.get(part, 1)
-        if depth < 0:
-            return True
-    return False
 
 
 def _expression_faults(where: KeyPath, expression: str) -> Iterator[tuple[KeyPath, str]]:

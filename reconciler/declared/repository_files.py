@@ -91,3 +91,13 @@ class RepositoryFiles:
                 yield path.removeprefix(below)
             elif posixpath.dirname(path) in above:
                 yield posixpath.relpath(path, folder or ".")
+
+
+def leads_out(path: str) -> bool:
+    """Whether a relative path leaves the folder that it begins at, if only on its way."""
+    depth = 0
+    for part in path.split("/"):
+        depth += {"..": -1, ".": 0, "": 0}.get(part, 1)
+        if depth < 0:
+            return True
+    return False
