@@ -23,13 +23,11 @@ from reconciler.backup.variables import with_variables
 from reconciler.model.backup import BackupPlan, BackupRecord, Level
 from reconciler.model.errors import ReconcilerError, StalledError, WaitingError
 from reconciler.model.observed import State
-from reconciler.model.record import Outcome
+from reconciler.model.record import KEPT_RELEASES, Outcome
 from reconciler.ports import BackupBook, Clock, Journal
 from reconciler.ports import Engine as DockerEngine
 
 log = structlog.get_logger()
-
-_KEPT_RELEASES = 10  # those that a rollback can go to
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +313,7 @@ class Keeper:
         if plan.at_most:
             return frozenset()
         applied = [found.number for found in self._kit.journal.releases(stack) if found.outcome is Outcome.APPLIED]
-        return frozenset(applied[-_KEPT_RELEASES:])
+        return frozenset(applied[-KEPT_RELEASES:])
 
     def _target_or_none(self, stack: str, service: str) -> Target | None:
         record = self._kit.journal.stack(stack)

@@ -11,11 +11,10 @@ from reconciler.model.desired import Release
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Observed
-from reconciler.model.record import Outcome, ReleaseRecord, StackRecord
+from reconciler.model.record import KEPT_RELEASES, Outcome, ReleaseRecord, StackRecord
 from reconciler.planning.archive import pack, unpack, unpack_manifest
 from reconciler.ports import Journal, Releases
 
-KEPT = 10  # releases of a stack that a rollback can go to
 _IN_MEMORY = 64
 
 
@@ -120,7 +119,7 @@ class Shelf:
         """Forget the models of all but the newest applied releases and those that are in use."""
         applied = [found for found in self._journal.releases(stack) if found.outcome is Outcome.APPLIED]
         in_use = {record.applied_release, record.attempted_release, record.wanted_release}
-        kept = {found.number for found in applied[-KEPT:]} | in_use
+        kept = {found.number for found in applied[-KEPT_RELEASES:]} | in_use
         for found in self._journal.releases(stack):
             if found.number not in kept and found.outcome is not Outcome.PENDING:
                 self._releases.remove(stack, found.number)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+KEPT_RELEASES = 10  # of a stack, the newest that were applied: a rollback can go to them
+
 
 class Sync(StrEnum):
     SYNCED = "Synced"
