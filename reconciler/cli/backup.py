@@ -11,7 +11,7 @@ import click
 
 from reconciler.cli import output, roots
 from reconciler.cli.errors import FAILED, WRONG_USE, Failure
-from reconciler.cli.hand_in import answer, eventually
+from reconciler.cli.hand_in import answer, eventually, lock_unless_daemon
 from reconciler.cli.logs import level_of
 from reconciler.cli.options import Options
 
@@ -210,18 +210,11 @@ def as_object(backup: Backup, store: Store) -> dict[str, object]:
 
 def _have_done(options: Options, stack: str, order: Order, timeout_s: float) -> str:
     """What went wrong, "" if nothing did. Raises Failure where nobody did it."""
-    from reconciler.adapters.root_lock import RootLock
-    from reconciler.model.errors import StalledError
-
     layout = roots.layout_of(options.root)
     with roots.open_journal(layout) as journal:
         roots.check_stack(journal, stack)
-    lock = RootLock(layout.lock)
-    try:
-        lock.acquire(time.time())
-    except StalledError as error:
-        if error.reason != "AlreadyRunning":
-            raise
+    lock = lock_unless_daemon(layout)
+    if lock is None:
         return _ask(layout, stack, order, timeout_s)
     with lock:
         return _do_here(options, layout, stack, order)

@@ -14,6 +14,7 @@ from reconciler.cli.logs import configure, level_of
 from reconciler.cli.options import Options
 
 if TYPE_CHECKING:
+    from reconciler.adapters.root_lock import RootLock
     from reconciler.layout import Layout
     from reconciler.model.record import RequestKind
     from reconciler.ports import Journal
@@ -32,6 +33,17 @@ def hand_in(
     **details: Any,
 ) -> bool:
     """Have it done, by the daemon or here; whether it was done here. Raises Failure where it is refused."""
+    lock = lock_unless_daemon(layout)
+    if lock is None:
+        _let_the_daemon_do(journal, is_done, journal.ask(kind, stack, roots.who(), time.time(), **details))
+        return False
+    with lock:
+        _do_here(options, journal, is_done, journal.ask(kind, stack, roots.who(), time.time(), **details))
+    return True
+
+
+def lock_unless_daemon(layout: Layout) -> RootLock | None:
+    """The root's lock, held by us now; None where a daemon holds it. Raises StalledError where it cannot be taken."""
     from reconciler.adapters.root_lock import RootLock
     from reconciler.model.errors import StalledError
 
@@ -41,11 +53,8 @@ def hand_in(
     except StalledError as error:
         if error.reason != "AlreadyRunning":
             raise
-        _let_the_daemon_do(journal, is_done, journal.ask(kind, stack, roots.who(), time.time(), **details))
-        return False
-    with lock:
-        _do_here(options, journal, is_done, journal.ask(kind, stack, roots.who(), time.time(), **details))
-    return True
+        return None
+    return lock
 
 
 def _let_the_daemon_do(journal: Journal, is_done: Callable[[], bool], row: int) -> None:
