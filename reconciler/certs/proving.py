@@ -110,8 +110,4 @@ class Prover:
             containers = self._engine.containers()
         except ReconcilerError:
             return ()
-        return tuple(
-            found.id
-            for found in containers
-            if found.owned and found.running and (found.stack, found.service) == (front.stack, front.service)
-        )
+        return tuple(found.id for found in containers if found.running and found.is_ours_of(front.stack, front.service))

@@ -39,8 +39,7 @@ class Recipients:
 
     def made(self, stack: str, service: str) -> tuple[Container, ...]:
         """Also those that do not run."""
-        found = self._engine.containers()
-        return tuple(each for each in found if each.owned and (each.stack, each.service) == (stack, service))
+        return tuple(each for each in self._engine.containers() if each.is_ours_of(stack, service))
 
     def tell(self, use: CertificateUse, containers: tuple[Container, ...]) -> str:
         """Why they could not be told; "" if they were, or if nothing is to be said to them."""

@@ -86,6 +86,10 @@ class Container:
         """A process of it is alive: running, paused, or between two starts of a crash loop."""
         return self.state in (State.RUNNING, State.PAUSED, State.RESTARTING)
 
+    def is_ours_of(self, stack: str, service: str) -> bool:
+        """Made by this root, for this very service."""
+        return self.owned and (self.stack, self.service) == (stack, service)
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
