@@ -18,7 +18,7 @@ from reconciler.backup.making import Made, Maker, Target, prune
 from reconciler.backup.orders import Do, Order
 from reconciler.backup.restoring import Restored, Restorer
 from reconciler.backup.schedule import due_slot, next_slot, offset_of
-from reconciler.backup.store import Store
+from reconciler.backup.store import Store, across, named
 from reconciler.backup.variables import with_variables
 from reconciler.model.backup import BackupPlan, BackupRecord, Level
 from reconciler.model.errors import ReconcilerError, StalledError, WaitingError
@@ -196,17 +196,13 @@ class Keeper:
 
     def find(self, wanted: Wanted, name: str) -> tuple[Backup, Store]:
         """``name``: of one, or latest: the newest sound one. Raises StalledError."""
-        stores = {store.folder: store for store in (self.store(wanted.stack, plan) for plan in wanted.plans)}
-        own = Store(self._kit.folder_of(wanted.stack))
-        stores.setdefault(own.folder, own)
-        found = [(backup, store) for store in stores.values() for backup in store.all(wanted.stack)]
-        found.sort(key=lambda pair: -pair[0].created_at)
-        for backup, store in found:
-            if backup.name == name or (name == "latest" and backup.sound):
-                return backup, store
-        raise StalledError(
-            f'{wanted.stack} has no backup "{name}"; see: reconciler backup list {wanted.stack}', reason="NoBackup"
-        )
+        stores = [self.store(wanted.stack, plan) for plan in wanted.plans]
+        found = named(across([*stores, Store(self._kit.folder_of(wanted.stack))], wanted.stack), name)
+        if found is None:
+            raise StalledError(
+                f'{wanted.stack} has no backup "{name}"; see: reconciler backup list {wanted.stack}', reason="NoBackup"
+            )
+        return found
 
     def target(self, stack: str, service: str) -> Target:
         """Raises WaitingError where the service does not run."""

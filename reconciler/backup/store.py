@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -196,6 +196,17 @@ class Store:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def across(stores: Iterable[Store], stack: str) -> list[tuple[Backup, Store]]:
+    """A stack's backups in all of these folders, each folder once, the newest first."""
+    found = [(backup, store) for store in dict.fromkeys(stores) for backup in store.all(stack)]
+    return sorted(found, key=lambda pair: (-pair[0].created_at, pair[0].name))
+
+
+def named(found: Iterable[tuple[Backup, Store]], name: str) -> tuple[Backup, Store] | None:
+    """``found``: the newest first. ``name``: of one, or latest: the newest sound one."""
+    return next((pair for pair in found if pair[0].name == name or (name == "latest" and pair[0].sound)), None)
 
 
 def name_of(plan: str, stack: str, at: float) -> str:

@@ -259,22 +259,22 @@ def _backups(options: Options, stack: str) -> list[tuple[Backup, Store]]:
     """The newest first: of the root's folder, and of those where runs are known to have put some."""
     from pathlib import Path
 
-    from reconciler.backup.store import Store
+    from reconciler.backup.store import Store, across
 
     layout = roots.layout_of(options.root)
     with roots.open_journal(layout) as journal:
         roots.check_stack(journal, stack)
         known = [Path(record.folder) for record in journal.backups.backups(stack) if record.folder]
-    stores = [Store(folder) for folder in dict.fromkeys([layout.backups_of(stack), *known])]
-    found = [(backup, store) for store in stores for backup in store.all(stack)]
-    return sorted(found, key=lambda pair: (-pair[0].created_at, pair[0].name))
+    return across([Store(folder) for folder in (layout.backups_of(stack), *known)], stack)
 
 
 def _find(options: Options, stack: str, name: str) -> tuple[Backup, Store]:
-    for backup, store in _backups(options, stack):
-        if backup.name == name or (name == "latest" and backup.sound):
-            return backup, store
-    raise Failure(f'{stack} has no backup "{name}"; see: reconciler backup list {stack}', WRONG_USE)
+    from reconciler.backup.store import named
+
+    found = named(_backups(options, stack), name)
+    if found is None:
+        raise Failure(f'{stack} has no backup "{name}"; see: reconciler backup list {stack}', WRONG_USE)
+    return found
 
 
 def _row(backup: Backup) -> tuple[str, ...]:
