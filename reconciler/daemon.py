@@ -39,7 +39,6 @@ _RECONNECT_S = 1.0
 _MOST_TO_FETCH_S = 120.0
 _TIDY_EVERY_S = 3600.0
 _LOOK_FOR_BACKUPS_EVERY_S = 15.0  # a clock that is set, or a commit that says otherwise, is seen by then
-_WHERE_THERE_ARE_NONE_S = 60.0
 _LOOK_FOR_BACKUPS_AFTER_S = 0.5
 _AFTER_TROUBLE_S = 5.0  # a full disk, a journal that is busy: what could not even be looked at is looked at again
 
@@ -264,10 +263,7 @@ class Daemon:
         except Exception:
             log.exception("backups_look_crashed")  # a mistake of ours, which must not end the passes
             return
-        every_s = (
-            _LOOK_FOR_BACKUPS_EVERY_S if any(w.manifest.backups for w in works.values()) else _WHERE_THERE_ARE_NONE_S
-        )
-        pause_s = max(min(look.wait_s, every_s), _LOOK_FOR_BACKUPS_AFTER_S)
+        pause_s = max(min(look.wait_s, _LOOK_FOR_BACKUPS_EVERY_S), _LOOK_FOR_BACKUPS_AFTER_S)
         self._backups_at = self._clock.monotonic() + pause_s
         for name in sorted(ordered - works.keys()):
             self._answer_orders(name, f"there is no stack named {name}; see: reconciler get")
