@@ -17,13 +17,13 @@ from reconciler.backup.entry import Backup, Finding
 from reconciler.backup.making import Made, Maker, Target, prune
 from reconciler.backup.orders import Do, Order
 from reconciler.backup.restoring import Restored, Restorer
-from reconciler.backup.schedule import due_slot, next_slot, offset_of
 from reconciler.backup.store import Store, across, named
 from reconciler.backup.variables import with_variables
 from reconciler.model.backup import BackupPlan, BackupRecord, Level
 from reconciler.model.errors import ReconcilerError, StalledError, WaitingError
 from reconciler.model.observed import State
 from reconciler.model.record import KEPT_RELEASES, Outcome
+from reconciler.planning.schedule import due_slot, next_slot, offset_of
 from reconciler.ports import BackupBook, Clock, Journal
 from reconciler.ports import Engine as DockerEngine
 

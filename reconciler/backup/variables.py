@@ -9,8 +9,9 @@ import posixpath
 from collections.abc import Mapping
 from dataclasses import replace
 
-from reconciler.model.backup import BackupPlan, Keep, Schedule
+from reconciler.model.backup import BackupPlan, Keep
 from reconciler.model.duration import parse_duration
+from reconciler.model.schedule import Schedule
 
 FREQUENCY, MOST, PATH = "DB_BACKUP_FREQUENCY", "MAX_DB_BACKUPS", "DB_BACKUPS_PATH"
 _LEAST_S = 1.0

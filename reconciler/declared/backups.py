@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
-
-from reconciler.model.backup import BackupPlan, Keep, Schedule, Verify
+from reconciler.declared.schedules import wrong_cron, wrong_zone
+from reconciler.model.backup import BackupPlan, Keep, Verify
 from reconciler.model.duration import parse_duration
+from reconciler.model.schedule import Schedule
 
-_A_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 ENGINES = ("postgres",)
 
 
@@ -27,10 +24,10 @@ def wrong_schedules(values: Any) -> Iterator[tuple[tuple[str, ...], str]]:
         if not isinstance(own, dict):
             continue
         schedule, timezone = own.get("schedule"), own.get("timezone")
-        if isinstance(schedule, str) and (why := _wrong_cron(schedule)):
+        if isinstance(schedule, str) and (why := wrong_cron(schedule)):
             yield (name, "schedule"), why
-        if isinstance(timezone, str) and not _is_zone(timezone):
-            yield (name, "timezone"), f'there is no time zone "{timezone}"; write one such as Europe/Paris'
+        if isinstance(timezone, str) and (why := wrong_zone(timezone)):
+            yield (name, "timezone"), why
 
 
 def _plan(name: str, own: Mapping[str, Any]) -> BackupPlan:
@@ -53,21 +50,3 @@ def _plan(name: str, own: Mapping[str, Any]) -> BackupPlan:
         verify=Verify(own.get("verify", Verify.RESTORE)),
         max_shrink_percent=own.get("maxShrinkPercent", 50),
     )
-
-
-def _wrong_cron(text: str) -> str:
-    if len(text.split()) != 5:
-        return f'"{text}": write five fields: minute, hour, day of the month, month, day of the week, as in "0 3 * * *"'
-    try:
-        CronSim(text, _A_DAY)
-    except CronSimError as error:
-        return f'"{text}": {str(error).lower()}; write five fields, as in "0 3 * * *"'
-    return ""
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return False
-    return True

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
+from reconciler.model.schedule import Schedule
+
 
 class Level(IntEnum):
     """The verification ladder: how far a backup was proven. A level counts only after those below it."""
@@ -37,17 +39,6 @@ class Keep:
     daily: int = 0
     weekly: int = 0
     monthly: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """Every ``every_s`` seconds since the epoch, or by ``cron`` in ``timezone``. Each host begins up to ``jitter_s`` later,
-    always by the same time. Neither: only by hand."""
-
-    every_s: float | None = None
-    cron: str = ""
-    timezone: str = "UTC"
-    jitter_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

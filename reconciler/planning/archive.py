@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from reconciler.model.backup import BackupPlan, Keep, Schedule, Verify
+from reconciler.model.backup import BackupPlan, Keep, Verify
 from reconciler.model.desired import (
     Condition,
     Dependency,
@@ -20,6 +20,7 @@ from reconciler.model.desired import (
 from reconciler.model.errors import StalledError
 from reconciler.model.hook import Exec, Hook, Http, Kind, Occasion, OnFailure, Phase, Run, Script
 from reconciler.model.manifest import CertificateUse, DriftMode, Manifest, Prune, Rollout, ServiceRollout, Strategy
+from reconciler.model.schedule import Schedule
 from reconciler.model.source import EntryKind, TreeEntry
 
 

@@ -15,9 +15,10 @@ from reconciler.backup.keeper import Keeper, Kit, Wanted
 from reconciler.backup.making import Made
 from reconciler.backup.orders import Do, Order, order_of
 from reconciler.backup.store import Store, name_of
-from reconciler.model.backup import BackupPlan, Level, Schedule
+from reconciler.model.backup import BackupPlan, Level
 from reconciler.model.errors import WaitingError
 from reconciler.model.record import StackRecord
+from reconciler.model.schedule import Schedule
 from tests.fakes.clock import FakeClock
 
 DAY = 86400.0

@@ -10,8 +10,9 @@ from reconciler.backup.engines import scripts_of
 from reconciler.backup.variables import with_variables
 from reconciler.declared.backups import ENGINES, plans_of, wrong_schedules
 from reconciler.declared.stack_file import read_stack_file
-from reconciler.model.backup import BackupPlan, Keep, Level, Schedule, Verify
+from reconciler.model.backup import BackupPlan, Keep, Level, Verify
 from reconciler.model.errors import StalledError
+from reconciler.model.schedule import Schedule
 
 PLAN = BackupPlan("db", "postgres", "db", "shop", schedule=Schedule(every_s=86400.0), keep=Keep(7, 14))
 

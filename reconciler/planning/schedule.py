@@ -1,6 +1,6 @@
 """Answers which slot of a schedule it is time for. Pure: looks at no clock.
 
-A slot is the moment a backup is due, in seconds since the epoch. Only the newest slot that is over ever counts, so of
+A slot is the moment something is due, in seconds since the epoch. Only the newest slot that is over ever counts, so of
 many that were missed one is made up.
 """
 
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from reconciler.model.backup import Schedule
+from reconciler.model.schedule import Schedule
 
 _NEVER = float("inf")
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.backup.schedule import due_slot, next_slot, offset_of
-from reconciler.model.backup import Schedule
+from reconciler.model.schedule import Schedule
+from reconciler.planning.schedule import due_slot, next_slot, offset_of
 
 PARIS = ZoneInfo("Europe/Paris")
 DAY = 86400.0
