@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from reconciler.backup.keeper import Keeper, Wanted
+from reconciler.backup.keeper import Keeper
+from reconciler.backup.kit import Wanted
 from reconciler.backup.orders import order_of
 from reconciler.certs.vigil import Vigil
 from reconciler.execution.execute import StoppedError

@@ -14,7 +14,8 @@ from reconciler.model.backup import BackupRecord
 from reconciler.model.desired import Injection, LifecycleHook, Release
 from reconciler.model.errors import Problem
 from reconciler.model.event import Event
-from reconciler.model.hook import HookCall, HookEnd, HookRecord, HookState, Phase
+from reconciler.model.hook import HookRecord, HookState, Phase
+from reconciler.model.hook_call import HookCall, HookEnd
 from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Container, Endpoint, Image, LiveSettings, Network, Takeover
 from reconciler.model.record import (

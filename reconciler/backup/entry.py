@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -51,6 +51,7 @@ class Backup:
     problems: tuple[Finding, ...] = ()
     complaint: str = ""  # what the dump said on standard error, although it ended with 0
     by_hand: bool = False  # somebody asked for it, or a restore made it for safety
+    precedes: tuple[int, ...] = ()  # the releases that passed a gate by it: what was before each of them
 
     @property
     def sound(self) -> bool:
@@ -61,6 +62,10 @@ class Backup:
     def verified(self) -> bool:
         """Sound, and that was more than having been written."""
         return self.sound and self.level >= Level.L1
+
+    def before(self, release: int) -> Backup:
+        """The same, and it precedes ``release``, too."""
+        return replace(self, precedes=tuple(sorted({*self.precedes, release})))
 
     @property
     def why_not(self) -> str:
@@ -82,7 +87,9 @@ def read(content: bytes) -> Backup:
     """Raises ValueError for what ``write`` did not write."""
     try:
         found = json.loads(content)
+        found.setdefault("precedes", [])  # what was written before there was such a key precedes none
         values = {entry.name: found[_camel(entry.name)] for entry in fields(Backup)}
+        values["precedes"] = tuple(int(number) for number in found["precedes"])
         values["wanted"], values["level"] = Level[found["wanted"]], Level[found["level"]]
         values["created_at"], values["verified_at"] = _seconds(found["createdAt"]), _seconds(found["verifiedAt"])
         values["problems"] = tuple(Finding(Level[entry["level"]], entry["problem"]) for entry in found["problems"])

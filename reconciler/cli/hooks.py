@@ -116,13 +116,13 @@ def _occasions(hook: Hook) -> list[str]:
 
 
 def _object(hook: Hook) -> dict[str, object]:
-    from reconciler.planning.hooks import told
+    from reconciler.planning.hooks import kind_of, told
 
     return {
         "phase": hook.phase.value,
         "name": hook.name,
         "on": _occasions(hook),
-        "kind": type(hook.kind).__name__.lower(),
+        "kind": kind_of(hook.kind),
         "does": told(hook.kind),
         "timeoutSeconds": hook.timeout_s,
         "onFailure": hook.on_failure.value,

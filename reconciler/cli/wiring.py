@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from reconciler.host import Host
     from reconciler.model.desired import Release
     from reconciler.model.event import Event
+    from reconciler.model.hook import BackupGate
+    from reconciler.model.hook_call import HookCall, HookEnd
     from reconciler.model.manifest import HostSettings, Manifest
     from reconciler.model.record import ServedRecord
     from reconciler.ports import Progress
@@ -273,15 +275,23 @@ class Parts:
     def hooks(self) -> HookRunner:
         from reconciler.hooks.runner import HookRunner, Means
 
-        return HookRunner(self.layout, Means(self.objects, self.compose, self.engine, self.clock))
+        return HookRunner(self.layout, Means(self.objects, self.compose, self.engine, self.clock, self._pass_gate))
+
+    def _pass_gate(self, gate: BackupGate, call: HookCall) -> HookEnd:
+        return self.backups.pass_gate(gate, call)
 
     @cached_property
     def backups(self) -> BackupKeeper:
         from reconciler.backup.containers import Containers
-        from reconciler.backup.keeper import Keeper, Kit
+        from reconciler.backup.keeper import Keeper
+        from reconciler.backup.kit import Kit, Stop
         from reconciler.backup.making import Maker
         from reconciler.backup.proving import Prover
         from reconciler.backup.restoring import Restorer
+
+        def maker(stop: Stop) -> Maker:
+            containers = Containers(self.journal.root_id(), stop)
+            return Maker(containers, Prover(containers, self.clock, stop), self.clock)
 
         containers = Containers(self.journal.root_id(), self.leaving)
         return Keeper(
@@ -289,11 +299,12 @@ class Parts:
                 root_id=self.journal.root_id(),
                 engine=self.engine,
                 containers=containers,
-                maker=Maker(containers, Prover(containers, self.clock, self.leaving), self.clock),
+                maker=maker,
                 restorer=Restorer(containers, self.engine, self.clock, self._dependents, self.leaving),
                 journal=self.journal,
                 book=self.journal.backups,
                 clock=self.clock,
+                stop=self.leaving,
                 folder_of=self.layout.backups_of,
                 data_of=lambda stack: self.layout.data / stack,
             )

@@ -10,9 +10,24 @@ from typing import Any
 from reconciler.declared.documents import KeyPath
 from reconciler.declared.repository_files import RepositoryFiles, leads_out
 from reconciler.declared.yaml_words import shown
+from reconciler.model.backup import Verify
 from reconciler.model.duration import parse_duration
-from reconciler.model.hook import Exec, Hook, Http, Kind, Occasion, OnFailure, Phase, Run, Script, occasions_of
+from reconciler.model.hook import (
+    BackupGate,
+    Exec,
+    Hook,
+    Http,
+    Kind,
+    Occasion,
+    OnFailure,
+    Phase,
+    Require,
+    Run,
+    Script,
+    occasions_of,
+)
 from reconciler.model.source import EntryKind, TreeEntry
+from reconciler.planning.nearest import did_you_mean
 
 FOLDER = "hooks"  # the repository's own
 
@@ -60,6 +75,8 @@ def wrong_hooks(root: Mapping[str, Any], folder: str, files: RepositoryFiles) ->
         seen.add((declared.phase, name))
         if fault := _occasion_fault(declared):
             yield (*declared.where, "on"), fault
+        if "backup" in declared.values:
+            yield from _gate_faults(declared, root.get("backups"))
         path = declared.values.get("script")
         if isinstance(path, str) and path and not path.startswith("/"):
             yield from (((*declared.where, "script"), fault) for fault in _script_faults(folder, path, files))
@@ -76,6 +93,28 @@ def _occasion_fault(declared: _Declared) -> str:
         return ""
     usable = ", ".join(occasion for occasion in Occasion if occasion in known)
     return f"{declared.phase} runs for {usable} only, so this one never would; take on: out, or name one of these"
+
+
+def _gate_faults(declared: _Declared, backups: Any) -> Iterator[tuple[KeyPath, str]]:
+    where, name = (*declared.where, "backup"), declared.values["backup"]
+    if declared.phase != Phase.PRE_SYNC:
+        yield (
+            where,
+            f"a backup lets a release pass, so it belongs into {Phase.PRE_SYNC}; take it out of {declared.phase}",
+        )
+    known = backups if isinstance(backups, Mapping) else {}
+    if not isinstance(name, str) or not name:
+        return
+    if name not in known:
+        hint = did_you_mean(name, known) or "; declare it there, such as {postgres: {service: db, database: app}}"
+        yield where, f'backups has none named "{shown(name)}"{hint}'
+        return
+    verify = known[name].get("verify") if isinstance(known[name], Mapping) else None
+    if verify == Verify.NONE and declared.values.get("require", Require.VERIFIED) == Require.VERIFIED:
+        yield (
+            where,
+            f"{shown(name)} is made with verify: none, so it is never verified; say require: made, or verify more",
+        )
 
 
 def _script_faults(folder: str, path: str, files: RepositoryFiles) -> Iterator[str]:
@@ -121,6 +160,9 @@ def _kind(values: Mapping[str, Any], scripts: Mapping[str, TreeEntry]) -> Kind:
         return Script(values["script"], scripts[values["script"]], tuple(values.get("arguments", ())))
     if "http" in values:
         return Http(**values["http"])
+    if "backup" in values:
+        require = Require(values.get("require", Require.VERIFIED))
+        return BackupGate(values["backup"], require, parse_duration(values.get("maxAge", "0s")))
     kind = Exec if "exec" in values else Run
     inner = values["exec" if kind is Exec else "run"]
     return kind(inner["service"], tuple(inner.get("command", ())), inner.get("user", ""))

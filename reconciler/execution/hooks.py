@@ -11,7 +11,8 @@ from pathlib import Path
 
 from reconciler.model.desired import Release
 from reconciler.model.errors import StalledError
-from reconciler.model.hook import GATING, Attempt, Hook, HookCall, HookEnd, HookRecord, HookState, OnFailure, Phase
+from reconciler.model.hook import GATING, Attempt, Hook, HookRecord, HookState, OnFailure, Phase
+from reconciler.model.hook_call import HookCall, HookEnd
 from reconciler.model.manifest import Manifest
 from reconciler.planning.hooks import certificate_attempt, hook_named, hooks_at
 from reconciler.ports import Clock, HookBook, Hooks, Journal, Progress
@@ -118,6 +119,7 @@ class HookKeeping:
             hook=hook,
             attempt=scene.attempt,
             cut_short=cut_short,
+            manifest=scene.manifest,
             release=scene.release,
             model=scene.model,
             environment=scene.environment,

@@ -11,7 +11,8 @@ import urllib3
 
 from reconciler.hooks.tail import Tail
 from reconciler.model.errors import StalledError
-from reconciler.model.hook import HookCall, HookEnd, Http
+from reconciler.model.hook import Http
+from reconciler.model.hook_call import HookCall, HookEnd
 from reconciler.ports import Clock
 
 _ONE_S = 10.0  # for one answer

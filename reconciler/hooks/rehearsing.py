@@ -8,7 +8,7 @@ from typing import assert_never
 
 from reconciler.hooks.asking import filled
 from reconciler.hooks.runner import HookRunner
-from reconciler.model.hook import Attempt, Exec, Hook, Http, Occasion, Phase, Run, Script
+from reconciler.model.hook import Attempt, BackupGate, Exec, Hook, Http, Occasion, Phase, Run, Script
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ def rehearse(hook: Hook, attempt: Attempt, variables: Mapping[str, str], runner:
     """``variables``: the stack's own, for URLs. Raises StalledError for one that is not set."""
     if hook.phase is Phase.POST_CERT:
         attempt = replace(attempt, occasion=Occasion.CERT, changed=(), previous_release=attempt.release)
-    environment = {} if isinstance(hook.kind, Http) else runner.environment(hook, attempt, cut_short=False)
-    return Rehearsal(hook, attempt, _command(hook, variables, runner), environment)
+    environment = {} if isinstance(hook.kind, Http | BackupGate) else runner.environment(hook, attempt, cut_short=False)
+    return Rehearsal(hook, attempt, _command(hook, attempt, variables, runner), environment)
 
 
-def _command(hook: Hook, variables: Mapping[str, str], runner: HookRunner) -> tuple[str, ...]:
+def _command(hook: Hook, attempt: Attempt, variables: Mapping[str, str], runner: HookRunner) -> tuple[str, ...]:
     kind = hook.kind
     match kind:
         case Script(_, entry, arguments):
@@ -44,6 +44,8 @@ def _command(hook: Hook, variables: Mapping[str, str], runner: HookRunner) -> tu
             return ("docker", "compose", "run", "--rm", "--no-deps", *_as(user), service, *command)
         case Http():
             return ("GET", filled(kind.url, variables))
+        case BackupGate(backup):
+            return ("reconciler", "backup", "run", attempt.stack, backup)
         case _:
             assert_never(kind)
 

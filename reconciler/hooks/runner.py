@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,8 @@ from reconciler.hooks.one_off import one_off_model
 from reconciler.hooks.tail import Tail
 from reconciler.layout import Layout
 from reconciler.model.errors import StalledError, WaitingError
-from reconciler.model.hook import Attempt, Exec, Hook, HookCall, HookEnd, Http, Phase, Run, Script
+from reconciler.model.hook import Attempt, BackupGate, Exec, Hook, Http, Phase, Run, Script
+from reconciler.model.hook_call import HookCall, HookEnd
 from reconciler.model.observed import Container, State
 from reconciler.model.source import TreeEntry
 from reconciler.planning.hooks import Places, context, variables
@@ -31,12 +32,13 @@ _CONTEXT_INSIDE = "/run/reconciler/context.json"
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """The ports that hooks are run through."""
+    """The ports that hooks are run through. ``gate``: lets a release pass when a backup is good enough, see backup.gate."""
 
     objects: Objects
     compose: Compose
     engine: Engine
     clock: Clock
+    gate: Callable[[BackupGate, HookCall], HookEnd]
 
 
 class HookRunner:
@@ -57,6 +59,8 @@ class HookRunner:
                 return self._run(kind, call)
             case Http():
                 return ask(kind, call, self._means.clock)
+            case BackupGate():
+                return self._means.gate(kind, call)
             case _:
                 assert_never(kind)
 

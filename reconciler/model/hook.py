@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
-from reconciler.model.desired import Release
 from reconciler.model.source import TreeEntry
 
 
@@ -83,7 +80,23 @@ class Http:
     insecure: bool = False
 
 
-Kind = Script | Exec | Run | Http
+class Require(StrEnum):
+    """What a backup must be to let a release pass."""
+
+    VERIFIED = "verified"  # as good as its ``verify`` asks for, and read to its end at least
+    MADE = "made"  # as good as its ``verify`` asks for, which may be no more than written
+
+
+@dataclass(frozen=True, slots=True)
+class BackupGate:
+    """A backup of the plan ``backup``, no older than ``max_age_s``; one is made where there is none. 0: always."""
+
+    backup: str
+    require: Require = Require.VERIFIED
+    max_age_s: float = 0.0
+
+
+Kind = Script | Exec | Run | Http | BackupGate
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,37 +137,6 @@ class Attempt:
     failed_step: str = ""
     error: str = ""
     domains: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class HookCall:
-    """All that running a hook needs. ``model``: the release's, for Compose, and ``environment`` what Compose gets;
-    ``variables``: the stack's own, for URLs. ``told`` takes a line for people, ``stop`` says why to end at once ("" to go
-    on), ``clean`` takes the stack's secrets out of a text.
-    """
-
-    hook: Hook
-    attempt: Attempt
-    cut_short: bool
-    release: Release
-    model: Path
-    environment: Mapping[str, str] = field(repr=False)
-    variables: Mapping[str, str] = field(repr=False)
-    told: Callable[[str], None]
-    stop: Callable[[], str]
-    clean: Callable[[str], str]
-
-
-@dataclass(frozen=True, slots=True)
-class HookEnd:
-    """How it ended. ``exit_code``: of its program, None where there is none. ``output``: the end of what it said, clean.
-    ``fault``: why it counts as failed, "" where it worked. ``interrupted``: it was ended because ``stop`` asked for it.
-    """
-
-    exit_code: int | None
-    output: str = ""
-    fault: str = ""
-    interrupted: bool = False
 
 
 class HookState(StrEnum):

@@ -18,7 +18,7 @@ from reconciler.model.desired import (
     ServiceSpec,
 )
 from reconciler.model.errors import StalledError
-from reconciler.model.hook import Exec, Hook, Http, Kind, Occasion, OnFailure, Phase, Run, Script
+from reconciler.model.hook import BackupGate, Exec, Hook, Http, Kind, Occasion, OnFailure, Phase, Require, Run, Script
 from reconciler.model.manifest import CertificateUse, DriftMode, Manifest, Prune, Rollout, ServiceRollout, Strategy
 from reconciler.model.schedule import Schedule
 from reconciler.model.source import EntryKind, TreeEntry
@@ -95,6 +95,8 @@ def _kind(name: str, values: Mapping[str, Any]) -> Kind:
         return Script(values["path"], _entry(values["entry"]), tuple(values["arguments"]))
     if name == "http":
         return Http(**values)
+    if name == "backupgate":
+        return BackupGate(values["backup"], Require(values["require"]), values["max_age_s"])
     kind = Exec if name == "exec" else Run
     return kind(values["service"], tuple(values["command"]), values["user"])
 

@@ -10,7 +10,19 @@ from typing import Any, assert_never
 
 from reconciler.model.desired import Release, ServiceSpec
 from reconciler.model.errors import Problem
-from reconciler.model.hook import Attempt, ChangedService, Exec, Hook, Http, Kind, Occasion, Phase, Run, Script
+from reconciler.model.hook import (
+    Attempt,
+    BackupGate,
+    ChangedService,
+    Exec,
+    Hook,
+    Http,
+    Kind,
+    Occasion,
+    Phase,
+    Run,
+    Script,
+)
 from reconciler.model.manifest import Manifest
 from reconciler.model.plan import BuildImage, Cause, CauseKind, CheckPorts, Plan, PullImage, RunHook, Step, TagImage
 
@@ -113,8 +125,16 @@ def told(kind: Kind) -> str:
             return f"new {service}: {' '.join(command) or '(its own command)'}"
         case Http(url, expect):
             return f"GET {url}: {expect}"
+        case BackupGate(backup, require, max_age_s):
+            age = f"at most {max_age_s:g}s old" if max_age_s else "made now"
+            return f"backup {backup}: {require}, {age}"
         case _:
             assert_never(kind)
+
+
+def kind_of(kind: Kind) -> str:
+    """As stack.yaml has it."""
+    return "backup" if isinstance(kind, BackupGate) else type(kind).__name__.lower()
 
 
 def certificate_attempt(release: Release, number: int, domains: Iterable[str]) -> Attempt:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from reconciler.model.hook import HookCall, HookEnd, Phase
+from reconciler.model.hook import Phase
+from reconciler.model.hook_call import HookCall, HookEnd
 
 
 @dataclass

@@ -8,7 +8,7 @@ import posixpath
 import pytest
 
 from reconciler.manifest import Discovery, discover
-from reconciler.model.hook import Exec, Hook, Http, Occasion, OnFailure, Phase, Run, Script
+from reconciler.model.hook import BackupGate, Exec, Hook, Http, Occasion, OnFailure, Phase, Require, Run, Script
 from reconciler.model.source import EntryKind, TreeEntry
 
 FILES = {
@@ -86,7 +86,7 @@ hooks:
         ("{name: a, exec: {service: web}}", '"command" is missing'),
         ("{name: a, http: {url: ftp://x}}", "it must begin with http:// or https://"),
         ('{name: a, http: {url: "http://x", matches: "("}}', "is no regular expression"),
-        ("{name: a, backup: db}", "hooks of the kind backup are not built yet"),
+        ("{name: a, backup: db}", 'backups has none named "db"; declare it there'),
         ("{name: A b, script: migrate.sh}", 'found "A b"'),
         ("{name: a, run: {service: web}, arguments: [x]}", 'needs "script" beside it'),
     ],
@@ -102,6 +102,33 @@ def test_two_hooks_of_a_phase_cannot_share_a_name() -> None:
     twins = "[{name: a, script: migrate.sh}, {name: a, script: hooks/notify}]"
     assert "has another hook named" in "".join(said(f"hooks: {{preSync: {twins}}}"))
     assert hooks(f"hooks: {{preSync: {twins[:-1].split('}, ')[0]}}}], postSync: [{{name: a, script: hooks/notify}}]}}")
+
+
+BACKUPS = "backups: {db: {postgres: {service: web, database: x}, verify: %s}}\n"
+
+
+def test_a_gate_asks_for_a_verified_backup_of_now_unless_it_says_otherwise() -> None:
+    text = (
+        BACKUPS % "restore"
+        + "hooks: {preSync: [{name: a, backup: db}, {name: b, backup: db, require: made, maxAge: 15m}]}"
+    )
+    assert [hook.kind for hook in hooks(text)] == [
+        BackupGate("db", Require.VERIFIED, 0.0),
+        BackupGate("db", Require.MADE, 900.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("hook", "message"),
+    [
+        ("preSync: [{name: a, backup: dbs}]", 'did you mean "db"?'),
+        ("postSync: [{name: a, backup: db, require: made}]", "belongs into preSync"),
+        ("preSync: [{name: a, backup: db}]", "is made with verify: none"),
+    ],
+)
+def test_a_gate_that_could_never_open_is_told_of(hook: str, message: str) -> None:
+    (told,) = said(BACKUPS % "none" + f"hooks: {{{hook}}}")
+    assert message in told
 
 
 @pytest.mark.parametrize("phase", ["preBackup", "postBackup", "preRestore", "postRestore"])

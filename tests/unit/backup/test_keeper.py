@@ -2,101 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, cast
-
 import pytest
 
-from reconciler.adapters.journal import SqliteJournal
-from reconciler.backup.entry import Backup, Finding
-from reconciler.backup.keeper import Keeper, Kit, Wanted
+from reconciler.backup.entry import Finding
 from reconciler.backup.making import Made
 from reconciler.backup.orders import Do, Order, order_of
-from reconciler.backup.store import Store, name_of
-from reconciler.model.backup import BackupPlan, Level
+from reconciler.model.backup import Level
 from reconciler.model.errors import WaitingError
 from reconciler.model.record import StackRecord
-from reconciler.model.schedule import Schedule
-from tests.fakes.clock import FakeClock
-
-DAY = 86400.0
-NOON = 20_000 * DAY + DAY / 2
-PLAN = BackupPlan("db", "postgres", "db", "shop", schedule=Schedule(every_s=DAY))
-
-
-class NoContainers:
-    def sweep(self, stack: str | None = None) -> None: ...
-
-
-@dataclass
-class FakeMaker:
-    """Makes a sound backup at once, or does as ``instead`` says."""
-
-    clock: FakeClock
-    made: list[str] = field(default_factory=list)
-    instead: Callable[[], Made] | None = None
-
-    def make(self, plan: BackupPlan, find: object, store: Store, engine: object, **_: Any) -> Made:
-        self.made.append(plan.name)
-        if self.instead is not None:
-            return self.instead()
-        now = self.clock.now()
-        backup = Backup(
-            name=name_of(plan.name, "shop", now),
-            stack="shop",
-            plan=plan.name,
-            engine=plan.engine,
-            service=plan.service,
-            database=plan.database,
-            user="",
-            created_at=now,
-            wanted=Level.L3,
-            level=Level.L3,
-            verified_at=now,
-        )
-        with store.writing(backup.name) as writing:
-            writing.take(b"dump")
-        store.publish(backup)
-        return Made(backup, None)
-
-
-@dataclass
-class Desk:
-    keeper: Keeper
-    maker: FakeMaker
-    clock: FakeClock
-    journal: SqliteJournal
-    wanted: Wanted = field(default_factory=lambda: Wanted("shop", (PLAN,)))
-
-    def is_due(self) -> bool:
-        return "shop" in self.keeper.look([self.wanted]).due
-
-    def reasons(self) -> list[str]:
-        return [event.reason for event in self.journal.events(stack="shop")]
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    clock = FakeClock(NOON)
-    (tmp_path / "state").mkdir()
-    with SqliteJournal(tmp_path / "state" / "state.db", synchronous="OFF") as journal:
-        journal.save_stack(StackRecord("shop", applied_release=1))
-        maker = FakeMaker(clock)
-        kit = Kit(
-            root_id="root",
-            engine=cast(Any, None),
-            containers=cast(Any, NoContainers()),
-            maker=cast(Any, maker),
-            restorer=cast(Any, None),
-            journal=journal,
-            book=journal.backups,
-            clock=clock,
-            folder_of=lambda stack: tmp_path / "backups" / stack,
-            data_of=lambda stack: tmp_path / "data" / stack,
-        )
-        yield Desk(Keeper(kit), maker, clock, journal)
+from tests.unit.backup.desk import DAY, Desk
 
 
 def test_a_stack_is_backed_up_once_a_release_of_it_is_applied_and_then_once_a_slot(desk: Desk) -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from reconciler.hooks.asking import ask, filled
 from reconciler.model.errors import StalledError
-from reconciler.model.hook import Attempt, Hook, HookCall, HookEnd, Http, Occasion, Phase
-from tests.builders import release
+from reconciler.model.hook import Attempt, Hook, Http, Occasion, Phase
+from reconciler.model.hook_call import HookCall, HookEnd
+from tests.builders import manifest, release
 from tests.fakes.clock import FakeClock
 
 
@@ -56,6 +57,7 @@ def asked(server: Server, answers: list[tuple[int, str]], stop: str = "", **more
         hook=Hook(Phase.POST_SYNC, "smoke", http, timeout_s=30.0),
         attempt=Attempt("shop", 1, "c", 1, Occasion.FIRST),
         cut_short=False,
+        manifest=manifest(),
         release=release({"web": {}}),
         model=Path("/none"),
         environment={},

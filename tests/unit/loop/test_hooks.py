@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from reconciler.model.errors import WaitingError
-from reconciler.model.hook import Exec, Hook, HookCall, HookEnd, HookState, Occasion, OnFailure, Phase
+from reconciler.model.hook import Exec, Hook, HookState, Occasion, OnFailure, Phase
+from reconciler.model.hook_call import HookCall, HookEnd
 from reconciler.model.record import Outcome, Truth
 from tests.builders import STACK, healthy, manifest
 from tests.unit.loop.world import Killed, World

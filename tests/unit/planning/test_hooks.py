@@ -10,7 +10,19 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.model.hook import Attempt, Exec, Hook, Http, Occasion, OnFailure, Phase, Run, Script
+from reconciler.model.hook import (
+    Attempt,
+    BackupGate,
+    Exec,
+    Hook,
+    Http,
+    Occasion,
+    OnFailure,
+    Phase,
+    Require,
+    Run,
+    Script,
+)
 from reconciler.planning.archive import pack, unpack_manifest
 from reconciler.planning.hooks import (
     Places,
@@ -96,6 +108,7 @@ def test_hooks_are_kept_with_their_release() -> None:
         Hook(Phase.PRE_SYNC, "b", Exec("web", ("true",), "root"), on=frozenset({Occasion.CONFIG})),
         Hook(Phase.POST_SYNC, "c", Run("web"), on_failure=OnFailure.CONTINUE),
         Hook(Phase.POST_SYNC, "d", Http("https://{D}/", 204, "a", "b", True)),
+        Hook(Phase.PRE_SYNC, "e", BackupGate("db", Require.MADE, 900.0)),
     )
     declared = manifest(hooks=hooks)
     kept = json.loads(json.dumps(pack(release({"web": {}}), declared), default=dict))

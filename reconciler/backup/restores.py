@@ -1,0 +1,53 @@
+"""Restores that people ask for: what is lost is saved first, and what came of it is told. How it is done: ``restoring``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.backup.kit import Kit, Wanted
+from reconciler.backup.orders import Order
+from reconciler.backup.restoring import Restored
+from reconciler.backup.running import Errand, Runs
+from reconciler.model.backup import BackupPlan
+from reconciler.model.errors import ReconcilerError, WaitingError
+
+
+class Restores:
+    def __init__(self, kit: Kit, runs: Runs) -> None:
+        self._kit = kit
+        self._runs = runs
+
+    def restore(self, wanted: Wanted, order: Order, who: str) -> Restored:
+        """Raises StalledError, WaitingError; then the live database is what it was, and why is an event."""
+        kit, stack = self._kit, wanted.stack
+        try:
+            restored = self._restore(wanted, order, who)
+        except ReconcilerError as error:
+            kit.tell(stack, "error", "RestoreFailed", f"{order.name}: {error} (asked for by {who})")
+            raise
+        where = f"the database {restored.database}" + (f"; the one before is {restored.old}" if restored.old else "")
+        kit.tell(stack, "info", "Restored", f"{order.name} is {where} (asked for by {who})")
+        return restored
+
+    def _restore(self, wanted: Wanted, order: Order, who: str) -> Restored:
+        kit, stack = self._kit, wanted.stack
+        backup, store = kit.find(wanted, order.name)
+        plan, target = wanted.plan(backup.plan), kit.target(stack, backup.service)
+        scripts, container = kit.engines(backup.engine), target.container
+        kit.restorer.check(backup, store)
+        if order.into:
+            return kit.restorer.beside(order.into, backup, store, scripts, container)
+        if kit.restorer.is_there(backup.database, backup, scripts, container):
+            self._save_from_loss(stack, replace(plan, database=backup.database), who)
+        return kit.restorer.in_place(backup, store, scripts, container, drop_old=order.drop_old)
+
+    def _save_from_loss(self, stack: str, plan: BackupPlan, who: str) -> None:
+        """A backup of the live database as it is, however little is left of it. Nothing old goes: what is restored must
+        stay. Raises WaitingError."""
+        plan = replace(plan, max_shrink_percent=100)
+        made = self._runs.run(stack, plan, Errand(why=f"asked for by {who}, before a restore", prunes=False))
+        if made.finding:
+            raise WaitingError(
+                f"nothing was restored, because the live database could not be backed up first: {made.finding.problem}",
+                reason="NoSafetyBackup",
+            )
