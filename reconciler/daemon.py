@@ -255,7 +255,7 @@ class Daemon:
         self._backups_at = self._clock.monotonic() + _AFTER_TROUBLE_S
         try:
             works = {work.name: work for work in self._host.works() if work.name not in running}
-            look = self._backups.look(_wanted(self._backups, work) for work in works.values() if not work.gone)
+            look = self._backups.look(self._wanted(self._backups, work) for work in works.values() if not work.gone)
         except ReconcilerError as error:
             log.warning("backups_not_looked_at", reason=error.reason, error=str(error))
             for name in sorted(ordered):
@@ -274,7 +274,7 @@ class Daemon:
             self._pool.submit(self._back_up, self._backups, works[name])
 
     def _back_up(self, backups: Keeper, work: Work) -> None:
-        wanted, pause_s = _wanted(backups, work), 0.0
+        wanted, pause_s = self._wanted(backups, work), 0.0
         try:
             for request in self._desk.take_orders(work.name):
                 self._desk.answer_order(request, self._perform(backups, wanted, request))
@@ -288,6 +288,9 @@ class Daemon:
         finally:
             self._backups_at = self._clock.monotonic() + pause_s
             self._end_turn(work.name, self._left_of_wait(work.name))
+
+    def _wanted(self, backups: Keeper, work: Work) -> Wanted:
+        return backups.wanted(work.name, work.manifest.backups, work.variables, self._host.around(work))
 
     def _perform(self, backups: Keeper, wanted: Wanted, request: Request) -> str:
         try:
@@ -380,7 +383,3 @@ class Daemon:
                 log.warning("engine_away", error=str(error))
                 self.emit(Event(Trigger.ENGINE, detail="the engine is away"))
             self._leaving.wait(_RECONNECT_S)
-
-
-def _wanted(backups: Keeper, work: Work) -> Wanted:
-    return backups.wanted(work.name, work.manifest.backups, work.variables)

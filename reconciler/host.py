@@ -6,8 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from reconciler.execution.around import Around
 from reconciler.execution.books import Books
 from reconciler.execution.desire import Desire
+from reconciler.execution.hooks import HookKeeping
 from reconciler.execution.observe import Observer, Snapshot
 from reconciler.execution.shelf import Shelf
 from reconciler.execution.work import Work
@@ -37,6 +39,7 @@ class Assembly:
     books: Books
     observer: Observer
     stacks: StackLoop
+    hooks: HookKeeping
     clock: Clock
 
 
@@ -152,6 +155,11 @@ class Host:
         if suspension is None or suspension.until is None:
             return None
         return max(0.0, suspension.until - self._made.clock.now())
+
+    def around(self, work: Work) -> Around:
+        """The hooks around the stack's backups and restores."""
+        made = self._made
+        return Around(made.hooks, made.clock, lambda: made.stacks.scene(work), lambda: made.books.newest_pass(work))
 
     def revision(self, name: str) -> Revision:
         """Raises StalledError if there is no such commit."""

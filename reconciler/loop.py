@@ -249,6 +249,11 @@ class StackLoop:
         except WaitingError as error:  # it is begun and not ended, so the next pass runs it again
             work.progress(f"{work.name}: the {owed.phase} hook {owed.name} could not be run: {error}")
 
+    def scene(self, work: Work) -> HookScene | None:
+        """Of what runs, for hooks that are about no release; None where nothing was ever applied."""
+        release = self._books.applied(work)
+        return None if release is None else self._scene(work, release, 0)
+
     def _scene(self, work: Work, release: Release, number: int) -> HookScene:
         return HookScene(
             attempt=self._books.attempt_at(work, release, number),

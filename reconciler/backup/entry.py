@@ -63,6 +63,15 @@ class Backup:
         """Sound, and that was more than having been written."""
         return self.sound and self.level >= Level.L1
 
+    @property
+    def state(self) -> str:
+        """In a word, for people and programs."""
+        if self.problems:
+            return "failed"
+        if not self.sound:
+            return "unproven"
+        return "verified" if self.verified else "sound"
+
     def before(self, release: int) -> Backup:
         """The same, and it precedes ``release``, too."""
         return replace(self, precedes=tuple(sorted({*self.precedes, release})))

@@ -62,7 +62,7 @@ class Gate:
         call.told(f"backing up {plan.name} before release {number}")
         errand = Errand(why=f"before release {number}", precedes=number, stop=self._stop(call))
         try:
-            made = self.runs.run(wanted.stack, plan, errand)
+            made = self.runs.run(wanted, plan, errand)
         except WaitingError:
             if call.stop():
                 return HookEnd(None, interrupted=True)

@@ -11,7 +11,7 @@ from typing import assert_never
 import structlog
 
 from reconciler.backup.gate import Gate
-from reconciler.backup.kit import Kit, Wanted
+from reconciler.backup.kit import Hooks, Kit, Wanted, no_hooks
 from reconciler.backup.making import Made, prune
 from reconciler.backup.orders import Do, Order
 from reconciler.backup.restores import Restores
@@ -47,10 +47,12 @@ class Keeper:
         """At the start, by the holder of the root's lock: what a process that was killed left running goes."""
         self._kit.containers.sweep()
 
-    def wanted(self, stack: str, plans: Iterable[BackupPlan], variables: Mapping[str, str]) -> Wanted:
+    def wanted(
+        self, stack: str, plans: Iterable[BackupPlan], variables: Mapping[str, str], hooks: Hooks = no_hooks
+    ) -> Wanted:
         found = [with_variables(plan, variables, str(self._kit.data_of(stack))) for plan in plans]
         problems = tuple(dict.fromkeys(problem for _, wrong in found for problem in wrong))
-        return Wanted(stack, tuple(plan for plan, _ in found), problems)
+        return Wanted(stack, tuple(plan for plan, _ in found), problems, hooks)
 
     def look(self, stacks: Iterable[Wanted]) -> Look:
         now = self._kit.clock.now()
@@ -68,11 +70,11 @@ class Keeper:
     def run_due(self, wanted: Wanted) -> None:
         """Every backup of the stack that is due now. Raises WaitingError(reason="Interrupted")."""
         for plan, slot in tuple(self._due(wanted, self._kit.clock.now())):
-            self._runs.run(wanted.stack, plan, Errand(slot))
+            self._runs.run(wanted, plan, Errand(slot))
 
-    def pass_gate(self, gate: BackupGate, call: HookCall) -> HookEnd:
+    def pass_gate(self, gate: BackupGate, call: HookCall, hooks: Hooks = no_hooks) -> HookEnd:
         """A hook of the kind backup: see ``Gate``."""
-        wanted = self.wanted(call.attempt.stack, call.manifest.backups, call.variables)
+        wanted = self.wanted(call.attempt.stack, call.manifest.backups, call.variables, hooks)
         return self._gate.let_pass(wanted, gate, call)
 
     def perform(self, wanted: Wanted, order: Order, who: str) -> str:
@@ -104,7 +106,7 @@ class Keeper:
         plans = [wanted.plan(name) for name in names] or list(wanted.plans)
         if not plans:
             raise StalledError(f"{wanted.stack} declares no backups: in its stack.yaml", reason="NoBackup")
-        return tuple(self._runs.run(wanted.stack, plan, Errand(why=f"asked for by {who}")) for plan in plans)
+        return tuple(self._runs.run(wanted, plan, Errand(why=f"asked for by {who}")) for plan in plans)
 
     def verify(self, wanted: Wanted, name: str) -> str:
         """Prove one that is there anew; what is wrong with it, "" if nothing is. Raises StalledError, WaitingError."""

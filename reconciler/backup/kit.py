@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from reconciler.backup.containers import Containers
 from reconciler.backup.engines import Engine, scripts_of
@@ -14,11 +15,23 @@ from reconciler.backup.restoring import Restorer
 from reconciler.backup.store import Store, across, named
 from reconciler.model.backup import BackupPlan
 from reconciler.model.errors import StalledError, WaitingError
+from reconciler.model.hook import BackupFacts, Phase
 from reconciler.model.observed import State
 from reconciler.ports import BackupBook, Clock, Journal
 from reconciler.ports import Engine as DockerEngine
 
 Stop = Callable[[], str]
+
+
+class Hooks(Protocol):
+    """What a stack has run around its backups and restores."""
+
+    def __call__(self, phase: Phase, facts: BackupFacts, error: str = "") -> None:
+        """Raises StalledError where one fails that must not, WaitingError(reason="Interrupted")."""
+
+
+def no_hooks(phase: Phase, facts: BackupFacts, error: str = "") -> None:
+    """Of a stack that declares none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +41,7 @@ class Wanted:
     stack: str
     plans: tuple[BackupPlan, ...]
     problems: tuple[str, ...] = ()
+    hooks: Hooks = no_hooks
 
     def plan(self, name: str) -> BackupPlan:
         """Raises StalledError."""

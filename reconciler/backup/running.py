@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from reconciler.backup.entry import Finding
-from reconciler.backup.kit import Kit, Stop
+from reconciler.backup.entry import Backup, Finding
+from reconciler.backup.kit import Kit, Stop, Wanted
 from reconciler.backup.making import Made
 from reconciler.backup.store import Store
 from reconciler.model.backup import BackupPlan, BackupRecord, Level
 from reconciler.model.errors import ReconcilerError
+from reconciler.model.hook import BackupFacts, Phase
 from reconciler.model.record import KEPT_RELEASES, Outcome
 
 log = structlog.get_logger()
@@ -38,8 +39,9 @@ class Runs:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
 
-    def run(self, stack: str, plan: BackupPlan, errand: Errand) -> Made:
-        """Raises WaitingError(reason="Interrupted") where it is to end."""
+    def run(self, wanted: Wanted, plan: BackupPlan, errand: Errand) -> Made:
+        """With the hooks around it. Raises WaitingError(reason="Interrupted") where it is to end."""
+        stack = wanted.stack
         book, now = self._kit.book, self._kit.clock.now()
         before = next((found for found in book.backups(stack) if found.plan == plan.name), None)
         store = self._kit.store(stack, plan)
@@ -50,17 +52,20 @@ class Runs:
         if errand.slot is not None:
             book.save_backup(self.with_verified(began, plan, store))
         log.info("backup_begins", stack=stack, backup=plan.name)
-        made = self._marked(self._make(stack, plan, store, errand), store, errand)
+        facts = BackupFacts(plan.name, plan.database, precedes=errand.precedes)
+        made = self._marked(self._make(wanted, plan, store, errand, facts), store, errand)
         failed = f"{made.finding.level.name}: {made.finding.problem}" if made.finding else ""
         level = made.backup.level if made.backup else Level.NONE
         ended = replace(began, ended_at=self._kit.clock.now(), failed=failed, level=level)
         book.save_backup(self.with_verified(ended, plan, store))
         self._tell_of(plan, made, began, before, errand)
+        wanted.hooks(Phase.POST_BACKUP, facts if made.backup is None else told(made.backup, store, facts), failed)
         return made
 
-    def _make(self, stack: str, plan: BackupPlan, store: Store, errand: Errand) -> Made:
-        kit = self._kit
+    def _make(self, wanted: Wanted, plan: BackupPlan, store: Store, errand: Errand, facts: BackupFacts) -> Made:
+        kit, stack = self._kit, wanted.stack
         try:
+            wanted.hooks(Phase.PRE_BACKUP, facts)
             kit.containers.sweep(stack)
             return kit.maker(self._stop(errand)).make(
                 plan,
@@ -124,3 +129,10 @@ class Runs:
         if why or before is None or before.failed:
             told = f"{plan.name}: {backup.name} reaches {backup.level.name}, {backup.size} bytes{why}"
             self._kit.tell(stack, "info", "BackupMade", told)
+
+
+def told(backup: Backup, store: Store, facts: BackupFacts) -> BackupFacts:
+    """``facts``, with what is known once there is a backup."""
+    return replace(
+        facts, name=backup.name, file=str(store.dump(backup.name)), level=backup.level.name, state=backup.state
+    )

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from reconciler.backup.entry import Backup
     from reconciler.backup.orders import Order
     from reconciler.backup.store import Store
-    from reconciler.cli.wiring import Parts
     from reconciler.execution.work import Work
+    from reconciler.host import Host
     from reconciler.layout import Layout
     from reconciler.ports import Journal
 
@@ -57,7 +57,7 @@ def run(options: Options, stack: str, name: str | None, timeout_s: float) -> int
     failed = _have_done(options, stack, Order(Do.RUN, name or ""), timeout_s)
     for found, _ in _backups(options, stack):
         if found.name not in before:
-            output.line(f"{found.name}: {_state(found)}, {found.level.name}, {_size(found.size)}")
+            output.line(f"{found.name}: {found.state}, {found.level.name}, {_size(found.size)}")
     return _end(failed)
 
 
@@ -114,7 +114,7 @@ def verify(options: Options, stack: str, name: str, timeout_s: float) -> int:
     failed = _have_done(options, stack, Order(Do.VERIFY, backup.name), timeout_s)
     if not failed:
         found, _ = _find(options, stack, backup.name)
-        output.line(f"{found.name}: {_state(found)}, reaches {found.level.name}")
+        output.line(f"{found.name}: {found.state}, reaches {found.level.name}")
     return _end(failed)
 
 
@@ -161,7 +161,7 @@ def restore(options: Options, stack: str, name: str, into: str, yes: bool, drop_
         raise Failure("--into replaces no database, so there is none for --drop-old", WRONG_USE)
     found, _ = _find(options, stack, name)
     what = f"into the new database {into}" if into else f"in the place of the database {found.database}"
-    output.note(f"{found.name}, made {output.local(found.created_at)}, {_state(found)}: {what} of {stack}")
+    output.note(f"{found.name}, made {output.local(found.created_at)}, {found.state}: {what} of {stack}")
     if not yes and not into:
         _confirm(f"Replace the database {found.database} of {stack}?")
     failed = _have_done(options, stack, Order(Do.RESTORE, found.name, into, drop_old), timeout_s)
@@ -196,7 +196,7 @@ def as_object(backup: Backup, store: Store) -> dict[str, object]:
         "sha256": backup.sha256,
         "level": backup.level.name,
         "wanted": backup.wanted.name,
-        "state": _state(backup),
+        "state": backup.state,
         "verifiedAt": output.utc(backup.verified_at),
         "release": backup.release,
         "revision": backup.revision,
@@ -242,13 +242,14 @@ def _do_here(options: Options, layout: Layout, stack: str, order: Order) -> str:
     level = level_of(options, tells_itself=True)
     with opened(layout, log_level=level, mend=True) as parts, leaving_on_signals(parts.leaving.ask):
         roots.make_folders(layout)
-        backups, work = parts.backups, _work(parts, stack)
-        wanted = backups.wanted(stack, work.manifest.backups, work.variables)
+        backups, host = parts.backups, parts.host(output.progress)
+        work = _work(host, stack)
+        wanted = backups.wanted(stack, work.manifest.backups, work.variables, host.around(work))
         return backups.perform(wanted, order, roots.who())
 
 
-def _work(parts: Parts, stack: str) -> Work:
-    works = parts.host(output.progress).works()
+def _work(host: Host, stack: str) -> Work:
+    works = host.works()
     found = next((work for work in works if work.name == stack), None)
     if found is None:
         raise roots.unknown_stack(stack, [work.name for work in works])
@@ -284,7 +285,7 @@ def _row(backup: Backup) -> tuple[str, ...]:
         output.local(backup.created_at),
         _size(backup.size),
         backup.level.name if backup.level >= 0 else "-",
-        _state(backup),
+        backup.state,
         "-" if backup.release is None else str(backup.release),
         output.first_line(backup.why_not) if backup.problems else "",
     )
@@ -299,20 +300,12 @@ def _details(backup: Backup, store: Store) -> list[tuple[str, str]]:
         ("made", output.local(backup.created_at)),
         ("release", "-" if backup.release is None else f"{backup.release} ({output.short(backup.revision)})"),
         ("size", f"{_size(backup.size)}, sha256 {backup.sha256}"),
-        ("level", f"{backup.level.name} of {backup.wanted.name}, {_state(backup)}"),
+        ("level", f"{backup.level.name} of {backup.wanted.name}, {backup.state}"),
         ("verified", output.local(backup.verified_at) or "never"),
         ("took", took),
         ("problem", backup.why_not or "none"),
         *([("said", backup.complaint)] if backup.complaint else []),
     ]
-
-
-def _state(backup: Backup) -> str:
-    if backup.problems:
-        return "failed"
-    if not backup.sound:
-        return "unproven"
-    return "verified" if backup.verified else "sound"
 
 
 def _size(size: int) -> str:

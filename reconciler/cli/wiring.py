@@ -181,6 +181,7 @@ class Parts:
             books=books,
             observer=observer,
             stacks=StackLoop(books, report, observer, self._executor(), self.hook_keeping),
+            hooks=self.hook_keeping,
             clock=self.clock,
         )
         return Host(assembly, self.leaving, progress)
@@ -278,7 +279,13 @@ class Parts:
         return HookRunner(self.layout, Means(self.objects, self.compose, self.engine, self.clock, self._pass_gate))
 
     def _pass_gate(self, gate: BackupGate, call: HookCall) -> HookEnd:
-        return self.backups.pass_gate(gate, call)
+        from reconciler.execution.around import Around
+        from reconciler.execution.hooks import scene_of
+
+        journal, stack = self.journal, call.attempt.stack
+        newest = next((found.id for found in journal.passes(stack, 1)), 0)
+        around = Around(self.hook_keeping, self.clock, lambda: scene_of(call), lambda: newest)
+        return self.backups.pass_gate(gate, call, around)
 
     @cached_property
     def backups(self) -> BackupKeeper:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from reconciler.model.desired import Release
 from reconciler.model.errors import StalledError
-from reconciler.model.hook import GATING, Attempt, Hook, HookRecord, HookState, OnFailure, Phase
+from reconciler.model.hook import GATING, OWED, Attempt, Hook, HookRecord, HookState, OnFailure, Phase
 from reconciler.model.hook_call import HookCall, HookEnd
 from reconciler.model.manifest import Manifest
 from reconciler.planning.hooks import certificate_attempt, hook_named, hooks_at
@@ -40,6 +40,21 @@ class HookScene:
     progress: Progress
     stop: Callable[[], str]
     clean: Callable[[str], str]
+
+
+def scene_of(call: HookCall) -> HookScene:
+    """That of a hook which has others run around what it does."""
+    return HookScene(
+        attempt=call.attempt,
+        manifest=call.manifest,
+        release=call.release,
+        model=call.model,
+        environment=call.environment,
+        variables=call.variables,
+        progress=call.told,
+        stop=call.stop,
+        clean=call.clean,
+    )
 
 
 class HookKeeping:
@@ -90,7 +105,7 @@ class HookKeeping:
 
     def owed(self, stack: str) -> tuple[HookRecord, ...]:
         cut_short = self._book.hooks(stack, HookState.CUT_SHORT)
-        owed = (*self._book.hooks(stack, HookState.OWED), *(r for r in cut_short if r.phase not in GATING))
+        owed = (*self._book.hooks(stack, HookState.OWED), *(r for r in cut_short if r.phase in OWED))
         return tuple(sorted(owed, key=lambda record: record.name))
 
     def forgive(self, record: HookRecord) -> None:

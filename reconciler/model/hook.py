@@ -14,12 +14,16 @@ class Phase(StrEnum):
     PRE_SYNC = "preSync"  # every image is here, nothing is changed yet
     POST_SYNC = "postSync"  # the whole release is healthy, the old containers are still there
     SYNC_FAIL = "syncFail"  # a release failed, and what served before was put back
+    PRE_BACKUP = "preBackup"  # nothing is dumped yet
+    POST_BACKUP = "postBackup"  # a backup is over, however it went
+    PRE_RESTORE = "preRestore"  # nothing is restored yet
+    POST_RESTORE = "postRestore"  # a restore is over, however it went
     POST_CERT = "postCert"  # a handshake showed a certificate that was not shown before
 
 
-GATING = frozenset(
-    {Phase.PRE_SYNC, Phase.POST_SYNC}
-)  # their failing can fail a release; the others change nothing more
+# Their failing can fail a release, a backup or a restore; that of the others changes nothing more.
+GATING = frozenset({Phase.PRE_SYNC, Phase.POST_SYNC, Phase.PRE_BACKUP, Phase.PRE_RESTORE})
+OWED = frozenset({Phase.SYNC_FAIL, Phase.POST_CERT})  # they run at the end of a pass, whenever that is
 
 
 class Occasion(StrEnum):
@@ -30,11 +34,22 @@ class Occasion(StrEnum):
     FIRST = "first"  # nothing was ever applied
     ROLLBACK = "rollback"  # a person went back
     CERT = "cert"  # of postCert alone
+    BACKUP = "backup"  # of preBackup and postBackup alone
+    RESTORE = "restore"  # of preRestore and postRestore alone
+
+
+_OWN = {
+    Phase.POST_CERT: Occasion.CERT,
+    Phase.PRE_BACKUP: Occasion.BACKUP,
+    Phase.POST_BACKUP: Occasion.BACKUP,
+    Phase.PRE_RESTORE: Occasion.RESTORE,
+    Phase.POST_RESTORE: Occasion.RESTORE,
+}
 
 
 def occasions_of(phase: Phase) -> frozenset[Occasion]:
     """Those that a phase knows."""
-    return frozenset({Occasion.CERT}) if phase is Phase.POST_CERT else frozenset(Occasion) - {Occasion.CERT}
+    return frozenset({_OWN[phase]}) if phase in _OWN else frozenset(Occasion) - set(_OWN.values())
 
 
 class OnFailure(StrEnum):
@@ -119,11 +134,27 @@ class ChangedService:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupFacts:
+    """What the hooks around a backup or a restore are told of it. ``plan``: as stack.yaml calls it. ``database``: that is
+    dumped, or restored into. The rest is "" before a backup is made, and where none could be kept. ``state``: verified,
+    sound, unproven or failed. ``precedes``: the release that it is made before."""
+
+    plan: str
+    database: str
+    name: str = ""
+    file: str = ""
+    level: str = ""
+    state: str = ""
+    precedes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One try at a release, as its hooks see it. ``number`` counts the tries of this release from 1.
 
-    ``failed_step`` and ``error``: what went wrong, for syncFail alone. ``domains``: for which another certificate is shown,
-    for postCert alone, whose ``number`` is the time instead.
+    ``failed_step`` and ``error``: what went wrong, for syncFail, postBackup and postRestore. ``domains``: for which another
+    certificate is shown, for postCert alone. ``backup``: for hooks around one. Where no release is tried, ``number`` is the
+    time instead.
     """
 
     stack: str
@@ -137,6 +168,7 @@ class Attempt:
     failed_step: str = ""
     error: str = ""
     domains: tuple[str, ...] = ()
+    backup: BackupFacts | None = None
 
 
 class HookState(StrEnum):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, assert_never
 
 from reconciler.model.desired import Release, ServiceSpec
 from reconciler.model.errors import Problem
 from reconciler.model.hook import (
     Attempt,
+    BackupFacts,
     BackupGate,
     ChangedService,
     Exec,
@@ -151,6 +152,21 @@ def certificate_attempt(release: Release, number: int, domains: Iterable[str]) -
     )
 
 
+def around_attempt(release: Release, number: int, occasion: Occasion, backup: BackupFacts, error: str = "") -> Attempt:
+    """What the hooks around a backup or a restore of ``release``, which runs, are told. ``number``: the time."""
+    return Attempt(
+        stack=release.stack,
+        release=release.number or 0,
+        revision=release.revision,
+        number=number,
+        occasion=occasion,
+        previous_release=release.number,
+        previous_revision=release.revision,
+        error=error,
+        backup=backup,
+    )
+
+
 def wrong_services(manifest: Manifest, services: Mapping[str, Any], hint: Callable[[str], str]) -> Iterator[Problem]:
     """Hooks of services that the stack does not have. ``hint``: which may have been meant."""
     file = posixpath.join(manifest.folder, "stack.yaml")
@@ -190,6 +206,19 @@ def variables(hook: Hook, attempt: Attempt, places: Places, *, cut_short: bool) 
         "RECONCILER_FAILED_STEP": attempt.failed_step,
         "RECONCILER_ERROR": attempt.error[-_LONGEST_ERROR:],
         "RECONCILER_DOMAINS": " ".join(attempt.domains),
+        **_backup_variables(attempt.backup or BackupFacts("", "")),
+    }
+
+
+def _backup_variables(backup: BackupFacts) -> dict[str, str]:
+    return {
+        "RECONCILER_BACKUP": backup.plan,
+        "RECONCILER_BACKUP_NAME": backup.name,
+        "RECONCILER_BACKUP_FILE": backup.file,
+        "RECONCILER_BACKUP_LEVEL": backup.level,
+        "RECONCILER_BACKUP_STATE": backup.state,
+        "RECONCILER_BACKUP_PRECEDES": "" if backup.precedes is None else str(backup.precedes),
+        "RECONCILER_DATABASE": backup.database,
     }
 
 
@@ -213,5 +242,6 @@ def context(hook: Hook, attempt: Attempt, places: Places, *, cut_short: bool) ->
         "cutShort": cut_short,
         "failed": failed,
         "domains": list(attempt.domains),
+        "backup": None if attempt.backup is None else asdict(attempt.backup),
         "paths": {"root": places.root, "data": places.data, "envFile": places.env_file},
     }

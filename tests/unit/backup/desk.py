@@ -13,6 +13,7 @@ from reconciler.backup.entry import Backup
 from reconciler.backup.keeper import Keeper
 from reconciler.backup.kit import Kit, Wanted
 from reconciler.backup.making import Made
+from reconciler.backup.restoring import Restored
 from reconciler.backup.store import Store, name_of
 from reconciler.model.backup import BackupPlan, Level
 from reconciler.model.observed import Container, State
@@ -81,12 +82,29 @@ class FakeMaker:
 
 
 @dataclass
+class FakeRestorer:
+    """Restores at once; ``done``: the names of what."""
+
+    done: list[str] = field(default_factory=list)
+
+    def check(self, backup: Backup, store: Store) -> None: ...
+
+    def is_there(self, database: str, *_: object) -> bool:
+        return True
+
+    def in_place(self, backup: Backup, *_: object, **__: object) -> Restored:
+        self.done.append(backup.name)
+        return Restored(backup.database, f"{backup.database}_before")
+
+
+@dataclass
 class Desk:
     keeper: Keeper
     maker: FakeMaker
     clock: FakeClock
     journal: SqliteJournal
     engine: Running
+    restorer: FakeRestorer
     folder: Path
     wanted: Wanted = field(default_factory=lambda: Wanted("shop", (PLAN,)))
 
@@ -106,13 +124,13 @@ def make_desk(tmp_path: Path) -> Iterator[Desk]:
     (tmp_path / "state").mkdir()
     with SqliteJournal(tmp_path / "state" / "state.db", synchronous="OFF") as journal:
         journal.save_stack(StackRecord("shop", applied_release=1))
-        maker, engine = FakeMaker(clock), Running()
+        maker, engine, restorer = FakeMaker(clock), Running(), FakeRestorer()
         kit = Kit(
             root_id="root",
             engine=cast(Any, engine),
             containers=cast(Any, NoContainers()),
             maker=maker.until,
-            restorer=cast(Any, None),
+            restorer=cast(Any, restorer),
             journal=journal,
             book=journal.backups,
             clock=clock,
@@ -120,4 +138,4 @@ def make_desk(tmp_path: Path) -> Iterator[Desk]:
             folder_of=lambda stack: tmp_path / "backups" / stack,
             data_of=lambda stack: tmp_path / "data" / stack,
         )
-        yield Desk(Keeper(kit), maker, clock, journal, engine, tmp_path / "backups" / "shop")
+        yield Desk(Keeper(kit), maker, clock, journal, engine, restorer, tmp_path / "backups" / "shop")

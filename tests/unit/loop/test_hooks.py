@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.errors import WaitingError
-from reconciler.model.hook import Exec, Hook, HookState, Occasion, OnFailure, Phase
+from reconciler.execution.around import Around
+from reconciler.model.errors import StalledError, WaitingError
+from reconciler.model.hook import BackupFacts, Exec, Hook, HookState, Occasion, OnFailure, Phase
 from reconciler.model.hook_call import HookCall, HookEnd
 from reconciler.model.record import Outcome, Truth
 from tests.builders import STACK, healthy, manifest
@@ -329,3 +330,51 @@ def test_a_stack_without_such_hooks_owes_none(world: World) -> None:
     release = world.applied()
     assert release is not None
     assert not world.keeping.owe_for_certificates(world.declared, release, ["a.test"])
+
+
+AROUND = (hook(Phase.PRE_BACKUP, "hold"), hook(Phase.POST_BACKUP, "go-on"), hook(Phase.PRE_BACKUP, "also"))
+
+
+def around(world: World) -> Around:
+    return Around(world.keeping, world.clock, lambda: world.loop.scene(world.work()), lambda: 7)
+
+
+def test_hooks_around_a_backup_run_each_time_in_the_order_of_their_names_and_know_of_it(world: World) -> None:
+    world.declared = replace(world.declared, hooks=AROUND)
+    go(world, 1)
+    for _ in range(2):
+        around(world)(Phase.PRE_BACKUP, BackupFacts("db", "shop"))
+        world.clock.advance(0.001)
+    assert world.hooks.ran == ["preBackup also", "preBackup hold"] * 2
+    attempt = world.hooks.calls[-1].attempt
+    assert (attempt.release, attempt.occasion, attempt.backup) == (1, Occasion.BACKUP, BackupFacts("db", "shop"))
+
+
+def test_one_that_fails_before_a_backup_forbids_it_and_one_after_it_is_told(world: World) -> None:
+    world.declared = replace(world.declared, hooks=AROUND)
+    go(world, 1)
+    world.hooks.ends |= {"also": SHUT, "go-on": SHUT}
+    with pytest.raises(StalledError, match="exit status 3"):
+        around(world)(Phase.PRE_BACKUP, BackupFacts("db", "shop"))
+    around(world)(Phase.POST_BACKUP, BackupFacts("db", "shop"), "L0: no server")
+    assert world.hooks.ran == ["preBackup also", "postBackup go-on"]
+    assert world.hooks.calls[-1].attempt.error == "L0: no server"
+    assert world.journal.events(stack=STACK)[-1].reason == "HookFailed"
+
+
+def test_where_nothing_was_ever_applied_no_hook_runs_around_anything(world: World) -> None:
+    world.declared = replace(world.declared, hooks=AROUND)
+    world.commit(web(1))
+    around(world)(Phase.PRE_BACKUP, BackupFacts("db", "shop"))
+    assert world.hooks.ran == []
+
+
+def test_what_a_kill_left_of_a_hook_around_a_backup_is_ended_and_not_run_in_a_pass(world: World) -> None:
+    world.declared = replace(world.declared, hooks=AROUND)
+    go(world, 1)
+    world.fate.strike(1, Killed(), about=("hooks.run",))
+    with pytest.raises(Killed):
+        around(world)(Phase.PRE_BACKUP, BackupFacts("db", "shop"))
+    world.start()
+    world.once()
+    assert (world.hooks.ran, world.hooks.cleared) == ([], [(Phase.PRE_BACKUP, "also")])

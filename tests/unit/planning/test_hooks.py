@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from reconciler.model.hook import (
     Attempt,
+    BackupFacts,
     BackupGate,
     Exec,
     Hook,
@@ -26,6 +27,7 @@ from reconciler.model.hook import (
 from reconciler.planning.archive import pack, unpack_manifest
 from reconciler.planning.hooks import (
     Places,
+    around_attempt,
     certificate_attempt,
     changed_services,
     context,
@@ -117,8 +119,13 @@ def test_hooks_are_kept_with_their_release() -> None:
 
 @pytest.mark.parametrize(
     "attempt",
-    [TRY, FAILED, certificate_attempt(release({"web": {}}, number=1), 1_700_000_000, ["a.test"])],
-    ids=["release", "failed", "certificate"],
+    [
+        TRY,
+        FAILED,
+        certificate_attempt(release({"web": {}}, number=1), 1_700_000_000, ["a.test"]),
+        around_attempt(release({"web": {}}, number=1), 1_700_000_000_000, Occasion.BACKUP, BackupFacts("db", "app")),
+    ],
+    ids=["release", "failed", "certificate", "backup"],
 )
 def test_the_context_keeps_to_its_schema(attempt: Attempt) -> None:
     Draft202012Validator.check_schema(SCHEMA)
