@@ -18,7 +18,7 @@ def may_go(
     backups: Sequence[Backup], keep: Keep, min_verified: int, pinned: frozenset[int] = frozenset()
 ) -> list[Backup]:
     """Of one plan's backups those that are not kept for any reason, the oldest first. ``pinned``: releases that may be
-    rolled back to; the newest backup of each stays.
+    rolled back to, or are tried; of each the newest backup of it stays, and the newest that was made before it.
 
     Nothing goes unless the newest of all is sound: what is old is all there is until the new one is proven.
     """
@@ -61,10 +61,13 @@ def _moment(backup: Backup) -> datetime:
 
 def _of_releases(newest_first: Iterable[Backup], pinned: frozenset[int]) -> set[str]:
     found: dict[int, str] = {}
+    before: dict[int, str] = {}
     for backup in newest_first:
         if backup.release is not None and backup.release in pinned:
             found.setdefault(backup.release, backup.name)
-    return set(found.values())
+        for release in pinned.intersection(backup.precedes):
+            before.setdefault(release, backup.name)
+    return {*found.values(), *before.values()}
 
 
 def _is_newer(backup: Backup, sound: Sequence[Backup]) -> bool:

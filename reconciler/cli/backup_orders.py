@@ -1,0 +1,115 @@
+"""What ``reconciler backup`` asks for, and who does it: the daemon where one runs, which holds the stack's turn, and else
+this process under the root's lock. Finds the backups that are meant.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from reconciler.cli import output, roots
+from reconciler.cli.errors import WRONG_USE, Failure
+from reconciler.cli.hand_in import answer, eventually, lock_unless_daemon
+from reconciler.cli.logs import level_of
+from reconciler.cli.options import Options
+
+if TYPE_CHECKING:
+    from reconciler.backup.entry import Backup
+    from reconciler.backup.orders import Order
+    from reconciler.backup.store import Store
+    from reconciler.execution.work import Work
+    from reconciler.host import Host
+    from reconciler.layout import Layout
+    from reconciler.ports import Journal
+
+
+def have_done(options: Options, stack: str, order: Order, timeout_s: float) -> str:
+    """What went wrong, "" if nothing did. Raises Failure where nobody did it."""
+    layout = roots.layout_of(options.root)
+    with roots.open_journal(layout) as journal:
+        roots.check_stack(journal, stack)
+    lock = lock_unless_daemon(layout)
+    if lock is None:
+        return _ask(layout, stack, order, timeout_s)
+    with lock:
+        return _do_here(options, layout, stack, order)
+
+
+def _ask(layout: Layout, stack: str, order: Order, timeout_s: float) -> str:
+    from reconciler.model.record import RequestKind
+
+    with roots.open_journal(layout) as journal:
+        row = journal.ask(RequestKind.BACKUP, stack, roots.who(), time.time(), reason=order.text())
+        if not _is_answered(journal, row, timeout_s):
+            raise Failure("the daemon has not answered yet; the request stays: see reconciler backup list and events")
+        found = answer(journal, row)
+    return "" if found == "ok" else found
+
+
+def _is_answered(journal: Journal, row: int, timeout_s: float) -> bool:
+    return eventually(lambda: bool(answer(journal, row)), time.monotonic() + timeout_s)
+
+
+def _do_here(options: Options, layout: Layout, stack: str, order: Order) -> str:
+    from reconciler.cli.signals import leaving_on_signals
+    from reconciler.cli.wiring import opened
+
+    level = level_of(options, tells_itself=True)
+    with opened(layout, log_level=level, mend=True) as parts, leaving_on_signals(parts.leaving.ask):
+        roots.make_folders(layout)
+        backups, host = parts.backups, parts.host(output.progress)
+        work = _work(host, stack)
+        wanted = backups.wanted(stack, work.manifest.backups, work.variables, host.around(work))
+        return backups.perform(wanted, order, roots.who())
+
+
+def _work(host: Host, stack: str) -> Work:
+    works = host.works()
+    found = next((work for work in works if work.name == stack), None)
+    if found is None:
+        raise roots.unknown_stack(stack, [work.name for work in works])
+    return found
+
+
+def backups_of(options: Options, stack: str) -> list[tuple[Backup, Store]]:
+    """The newest first: of the root's folder, and of those where runs are known to have put some."""
+    from pathlib import Path
+
+    from reconciler.backup.store import Store, across
+
+    layout = roots.layout_of(options.root)
+    with roots.open_journal(layout) as journal:
+        roots.check_stack(journal, stack)
+        known = [Path(record.folder) for record in journal.backups.backups(stack) if record.folder]
+    return across([Store(folder) for folder in (layout.backups_of(stack), *known)], stack)
+
+
+def find(options: Options, stack: str, name: str) -> tuple[Backup, Store]:
+    from reconciler.backup.store import named
+
+    found = named(backups_of(options, stack), name)
+    if found is None:
+        raise Failure(f'{stack} has no backup "{name}"; see: reconciler backup list {stack}', WRONG_USE)
+    return found
+
+
+def find_before(options: Options, stack: str, release: int) -> tuple[Backup, Store]:
+    """The newest good one from before ``release``. Raises Failure where there is none, or there are several databases."""
+    from reconciler.backup.choosing import last_before
+
+    layout = roots.layout_of(options.root)
+    with roots.open_journal(layout) as journal:
+        roots.check_stack(journal, stack)
+        tried = [found for found in journal.releases(stack) if found.number == release]
+    if not tried:
+        raise Failure(f"{stack} has no release {release}; see: reconciler history {stack}", WRONG_USE)
+    here = backups_of(options, stack)
+    found = last_before([backup for backup, _ in here], release, tried[0].created_at)
+    if not found:
+        raise Failure(f"{stack} has no good backup from before release {release}; see: reconciler backup list {stack}")
+    if len(found) > 1:
+        names = ", ".join(backup.name for backup in found)
+        raise Failure(
+            f"{stack} has several databases, so there are several: {names}; restore one after the other", WRONG_USE
+        )
+    return next(pair for pair in here if pair[0] == found[0])
