@@ -17,6 +17,7 @@ import structlog
 from reconciler.backup.keeper import Keeper
 from reconciler.backup.kit import Wanted
 from reconciler.backup.orders import order_of
+from reconciler.backup.pace import Pace
 from reconciler.certs.vigil import Vigil
 from reconciler.execution.execute import StoppedError
 from reconciler.execution.observe import Snapshot
@@ -39,8 +40,7 @@ _SNAPSHOT_LASTS_S = 1.0
 _RECONNECT_S = 1.0
 _MOST_TO_FETCH_S = 120.0
 _TIDY_EVERY_S = 3600.0
-_LOOK_FOR_BACKUPS_EVERY_S = 15.0  # a clock that is set, or a commit that says otherwise, is seen by then
-_LOOK_FOR_BACKUPS_AFTER_S = 0.5
+_AFTER_A_MISTAKE_S = 15.0
 _AFTER_TROUBLE_S = 5.0  # a full disk, a journal that is busy: what could not even be looked at is looked at again
 
 
@@ -73,7 +73,7 @@ class Daemon:
         self._host = host
         self._vigil = vigil
         self._backups = backups
-        self._backups_at = 0.0  # monotonic seconds: when to look for backups that are due
+        self._pace = Pace()
         self._engine = engine
         self._clock = clock
         self._interval = interval
@@ -165,6 +165,7 @@ class Daemon:
         stacks |= self._requested()
         if stacks:
             self._dispatch(stacks)
+            self._pace.wake()  # what a backup waits for comes with a commit or a pass
         self._back_up_if_due()
 
     def _asks_for_a_pass(self, event: Event) -> bool:
@@ -250,11 +251,12 @@ class Daemon:
         with self._lock:
             running = frozenset(self._turns.running)
         ordered = self._desk.ordered() - running
-        if not ordered and self._clock.monotonic() < self._backups_at:
+        if not self._pace.begins(self._clock.monotonic()) and not ordered:
             return
-        self._backups_at = self._clock.monotonic() + _AFTER_TROUBLE_S
+        self._pace.later(self._clock.monotonic(), _AFTER_TROUBLE_S)
         try:
-            works = {work.name: work for work in self._host.works() if work.name not in running}
+            every = self._host.works()
+            works = {work.name: work for work in every if work.name not in running}
             look = self._backups.look(self._wanted(self._backups, work) for work in works.values() if not work.gone)
         except ReconcilerError as error:
             log.warning("backups_not_looked_at", reason=error.reason, error=str(error))
@@ -264,8 +266,7 @@ class Daemon:
         except Exception:
             log.exception("backups_look_crashed")  # a mistake of ours, which must not end the passes
             return
-        pause_s = max(min(look.wait_s, _LOOK_FOR_BACKUPS_EVERY_S), _LOOK_FOR_BACKUPS_AFTER_S)
-        self._backups_at = self._clock.monotonic() + pause_s
+        self._pace.next(self._clock.monotonic(), look.wait_s, any(work.manifest.backups for work in every))
         for name in sorted(ordered - works.keys()):
             self._answer_orders(name, f"there is no stack named {name}; see: reconciler get")
         for name in sorted((look.due | ordered) & works.keys()):
@@ -284,9 +285,9 @@ class Daemon:
             pause_s = _AFTER_TROUBLE_S
         except Exception as error:
             log.exception("backup_crashed", stack=work.name, error=work.mask.clean(repr(error)))
-            pause_s = _LOOK_FOR_BACKUPS_EVERY_S
+            pause_s = _AFTER_A_MISTAKE_S
         finally:
-            self._backups_at = self._clock.monotonic() + pause_s
+            self._pace.later(self._clock.monotonic(), pause_s)
             self._end_turn(work.name, self._left_of_wait(work.name))
 
     def _wanted(self, backups: Keeper, work: Work) -> Wanted:
@@ -324,7 +325,7 @@ class Daemon:
             self._wake_dependents(work.name)
         if last_pass != self._host.journal.passes(work.name, 1):
             self._vigil.stacks_changed()
-            self._backups_at = 0.0  # a first release may be what a backup waits for
+            self._pace.wake()  # a first release may be what a backup waits for
 
     def _end_turn(self, stack: str, wait_s: float | None) -> None:
         with self._lock:
