@@ -12,6 +12,7 @@ from reconciler.execution.desire import Desire
 from reconciler.execution.hooks import HookKeeping
 from reconciler.execution.observe import Observer, Snapshot
 from reconciler.execution.shelf import Shelf
+from reconciler.execution.tidying import Tidier
 from reconciler.execution.work import Work
 from reconciler.loop import StackLoop
 from reconciler.manifest import Discovery
@@ -23,7 +24,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.record import Health, Ready, StackRecord, Sync, Truth
 from reconciler.model.source import Revision
 from reconciler.planning.stack_order import order
-from reconciler.ports import Clock, Journal, Objects, Progress, Source
+from reconciler.ports import Clock, Journal, Progress, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,6 @@ class Assembly:
 
     settings: HostSettings
     source: Source
-    objects: Objects
     journal: Journal
     shelf: Shelf
     desire: Desire
@@ -40,6 +40,7 @@ class Assembly:
     observer: Observer
     stacks: StackLoop
     hooks: HookKeeping
+    tidier: Tidier
     clock: Clock
 
 
@@ -187,25 +188,5 @@ class Host:
         return self._made.stacks.announce(work, release, observed)
 
     def tidy(self) -> None:
-        """Forget what belongs to containers and releases that are gone. Raises EngineUnavailableError, WaitingError.
-
-        Copies that containers may have mounted are only taken away while every container of ours is explained by a kept
-        release: where a record was lost, nobody knows what is in use.
-        """
-        made = self._made
-        containers = made.observer.look().containers
-        made.journal.forget_baselines(frozenset(found.id for found in containers))
-        commits = made.source.kept()  # asked first, so that a commit which is kept meanwhile is not among them
-        kept = made.shelf.kept()
-        self._let_go(commits, kept)
-        known = {spec.digest for release in kept for spec in release.services}
-        if all(found.definition in known for found in containers if found.owned):
-            made.objects.collect(frozenset(entry.object_id for release in kept for entry in release.objects))
-
-    def _let_go(self, commits: frozenset[str], kept: tuple[Release, ...]) -> None:
-        """Commits that no kept release and no stack's status names need not survive force-pushes any longer."""
-        records = self._made.journal.stacks()
-        named = {release.revision for release in kept}
-        named |= {commit for record in records for commit in (record.applied_revision, record.attempted_revision)}
-        for commit in sorted(commits - named):
-            self._made.source.release(commit)
+        """Raises EngineUnavailableError, WaitingError."""
+        self._made.tidier.tidy()

@@ -17,7 +17,7 @@ from reconciler.model.event import Event
 from reconciler.model.hook import HookRecord, HookState, Phase
 from reconciler.model.hook_call import HookCall, HookEnd
 from reconciler.model.manifest import Manifest
-from reconciler.model.observed import Container, Endpoint, Image, LiveSettings, Network, Takeover
+from reconciler.model.observed import Container, Endpoint, Image, LiveSettings, Network, Room, Takeover
 from reconciler.model.record import (
     CertificateRecord,
     EventRecord,
@@ -143,6 +143,12 @@ class Engine(Protocol):
         later)."""
 
     def tag(self, image_id: str, reference: str) -> None: ...
+
+    def remove_image(self, image_id: str) -> bool:
+        """With all its tags. False where it is in use, or not there: nothing is forced."""
+
+    def room(self) -> Room | None:
+        """None where the engine's images are not on this host."""
 
     def start(self, container_id: str) -> None:
         """Raises WaitingError(reason="PortTaken"), and StalledError where the container cannot ever run."""
@@ -383,6 +389,17 @@ class BackupBook(Protocol):
         """By stack and plan."""
 
     def save_backup(self, record: BackupRecord) -> None: ...
+
+
+class ImageBook(Protocol):
+    """The images that this root pulled or built, which are its own to take away. Durable when a call returns."""
+
+    def brought(self) -> Mapping[str, frozenset[str]]:
+        """The names that each was brought under, by image id."""
+
+    def save_brought(self, image_id: str, name: str) -> None: ...
+
+    def forget_brought(self, image_id: str) -> None: ...
 
 
 class Releases(Protocol):

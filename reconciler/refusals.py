@@ -79,6 +79,19 @@ def disk_full(doing: str) -> WaitingError:
     return WaitingError(f"cannot {doing}: no space left on the engine's disk; make room", reason="DiskFull")
 
 
+def no_room(doing: str, path: str, free: int, wanted: int) -> WaitingError:
+    """Bytes. Said before the disk is full, while everything still runs."""
+    return WaitingError(
+        f"cannot {doing}: {megabytes(free)} are free where the engine keeps images ({path}), and it wants "
+        f"{megabytes(wanted)}. Make room (docker system df says what takes it); it is tried again by itself",
+        reason="DiskFull",
+    )
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
+
+
 def unreachable(address: str, why: object) -> EngineUnavailableError:
     return EngineUnavailableError(
         f"the Docker engine does not answer at {address}: {quoted(_innermost(why))}; see that dockerd runs there"

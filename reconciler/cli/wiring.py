@@ -165,6 +165,7 @@ class Parts:
         from reconciler.execution.books import Books
         from reconciler.execution.observe import Observer
         from reconciler.execution.report import Report
+        from reconciler.execution.tidying import Tidier
         from reconciler.host import Assembly, Host
         from reconciler.loop import StackLoop
 
@@ -174,7 +175,6 @@ class Parts:
         assembly = Assembly(
             settings=self.settings,
             source=self.source,
-            objects=self.objects,
             journal=self.journal,
             shelf=self.shelf,
             desire=self.desire,
@@ -182,6 +182,15 @@ class Parts:
             observer=observer,
             stacks=StackLoop(books, report, observer, self._executor(), self.hook_keeping),
             hooks=self.hook_keeping,
+            tidier=Tidier(
+                source=self.source,
+                objects=self.objects,
+                journal=self.journal,
+                images=self.journal.images,
+                shelf=self.shelf,
+                observer=observer,
+                engine=self.engine,
+            ),
             clock=self.clock,
         )
         return Host(assembly, self.leaving, progress)
@@ -257,6 +266,7 @@ class Parts:
                 engine=self.engine,
                 compose=self.compose,
                 journal=self.journal,
+                images=self.journal.images,
                 objects=self.objects,
                 data=HostData(),
                 ports=HostPorts(),

@@ -54,7 +54,19 @@ from reconciler.model.plan import (
     UpdateResources,
 )
 from reconciler.planning.story import describe
-from reconciler.ports import Certificates, Clock, Compose, Engine, Journal, Objects, Ports, Progress, SeedsData
+from reconciler.ports import (
+    Certificates,
+    Clock,
+    Compose,
+    Engine,
+    ImageBook,
+    Journal,
+    Objects,
+    Ports,
+    Progress,
+    SeedsData,
+)
+from reconciler.refusals import no_room
 
 LOG_LINES = 20
 
@@ -109,6 +121,7 @@ class Hands:
     engine: Engine
     compose: Compose
     journal: Journal
+    images: ImageBook
     objects: Objects
     data: SeedsData
     ports: Ports
@@ -173,8 +186,8 @@ class _Walker:
                 self._check_ports(ports)
             case BuildImage(service, _):
                 self._build(service)
-            case PullImage(image):
-                engine.pull(image, self._walk.progress)
+            case PullImage(image, room):
+                self._pull(image, room)
             case TagImage(image, image_id):
                 engine.tag(image_id, image)
             case RestoreObject(path):
@@ -246,6 +259,15 @@ class _Walker:
                 reason="PortTaken",
             )
 
+    def _pull(self, image: str, room: int) -> None:
+        engine, found = self._hands.engine, self._hands.engine.room()
+        if found is not None and found.free < room:
+            raise no_room(f"pull {image}", found.path, found.free, room)
+        before = engine.image(image)
+        pulled = engine.pull(image, self._walk.progress)
+        if before is None or before.id != pulled.id:
+            self._hands.images.save_brought(pulled.id, image)
+
     def _run_hook(self, phase: Phase, name: str) -> None:
         scene = self._walk.scene
         assert scene is not None, "only an attempt at a release has hooks"
@@ -270,6 +292,10 @@ class _Walker:
         walk = self._walk
         self._lay_out_files()
         self._hands.compose.build(self._stack, walk.model, service, self._environment, walk.progress)
+        spec = walk.release.service(service)
+        built = self._hands.engine.image(spec.image) if spec is not None else None
+        if spec is not None and built is not None:
+            self._hands.images.save_brought(built.id, spec.image)
 
     def _restore(self, path: str) -> None:
         for entry in self._walk.release.objects:

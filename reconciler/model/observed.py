@@ -93,10 +93,22 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Image:
+    """``size``: bytes it takes where the engine keeps images. ``tags``: as ``docker images`` lists them."""
+
     id: str
     labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     repo_digests: tuple[str, ...] = ()
     healthcheck: bool = False
+    size: int = 0
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Bytes that are free at ``path``, where the engine keeps its images."""
+
+    path: str
+    free: int
 
 
 @dataclass(frozen=True, slots=True)

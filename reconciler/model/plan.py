@@ -47,7 +47,10 @@ class BuildImage:
 
 @dataclass(frozen=True, slots=True)
 class PullImage:
+    """``room``: bytes that must be free where the engine keeps images before it begins."""
+
     image: str
+    room: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from reconciler.model.plan import (
 )
 from reconciler.planning.drift import drift_steps
 from reconciler.planning.handover import leaving
+from reconciler.planning.images import room_for
 from reconciler.planning.names import rename_steps
 from reconciler.planning.order import with_dependents
 from reconciler.planning.prune import Pruning, container_steps, network_steps, pruning, removed_containers
@@ -171,10 +172,20 @@ def _image_step(turnover: Turnover, situation: Situation) -> Step | None:
             return None
         return Step(BuildImage(spec.name, spec.image), turnover.cause, spec.name)
     if image is None:
-        return Step(PullImage(spec.image), Cause(turnover.cause.kind, "the engine does not hold it"), spec.name)
+        return Step(
+            PullImage(spec.image, _room(turnover, situation)),
+            Cause(turnover.cause.kind, "the engine does not hold it"),
+            spec.name,
+        )
     if spec.pull_always and not pinned:
-        return Step(PullImage(spec.image), Cause(CauseKind.IMAGE, "pull_policy: always"), spec.name)
+        pull = PullImage(spec.image, _room(turnover, situation))
+        return Step(pull, Cause(CauseKind.IMAGE, "pull_policy: always"), spec.name)
     return None
+
+
+def _room(turnover: Turnover, situation: Situation) -> int:
+    """A new version is taken to be as large as the one that runs."""
+    return room_for(situation.observed.images.get(container.image_id) for container in turnover.stale)
 
 
 def _port_steps(found: tuple[Turnover, ...], observed: Observed) -> Iterator[Step]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
 import subprocess
 import threading
@@ -313,3 +314,49 @@ class Relay:
             while chunk := source.recv(65536):
                 target.sendall(chunk)
             target.shutdown(socket.SHUT_WR)
+
+
+# --- Images that are no longer needed
+
+
+@pytest.fixture
+def own_image(bench: RealBench) -> Iterator[str]:
+    """An image that nobody else has; its id."""
+    label = f"LABEL of={bench.project}"
+    found = subprocess.run(
+        ["docker", "import", "--change", label, "-", f"contract/{bench.project}:1"],
+        input=bytes(1024),  # an archive with nothing in it
+        capture_output=True,
+        check=True,
+    )
+    image = found.stdout.decode().strip()
+    yield image
+    bench.engine.remove_image(image)
+
+
+def test_an_image_goes_with_all_its_tags(bench: RealBench, own_image: str) -> None:
+    docker("tag", own_image, f"contract/{bench.project}:2")
+    found = bench.engine.image(own_image)
+    assert found is not None
+    assert found.tags == (f"contract/{bench.project}:1", f"contract/{bench.project}:2")
+    assert bench.engine.remove_image(own_image)
+    assert bench.engine.image(own_image) is None
+    assert not bench.engine.remove_image(own_image)
+
+
+def test_an_image_that_any_container_was_made_of_keeps_its_tags(bench: RealBench, own_image: str) -> None:
+    container = docker("create", own_image, "nothing").strip()
+    try:
+        assert not bench.engine.remove_image(own_image)
+        found = bench.engine.image(own_image)
+        assert found is not None
+        assert found.tags == (f"contract/{bench.project}:1",)
+    finally:
+        docker("rm", container)
+
+
+def test_the_room_for_images_is_what_the_disk_has_left(bench: RealBench) -> None:
+    found = bench.engine.room()
+    assert found is not None
+    assert found.path == docker("info", "--format", "{{.DockerRootDir}}").strip()
+    assert 0 < found.free < shutil.disk_usage(found.path).total

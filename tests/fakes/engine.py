@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from reconciler.model.desired import Injection, LifecycleHook
 from reconciler.model.errors import EngineUnavailableError, WaitingError
 from reconciler.model.event import Event, Trigger
-from reconciler.model.observed import Container, Endpoint, Image, Network, State
+from reconciler.model.observed import Container, Endpoint, Image, Network, Room, State
 from tests.fakes.host import FakeHost, meet
 
 
@@ -36,7 +36,7 @@ class FakeEngine:
     def image(self, reference: str) -> Image | None:
         with self.host.call("image"):
             image_id = self.host.images.get(reference, reference)
-            return self.host.image_details.get(image_id)
+            return self.host.image_now(image_id)
 
     def logs(self, container_id: str, lines: int) -> str:
         with self.host.call("logs"):
@@ -82,6 +82,19 @@ class FakeEngine:
                 raise WaitingError(f"cannot tag {reference}: No such image: {image_id}", reason="NotFound")
             self.host.images[reference] = image_id
             self.host.say(Event(Trigger.ENGINE, None, f"tag image {reference}"))
+
+    def remove_image(self, image_id: str) -> bool:
+        with self.host.call("remove image"):
+            used = any(box.image_id == image_id for box in self.host.boxes.values())
+            if used or self.host.image_details.pop(image_id, None) is None:
+                return False
+            for name in [name for name, held in self.host.images.items() if held == image_id]:
+                del self.host.images[name]
+            return True
+
+    def room(self) -> Room | None:
+        with self.host.call("room"):
+            return self.host.room
 
     # --- Containers
 

@@ -10,13 +10,13 @@ import queue
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from reconciler.model.desired import Injection, LifecycleHook
 from reconciler.model.errors import EngineUnavailableError, ReconcilerError, StalledError, WaitingError
 from reconciler.model.event import Event, Trigger
-from reconciler.model.observed import Container, Endpoint, Image, LiveSettings, Network, Probe, State
+from reconciler.model.observed import Container, Endpoint, Image, LiveSettings, Network, Probe, Room, State
 from tests.fakes.clock import FakeClock
 
 RESTART_DELAY_S = 1.0
@@ -132,6 +132,7 @@ class FakeHost:
         self.boxes: dict[str, Box] = {}
         self.signals: list[tuple[str, str]] = []
         self.networks: dict[str, Network] = {}
+        self.room: Room | None = None
         self.images: dict[str, str] = {}
         self.registry: dict[str, str] = {}
         self.image_details: dict[str, Image] = {}
@@ -154,6 +155,12 @@ class FakeHost:
         behaviour = self.behaviours.get(image_id) or self.behaviours.get(reference) or Behaviour()
         self.image_details[image_id] = Image(image_id, dict(labels or {}), (), behaviour.healthcheck)
         return image_id
+
+    def image_now(self, image_id: str) -> Image | None:
+        """With the tags that name it now."""
+        found = self.image_details.get(image_id)
+        tags = sorted(name for name, held in self.images.items() if held == image_id)
+        return replace(found, tags=tuple(tags)) if found is not None else None
 
     def add_network(self, name: str, *, stack: str = "", definition: str = "", owned: bool = False) -> Network:
         network = Network(self.new_id(), name, definition, stack, owned)

@@ -13,13 +13,14 @@ from reconciler.adapters.journal import SqliteJournal
 from reconciler.adapters.release_store import ReleaseFiles
 from reconciler.execution.observe import Snapshot
 from reconciler.execution.shelf import Shelf
-from reconciler.host import Assembly, Host
+from reconciler.execution.tidying import Tidier
 from reconciler.model.desired import Release
 from reconciler.model.observed import Container
 from reconciler.model.record import Outcome, StackRecord
 from reconciler.model.source import EntryKind, TreeEntry
 from tests.builders import made, manifest, release
-from tests.fakes.clock import FakeClock
+from tests.fakes.engine import FakeEngine
+from tests.fakes.host import FakeHost
 
 
 class World:
@@ -32,12 +33,16 @@ class World:
         self.containers: list[Container] = []
         self.collected: list[frozenset[str]] = []
         self.shelf = Shelf(self.journal, ReleaseFiles(root), self.commits.add, self.commits.discard)
-        parts: dict[str, Any] = dict.fromkeys(("settings", "desire", "books", "stacks"))
-        assembly = Assembly(
-            source=cast(Any, self), objects=cast(Any, self), journal=self.journal, shelf=self.shelf,
-            observer=cast(Any, self), clock=FakeClock(), **parts,
-        )  # fmt: skip
-        self.host = Host(assembly, lambda: "", lambda _: None)
+        self.engine = FakeHost()
+        self.tidier = Tidier(
+            source=cast(Any, self),
+            objects=cast(Any, self),
+            journal=self.journal,
+            images=self.journal.images,
+            shelf=self.shelf,
+            observer=cast(Any, self),
+            engine=FakeEngine(self.engine),
+        )
 
     def look(self) -> Snapshot:
         return Snapshot(tuple(self.containers), ())
@@ -53,7 +58,9 @@ class World:
 
     def apply(self, version: str) -> Release:
         """A release of its own commit, which mounts an object of its own; it runs."""
-        found = release({"web": {"environment": {"VERSION": version}}})
+        found = release({"web": {"image": f"web:{version}"}})
+        for name, image_id in found.images.items():
+            self.engine.add_image(name, image_id)
         entry = TreeEntry(f"shop/{version}", EntryKind.FILE, f"object-{version}")
         opened = self.shelf.open(replace(found, revision=version, objects=(entry,)), manifest(), "", "", 0.0)
         self.shelf.close(opened, Outcome.APPLIED, 0.0)
@@ -76,7 +83,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 def test_objects_and_commits_of_releases_that_nobody_can_go_back_to_are_let_go(world: World) -> None:
     for number in range(1, 14):
         world.apply(f"v{number}")
-    world.host.tidy()
+    world.tidier.tidy()
     newest = {f"v{number}" for number in range(4, 14)}
     assert world.collected == [frozenset(f"object-{version}" for version in newest)]
     assert world.commits == newest
@@ -88,15 +95,55 @@ def test_a_commit_that_a_status_names_is_kept(world: World) -> None:
     record = world.journal.stack("shop")
     assert record is not None
     world.journal.save_stack(replace(record, applied_revision="newer"))
-    world.host.tidy()
+    world.tidier.tidy()
     assert world.commits == {"v1", "newer"}
 
 
 def test_nothing_is_collected_while_a_container_of_ours_is_of_no_kept_release(world: World) -> None:
     world.apply("v1")
     world.containers.append(replace(world.containers[0], id="lost", definition="of a release whose record was lost"))
-    world.host.tidy()
+    world.tidier.tidy()
     assert world.collected == []
     world.containers[-1] = replace(world.containers[-1], owned=False)
-    world.host.tidy()
+    world.tidier.tidy()
     assert len(world.collected) == 1
+
+
+def releases(world: World, count: int, brought: bool = True) -> None:
+    for number in range(1, count + 1):
+        for name, image_id in world.apply(f"v{number}").images.items():
+            if brought:
+                world.journal.images.save_brought(image_id, name)
+
+
+def test_an_image_goes_with_the_last_release_that_ran_it(world: World) -> None:
+    releases(world, 12)
+    world.tidier.tidy()
+    assert {*world.engine.images} == {f"web:v{number}" for number in range(3, 13)}
+    assert len(world.journal.images.brought()) == 10
+
+
+def test_an_image_that_was_there_before_us_stays(world: World) -> None:
+    releases(world, 12, brought=False)
+    world.tidier.tidy()
+    assert len(world.engine.images) == 12
+
+
+def test_an_image_that_somebody_else_named_stays(world: World) -> None:
+    releases(world, 12)
+    world.engine.add_image("theirs:1", world.engine.images["web:v1"])
+    world.tidier.tidy()
+    assert {*world.engine.images} == {"theirs:1", "web:v1"} | {f"web:v{number}" for number in range(3, 13)}
+
+
+def test_no_image_goes_while_a_container_of_ours_is_of_no_kept_release(world: World) -> None:
+    releases(world, 12)
+    world.containers.append(replace(world.containers[0], id="lost", definition="of a release whose record was lost"))
+    world.tidier.tidy()
+    assert len(world.engine.images) == 12
+
+
+def test_an_image_that_is_gone_already_is_forgotten(world: World) -> None:
+    world.journal.images.save_brought("sha256:gone", "web:old")
+    world.tidier.tidy()
+    assert world.journal.images.brought() == {}

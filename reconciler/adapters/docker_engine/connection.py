@@ -70,6 +70,11 @@ class Connection:
         self._stream: CancellableStream[Any] | None = None
         self._closed = False
 
+    @property
+    def is_of_this_host(self) -> bool:
+        """Its files are files of this host."""
+        return "unix:" in self.address
+
     def client(self) -> Client:
         """This thread's. Raises EngineUnavailableError."""
         if not hasattr(self._own, "client"):
@@ -175,6 +180,11 @@ class Connection:
 def is_gone(error: BaseException | None) -> bool:
     """Whether the engine refused because there is no such object."""
     return isinstance(error, NotFound)
+
+
+def is_in_use(error: BaseException | None) -> bool:
+    """Whether the engine refused because something else holds the object."""
+    return isinstance(error, APIError) and error.status_code == 409
 
 
 def _shut(stream: CancellableStream[Any]) -> None:

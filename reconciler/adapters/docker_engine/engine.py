@@ -12,10 +12,10 @@ from typing import Any
 from docker.utils import parse_repository_tag
 
 from reconciler import refusals
-from reconciler.adapters.docker_engine import messages, read
+from reconciler.adapters.docker_engine import messages, read, storage
 from reconciler.adapters.docker_engine.archive import archive
 from reconciler.adapters.docker_engine.calls import Calls
-from reconciler.adapters.docker_engine.connection import READ_S, Client, Connection, is_gone
+from reconciler.adapters.docker_engine.connection import READ_S, Client, Connection, is_gone, is_in_use
 from reconciler.adapters.docker_engine.details import Details, Images
 from reconciler.adapters.docker_engine.processes import is_signalled
 from reconciler.adapters.docker_engine.pull import PullProgress
@@ -28,7 +28,7 @@ from reconciler.model.errors import (
     WaitingError,
 )
 from reconciler.model.event import Event
-from reconciler.model.observed import Container, Endpoint, Image, Network
+from reconciler.model.observed import Container, Endpoint, Image, Network, Room
 
 PULL_SILENCE_S = 180.0  # unpacking a big layer on a slow disk says nothing for a while
 HOOK_S = 120.0
@@ -160,6 +160,26 @@ class DockerEngine:
         with self._calls.speaking(f"tag {reference}") as client:
             client.tag(image_id, repository, tag or "latest")
         self._images.drop()
+
+    def remove_image(self, image_id: str) -> bool:
+        try:
+            with self._calls.speaking(f"remove image {image_id}") as client:
+                if storage.is_used(client, image_id):
+                    return False
+                storage.remove(client, image_id)
+        except (WaitingError, StalledError) as error:
+            if is_gone(error.__cause__) or is_in_use(error.__cause__):
+                return False
+            raise
+        finally:
+            self._images.drop()
+        return True
+
+    def room(self) -> Room | None:
+        if not self._connection.is_of_this_host:
+            return None
+        with self._calls.speaking("ask where images are kept") as client:
+            return storage.room_at(client.info())
 
     # --- Containers
 

@@ -86,6 +86,8 @@ def image(details: Mapping[str, Any]) -> Image:
         labels=MappingProxyType(_labels(config)),
         repo_digests=tuple(details.get("RepoDigests") or ()),
         healthcheck=_has_healthcheck(config),
+        size=int(details.get("Size") or 0),
+        tags=tuple(sorted(details.get("RepoTags") or ())),
     )
 
 

@@ -90,6 +90,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID""",
     ),
     ("ALTER TABLE hooks ADD COLUMN domains TEXT NOT NULL DEFAULT ''",),
+    ("CREATE TABLE images (id TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (id, name)) WITHOUT ROWID",),
 )
 
 

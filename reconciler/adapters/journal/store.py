@@ -15,6 +15,7 @@ from reconciler.adapters.journal.certificates import CertificateTables
 from reconciler.adapters.journal.database import Database, Synchronous
 from reconciler.adapters.journal.hooks import HookTables, end_attempt
 from reconciler.adapters.journal.identity import root_id, take
+from reconciler.adapters.journal.images import ImageTable
 from reconciler.model.observed import LiveSettings
 from reconciler.model.record import (
     EventRecord,
@@ -56,6 +57,7 @@ class SqliteJournal:
         self.certificates = CertificateTables(self._database)
         self.backups = BackupTable(self._database)
         self.hooks = HookTables(self._database)
+        self.images = ImageTable(self._database)
         self._remembered: tuple[int, dict[tuple[str, str], Any]] = (-1, {})
 
     @property

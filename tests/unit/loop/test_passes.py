@@ -9,8 +9,9 @@ import pytest
 
 from reconciler.model.errors import EngineUnavailableError, WaitingError
 from reconciler.model.manifest import DriftMode, Prune
-from reconciler.model.observed import Probe, Takeover
+from reconciler.model.observed import Probe, Room, Takeover
 from reconciler.model.record import Health, Outcome, Suspension, Sync, Truth
+from reconciler.planning.images import RESERVE
 from reconciler.planning.secrets import mask_of
 from reconciler.ports import Compose, Engine
 from tests.builders import CHECKOUT, STACK, bind, healthy, port, release, tracked, volume
@@ -322,6 +323,21 @@ def test_an_image_that_is_not_there_is_waited_for_and_nothing_is_touched(world: 
     world.host.registry["web:later"] = "sha256:web:later"
     assert world.settle().ready.status is Truth.TRUE
     assert [box.id for box in world.boxes()] != before
+
+
+def test_where_there_is_no_room_for_an_image_nothing_is_pulled_until_there_is(world: World) -> None:
+    before = applied(world, {"web": web()})
+    world.host.registry["web:later"] = "sha256:web:later"
+    world.host.room = Room("/var/lib/docker", RESERVE - 2**20)
+    world.commit({"web": web("web:later")})
+    record = world.once()
+    assert record.ready.reason == "DiskFull"
+    assert "511 MiB are free where the engine keeps images (/var/lib/docker)" in record.ready.message
+    assert "web:later" not in world.host.images
+    assert [box.id for box in world.boxes()] == before
+    world.host.room = Room("/var/lib/docker", RESERVE)
+    assert world.settle().ready.status is Truth.TRUE
+    assert world.journal.images.brought()["sha256:web:later"] == {"web:later"}
 
 
 def test_a_port_that_is_taken_costs_no_interruption_and_is_tried_again(world: World) -> None:

@@ -251,6 +251,7 @@ class World:
             engine,
             compose,
             fated,
+            self.journal.images,
             self.objects,
             self.objects,
             FakePorts(self.host),

@@ -77,7 +77,7 @@ def test_services_that_do_not_need_each_other_are_all_started_before_any_is_prov
 def test_an_image_that_two_services_run_is_pulled_once() -> None:
     wanted = release({"a": {"image": "app:1"}, "b": {"image": "app:1"}})
     found = decide(wanted, bare(wanted, lacking=["app:1"]))
-    assert [step.action for step in found.steps if isinstance(step.action, PullImage)] == [PullImage("app:1")]
+    assert [step.action.image for step in found.steps if isinstance(step.action, PullImage)] == ["app:1"]
 
 
 def test_every_image_is_pulled_before_anything_is_made() -> None:

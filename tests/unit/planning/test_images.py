@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from reconciler.model.desired import LABEL_BUILD
 from reconciler.model.observed import Image
-from reconciler.model.plan import CauseKind, TagImage
+from reconciler.model.plan import CauseKind, PullImage, TagImage
 from reconciler.model.source import EntryKind
+from reconciler.planning.images import RESERVE, is_named_by_us_only
 from reconciler.planning.planner import needs_images
 from tests.builders import (
     CHECKOUT,
@@ -24,6 +27,7 @@ from tests.builders import (
     tracked,
 )
 
+GIB = 2**30
 OLD, NEW = "sha256:0ldimage00000", "sha256:newimage0000"
 
 
@@ -118,3 +122,23 @@ def test_an_image_that_was_built_from_the_same_is_used() -> None:
 def test_what_is_built_is_not_pulled() -> None:
     wanted = built(image="registry/web:1")
     assert steps(decide(wanted, bare(wanted, lacking=["registry/web:1"])))[0] == "build image registry/web:1 for web"
+
+
+def test_a_pull_wants_as_much_room_as_the_image_that_runs_takes_and_a_reserve() -> None:
+    before, wanted = release({"web": {"image": "web:1"}}), release({"web": {"image": "web:2"}}, pinned=False)
+    held = {image_id("web:1"): Image(image_id("web:1"), size=3 * GIB)}
+    found = decide(
+        wanted, seen(made(before, "web"), of=[before, wanted], lacking=["web:2"], images=held), previous=before
+    )
+    assert found.steps[0].action == PullImage("web:2", 3 * GIB + RESERVE)
+
+
+def test_a_first_pull_wants_the_reserve() -> None:
+    wanted = release({"web": {}}, pinned=False)
+    assert decide(wanted, bare(wanted, lacking=["web:1"])).steps[0].action == PullImage("web:1", RESERVE)
+
+
+@pytest.mark.parametrize("tag", ["postgres:latest", "docker.io/library/postgres:latest", "postgres"])
+def test_a_name_is_known_however_it_is_written(tag: str) -> None:
+    assert is_named_by_us_only(Image(OLD, tags=("postgres:latest",)), {tag})
+    assert not is_named_by_us_only(Image(OLD, tags=("postgres:latest", "postgres:15")), {tag})
