@@ -33,6 +33,8 @@ from reconciler.model.record import (
     TrialRecord,
 )
 from reconciler.model.source import Revision, TreeEntry
+from reconciler.model.updates import ImageRecord
+from reconciler.planning.image_reference import ImageReference
 
 Progress = Callable[[str], None]  # a line for people: "pulling 3f4a... 12 MB of 40 MB"
 
@@ -257,6 +259,16 @@ class Journal(Protocol):
     ) -> ReleaseRecord:
         """A new PENDING release with the stack's next number; the one of this digest, if there is one already."""
 
+    def await_release(
+        self, stack: str, digest: str, revision: str, subject: str, asked_by: str, now: float
+    ) -> ReleaseRecord:
+        """As ``add_release``, of one that does not begin yet: a new one is WAITING."""
+
+    def approve(self, stack: str, number: int, who: str, now: float) -> None: ...
+
+    def approved_by(self, stack: str, number: int) -> str:
+        """ "" where nobody did."""
+
     def releases(self, stack: str) -> tuple[ReleaseRecord, ...]:
         """Oldest first."""
 
@@ -400,6 +412,29 @@ class ImageBook(Protocol):
     def save_brought(self, image_id: str, name: str) -> None: ...
 
     def forget_brought(self, image_id: str) -> None: ...
+
+
+class UpdateBook(Protocol):
+    """What is known of images that stacks track. Durable when a call returns."""
+
+    def images(self, stack: str | None = None) -> tuple[ImageRecord, ...]:
+        """By stack and service."""
+
+    def save_image(self, record: ImageRecord) -> None: ...
+
+    def forget_images(self, stack: str, keep: Sequence[str]) -> None:
+        """Those of services that are not in ``keep``."""
+
+
+class Registry(Protocol):
+    """Image registries, asked without pulling anything."""
+
+    def digest(self, image: ImageReference, tag: str) -> str:
+        """What ``tag`` of ``image``'s repository means. Raises WaitingError (RegistryUnavailable, RateLimited, TagNotFound),
+        StalledError (RegistryDenied)."""
+
+    def tags(self, image: ImageReference) -> tuple[str, ...]:
+        """All of the repository's. Raises as ``digest`` does."""
 
 
 class Releases(Protocol):

@@ -14,6 +14,7 @@ class Trigger(StrEnum):
     ENVIRONMENT = "environment"  # a file in env/ changed
     ENGINE = "engine"  # the engine reported a change of a container, network or image
     CERTIFICATE = "certificate"  # a file in certs/ changed
+    REGISTRY = "registry"  # a registry has a newer image
     OBJECT = "object"  # a file under state/objects was touched by somebody else
     TIMER = "timer"  # a wait has passed: retry, back-off, resume, periodic look
     REQUEST = "request"  # a row in state.db: reconcile, rollback, suspend, resume

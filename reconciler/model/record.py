@@ -70,8 +70,9 @@ class StackRecord:
 
 
 class Outcome(StrEnum):
-    """Of a release. PENDING: being applied, or interrupted while it was."""
+    """Of a release. PENDING: being applied, or interrupted while it was. WAITING: known, and not begun yet."""
 
+    WAITING = "waiting"
     PENDING = "pending"
     APPLIED = "applied"
     FAILED = "failed"
@@ -149,6 +150,7 @@ class RequestKind(StrEnum):
     ROLLBACK = "rollback"
     SUSPEND = "suspend"
     RESUME = "resume"
+    APPROVE = "approve"
     BACKUP = "backup"  # ``reason`` says what of it: backup.orders
 
 

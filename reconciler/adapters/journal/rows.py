@@ -26,6 +26,7 @@ from reconciler.model.record import (
     Sync,
     Truth,
 )
+from reconciler.model.updates import ImageRecord, Seen
 
 Row = tuple[Any, ...]
 
@@ -40,6 +41,10 @@ STEP = "pass_id, number, service, text, state, began_at, ended_at, error"
 BASELINE = "container_id, stack, settings"
 BACKUP = "stack, plan, slot, began_at, ended_at, failed, level, verified_at, verified, folder"
 EVENT = "id, at, stack, severity, reason, message, revision"
+IMAGE = (
+    "stack, service, repository, policy, tag, digest, before, taken_at, slot, looked_at, problem, attempts, retry_at, "
+    "seen, written"
+)
 HOOK = "stack, release, attempt, phase, name, state, pass_id, began_at, ended_at, exit_code, output, failed_step, error, domains"
 REQUEST = "id, kind, stack, who, created_at, force, release, reason, until, handled_at, answer"
 
@@ -159,3 +164,8 @@ def request_of(row: Row) -> Request:
         handled_at=handled,
         answer=answer,
     )
+
+
+def image_of(row: Row) -> ImageRecord:
+    values: Row = (*row[:-2], tuple(Seen(*one) for one in json.loads(row[-2])), row[-1])
+    return ImageRecord(*values)

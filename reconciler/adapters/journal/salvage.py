@@ -24,6 +24,8 @@ _TABLES: tuple[tuple[str, str, Callable[[rows.Row], object]], ...] = (
     ("steps", rows.STEP, rows.step_of),
     ("baselines", rows.BASELINE, lambda row: rows.settings_of(row[2])),
     ("backup_runs", rows.BACKUP, rows.backup_of),
+    ("tracked_images", rows.IMAGE, rows.image_of),
+    ("approvals", "stack, release, who, at", lambda row: row),
     ("events", rows.EVENT, rows.event_of),
     ("requests", rows.REQUEST, rows.request_of),
     ("attempts", "stack, release, number, is_open", lambda row: row),

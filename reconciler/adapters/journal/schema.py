@@ -91,6 +91,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     ("ALTER TABLE hooks ADD COLUMN domains TEXT NOT NULL DEFAULT ''",),
     ("CREATE TABLE images (id TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (id, name)) WITHOUT ROWID",),
+    (
+        """CREATE TABLE tracked_images (
+            stack TEXT NOT NULL, service TEXT NOT NULL, repository TEXT NOT NULL, policy TEXT NOT NULL, tag TEXT NOT NULL,
+            digest TEXT NOT NULL, before TEXT NOT NULL, taken_at REAL NOT NULL, slot REAL NOT NULL, looked_at REAL NOT NULL,
+            problem TEXT NOT NULL, attempts INTEGER NOT NULL, retry_at REAL NOT NULL, seen TEXT NOT NULL,
+            written TEXT NOT NULL, PRIMARY KEY (stack, service)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE approvals (
+            stack TEXT NOT NULL, release INTEGER NOT NULL, who TEXT NOT NULL, at REAL NOT NULL,
+            PRIMARY KEY (stack, release)
+        ) WITHOUT ROWID""",
+    ),
 )
 
 

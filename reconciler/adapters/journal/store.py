@@ -16,6 +16,7 @@ from reconciler.adapters.journal.database import Database, Synchronous
 from reconciler.adapters.journal.hooks import HookTables, end_attempt
 from reconciler.adapters.journal.identity import root_id, take
 from reconciler.adapters.journal.images import ImageTable
+from reconciler.adapters.journal.updates import UpdateTables
 from reconciler.model.observed import LiveSettings
 from reconciler.model.record import (
     EventRecord,
@@ -58,6 +59,7 @@ class SqliteJournal:
         self.backups = BackupTable(self._database)
         self.hooks = HookTables(self._database)
         self.images = ImageTable(self._database)
+        self.updates = UpdateTables(self._database)
         self._remembered: tuple[int, dict[tuple[str, str], Any]] = (-1, {})
 
     @property
@@ -109,13 +111,27 @@ class SqliteJournal:
         """Its status, releases, passes and baselines. Its events stay: they tell that it went."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM stacks WHERE name = ?", (name,))
-            for table in ("releases", "passes", "baselines", "attempts", "hooks", "backup_runs"):
+            for table in (
+                "releases",
+                "passes",
+                "baselines",
+                "attempts",
+                "hooks",
+                "backup_runs",
+                "tracked_images",
+                "approvals",
+            ):
                 connection.execute(f"DELETE FROM {table} WHERE stack = ?", (name,))
 
     # Releases
 
     def add_release(
         self, stack: str, digest: str, revision: str, subject: str, asked_by: str, now: float
+    ) -> ReleaseRecord:
+        return self._add(stack, digest, revision, subject, asked_by, now, Outcome.PENDING)
+
+    def _add(
+        self, stack: str, digest: str, revision: str, subject: str, asked_by: str, now: float, outcome: Outcome
     ) -> ReleaseRecord:
         this_one = f"SELECT {rows.RELEASE} FROM releases WHERE stack = ? AND digest = ?"
         with self._database.write() as connection:
@@ -125,7 +141,7 @@ class SqliteJournal:
                     f"INSERT INTO releases ({rows.RELEASE}) "
                     "SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ?, ?, NULL, ?, ?, '', '{}' "
                     "FROM releases WHERE stack = ?",
-                    (stack, digest, revision, Outcome.PENDING.value, now, subject, asked_by, stack),
+                    (stack, digest, revision, outcome.value, now, subject, asked_by, stack),
                 )
                 known = connection.execute(this_one, (stack, digest)).fetchone()
         return rows.release_of(known)
@@ -164,6 +180,19 @@ class SqliteJournal:
 
     def quarantine(self, stack: str, number: int, why: str) -> None:
         self._change_release(stack, number, "quarantined = ?", why)
+
+    def await_release(
+        self, stack: str, digest: str, revision: str, subject: str, asked_by: str, now: float
+    ) -> ReleaseRecord:
+        return self._add(stack, digest, revision, subject, asked_by, now, Outcome.WAITING)
+
+    def approve(self, stack: str, number: int, who: str, now: float) -> None:
+        self._write("REPLACE INTO approvals VALUES (?, ?, ?, ?)", (stack, number, who, now))
+
+    def approved_by(self, stack: str, number: int) -> str:
+        where = "WHERE stack = ? AND release = ?"
+        found = self._database.read(f"SELECT who FROM approvals {where}", (stack, number))
+        return str(found[0][0]) if found else ""
 
     def _change_release(self, stack: str, number: int, change: str, *values: Any) -> None:
         with self._database.write() as connection:
