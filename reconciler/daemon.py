@@ -29,7 +29,8 @@ from reconciler.model.record import Request, RequestKind
 from reconciler.model.source import Revision
 from reconciler.planning.backoff import delay_s, interval_s
 from reconciler.ports import Clock, Engine
-from reconciler.requests import Desk
+from reconciler.requests import FETCH, NOW, Desk
+from reconciler.updates.lookout import Lookout
 
 log = structlog.get_logger()
 
@@ -41,6 +42,7 @@ _RECONNECT_S = 1.0
 _MOST_TO_FETCH_S = 120.0
 _TIDY_EVERY_S = 3600.0
 _AFTER_A_MISTAKE_S = 15.0
+_PAST_WINDOWS_FOR_S = 120.0  # what is found within it was asked for by hand
 _AFTER_TROUBLE_S = 5.0  # a full disk, a journal that is busy: what could not even be looked at is looked at again
 
 
@@ -53,6 +55,7 @@ class _Turns:
     again: set[str] = field(default_factory=set)
     forced: set[str] = field(default_factory=set)
     hurried: set[str] = field(default_factory=set)
+    past_windows: dict[str, float] = field(default_factory=dict)
     due: dict[str, float] = field(default_factory=dict)
     ended: dict[str, float] = field(default_factory=dict)
 
@@ -69,11 +72,13 @@ class Daemon:
         concurrency: int,
         vigil: Vigil,
         backups: Keeper | None = None,
+        lookout: Lookout | None = None,
     ) -> None:
         self._host = host
         self._vigil = vigil
         self._backups = backups
         self._pace = Pace()
+        self._lookout = lookout
         self._engine = engine
         self._clock = clock
         self._interval = interval
@@ -98,6 +103,8 @@ class Daemon:
         self._leaving.set()
         self._fetch_now.set()
         self._vigil.leave()
+        if self._lookout is not None:
+            self._lookout.leave()
         self._events.put(Event(Trigger.TIMER, detail=why))
 
     def run(self) -> None:
@@ -107,6 +114,8 @@ class Daemon:
             threading.Thread(target=self._follow_the_engine, name="engine", daemon=True),
             threading.Thread(target=self._vigil.run, name="certificates", daemon=True),
         ]
+        if self._lookout is not None:
+            threads.append(threading.Thread(target=self._lookout.run, name="updates", daemon=True))
         self._vigil.turn()  # before any service starts that reads a certificate
         self._clear_backups()
         for thread in threads:
@@ -191,8 +200,12 @@ class Daemon:
             found.add(request.stack or None)
             if request.force:
                 self._turns.forced |= {request.stack} if request.stack else set()
-            if request.stack == "" or request.reason == "fetch":
+            if request.stack == "" or request.reason in (FETCH, NOW):
                 self._fetch_now.set()
+            if request.reason == NOW and request.kind is RequestKind.RECONCILE:
+                self._turns.past_windows[request.stack] = self._clock.monotonic() + _PAST_WINDOWS_FOR_S
+                if self._lookout is not None:
+                    self._lookout.ask(request.stack)
         return found
 
     def _dispatch(self, stacks: set[str | None]) -> None:
@@ -218,8 +231,12 @@ class Daemon:
         forced = work.name in self._turns.forced
         hurried = work.name in self._turns.hurried
         self._turns.forced.discard(work.name)
+        work = replace(work, forced=forced, hurried=hurried, past_windows=self._is_past_windows(work.name))
         self._turns.hurried.discard(work.name)
-        self._pool.submit(self._pass, replace(work, forced=forced, hurried=hurried), snapshot, looked_at)
+        self._pool.submit(self._pass, work, snapshot, looked_at)
+
+    def _is_past_windows(self, stack: str) -> bool:
+        return self._turns.past_windows.get(stack, 0.0) > self._clock.monotonic()
 
     def _pass(self, work: Work, snapshot: Snapshot | None, looked_at: float) -> None:
         began = self._clock.monotonic()
@@ -321,6 +338,8 @@ class Daemon:
         asked = self._desk.waiting(work.name)
         record = self._host.reconcile(work, snapshot)
         self._desk.answer(work.name, record, asked)
+        if self._lookout is not None:
+            self._lookout.passed(record)
         if before is None or before.ready != record.ready or before.applied_revision != record.applied_revision:
             self._wake_dependents(work.name)
         if last_pass != self._host.journal.passes(work.name, 1):
@@ -357,6 +376,8 @@ class Daemon:
                     log.info("fetched", revision=revision.short, subject=revision.subject)
                     last = revision.commit
                     self.emit(Event(Trigger.SOURCE, detail="fetched"))
+                    if self._lookout is not None:
+                        self._lookout.wake()
                     self._vigil.stacks_changed()  # what they ask for may be other pairs
                     self._warn(revision)
             except ReconcilerError as error:

@@ -120,7 +120,7 @@ class StackLoop:
         """Somebody or something changed what runs: put it back, ever more slowly if it does not last."""
         if work.manifest.drift is DriftMode.WARN and not observed.unfinished and not is_about_certificates(found):
             return self._report.drifted(work, goal, observed, found)
-        if self._books.must_wait(work, found):
+        if self._books.must_wait(work, found, has_begun=observed.unfinished):
             return self._report.drifted(work, goal, observed, found)
         pass_id = self._books.begin(work, goal.release, PassGoal.REPAIR)
         try:

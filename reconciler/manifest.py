@@ -20,6 +20,7 @@ from reconciler.declared.hooks_section import scripts_of, wrong_hooks
 from reconciler.declared.repository_files import RepositoryFiles, leads_out
 from reconciler.declared.stack_file import StackFile, manifest_of, read_stack_file
 from reconciler.declared.stack_folders import MISNAMED_STACK_FILE, STACK_FILE, StackFolder, overlooked, stack_folders
+from reconciler.declared.updates import wrong_updates
 from reconciler.declared.yaml_words import shown
 from reconciler.model.errors import Problem
 from reconciler.model.manifest import Manifest
@@ -102,6 +103,8 @@ def _candidate(folder: StackFolder, files: RepositoryFiles) -> _Candidate:
     root = {} if stack_file.document is None else stack_file.document.root
     for where, fault in wrong_hooks(root, folder.folder, files):
         candidate.problems.append(candidate.problem(fault, *where))
+    for where, fault in wrong_updates(root.get("updates")):
+        candidate.problems.append(candidate.problem(fault, "updates", *where))
     return candidate
 
 

@@ -13,6 +13,8 @@ from reconciler.ports import Clock, Journal
 
 log = structlog.get_logger()
 
+FETCH, NOW = "fetch", "now"  # reasons of a request for a pass: what Git says now is meant; and windows are passed, too
+
 
 class Desk:
     """Safe to use from several threads."""
@@ -125,6 +127,8 @@ class Desk:
                 return self._resume(record, request)
             case RequestKind.ROLLBACK if record:
                 return self._roll_back(record, request)
+            case RequestKind.APPROVE if record:
+                return self._approve(record, request)
             case RequestKind.BACKUP if request.created_at < self._since:
                 return "it was asked for before this daemon began, and may have been half done; ask again"
             case _:
@@ -141,6 +145,22 @@ class Desk:
             return f"{record.name} is not suspended"
         self._journal.save_stack(replace(record, suspension=None))
         self._told(record, "Resumed", f"by {request.who}", request)
+        return ""
+
+    def _approve(self, record: StackRecord, request: Request) -> str:
+        """The release that is named, or the newest that waits."""
+        releases = [found for found in self._journal.releases(record.name) if found.number != record.applied_release]
+        waiting = [found.number for found in releases if found.outcome is Outcome.WAITING]
+        number = request.release if request.release is not None else max(waiting, default=None)
+        if number is None or number not in {found.number for found in releases}:
+            named = (
+                f"release {number} of {record.name} does not wait"
+                if number
+                else f"{record.name} has no release that waits"
+            )
+            return f"{named} for an approval; see: reconciler history {record.name}"
+        self._journal.approve(record.name, number, request.who, self._clock.now())
+        self._told(record, "Approved", f"release {number} by {request.who}", request)
         return ""
 
     def _roll_back(self, record: StackRecord, request: Request) -> str:

@@ -26,15 +26,22 @@ if TYPE_CHECKING:
 @click.argument("stack", required=False)
 @click.option("--wait", "waits", is_flag=True, help="Wait until it is Ready and Synced; exit codes as those of wait.")
 @click.option("--force", is_flag=True, help="Try it again now, quarantine and pauses between attempts aside.")
+@click.option(
+    "--now", "past_windows", is_flag=True, help="Ask the registries now, and let begin what waits for a window."
+)
 @timeout_option
 @click.pass_obj
-def reconcile(options: Options, stack: str | None, waits: bool, force: bool, timeout_s: float) -> int:
+def reconcile(
+    options: Options, stack: str | None, waits: bool, force: bool, past_windows: bool, timeout_s: float
+) -> int:
     """Ask the daemon to fetch and to look at one stack, or at all, now.
 
     It would do so by itself before long: this shortens the wait. A release that failed is in quarantine and is only
-    tried again with --force. Without a daemon, `reconciler once` makes a pass.
+    tried again with --force. What waits for a window begins with --now; an approval and minAge are waited for all the
+    same. Without a daemon, `reconciler once` makes a pass.
     """
     from reconciler.model.record import RequestKind
+    from reconciler.requests import FETCH, NOW
 
     layout = roots.layout_of(options.root)
     deadline = time.monotonic() + timeout_s
@@ -50,9 +57,10 @@ def reconcile(options: Options, stack: str | None, waits: bool, force: bool, tim
         rows = []
         if stack is None:
             rows.append(journal.ask(RequestKind.RECONCILE, "", roots.who(), time.time(), force=force))
-        if stack is not None or force or waits:
+        if stack is not None or force or waits or past_windows:
+            why = NOW if past_windows else FETCH
             rows += [
-                journal.ask(RequestKind.RECONCILE, name, roots.who(), time.time(), force=force, reason="fetch")
+                journal.ask(RequestKind.RECONCILE, name, roots.who(), time.time(), force=force, reason=why)
                 for name in names
             ]
         if not waits:
@@ -135,6 +143,35 @@ def _await_release(journal: Journal, stack: str, target: int | None, deadline: f
         return Verdict.FAILED if is_over and not under_way else Verdict.WORKING
 
     return until_settled(journal, (stack,), deadline, judged)
+
+
+@click.command(epilog="Example: reconciler approve web 12")
+@click.argument("stack")
+@click.argument("release", required=False, type=click.IntRange(min=1))
+@click.pass_obj
+def approve(options: Options, stack: str, release: int | None) -> None:
+    """Let a release begin that waits for it (approval: manual): the newest one that waits, or RELEASE.
+
+    `reconciler get STACK` says which one waits, and `reconciler diff STACK` what it would do. The approval is for that very
+    release: another commit or image makes another one.
+    """
+    from reconciler.model.record import RequestKind
+
+    layout = roots.layout_of(options.root)
+    with roots.open_journal(layout) as journal:
+        roots.check_stack(journal, stack)
+        last = max((event.id for event in journal.events(stack=stack)), default=0)
+
+        def approved() -> str:
+            told = journal.events(after=last, stack=stack)
+            return next((event.message for event in told if event.reason == "Approved"), "")
+
+        at_once = hand_in(
+            options, layout, journal, lambda: bool(approved()), RequestKind.APPROVE, stack, release=release
+        )
+        output.line(f"{stack}: approved {approved()}")
+        if at_once:
+            output.note("no daemon runs: `reconciler once`, or the daemon's next start, does it")
 
 
 @click.command(epilog='Example: reconciler suspend web --until 2h --reason "maintenance of the disk"')

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from reconciler.execution.work import Work
     from reconciler.host import Host
     from reconciler.model.plan import Plan
+    from reconciler.model.updates import ImageRecord
 
 NO_DIFFERENCES = 0
 DIFFERENCES = 1
@@ -40,29 +42,37 @@ class _Found:
 @click.command(epilog="Example: reconciler diff web --revision feature/new-image")
 @click.argument("stack", required=False)
 @click.option("--revision", metavar="R", help="A commit, tag or branch instead of the newest commit of the branch.")
-@click.option("--no-fetch", is_flag=True, help="Compare with what was fetched last, without asking the repository.")
+@click.option(
+    "--no-fetch",
+    is_flag=True,
+    help="Compare with what was fetched last, without asking the repository or any registry.",
+)
 @click.option("-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs.")
 @click.pass_obj
 def diff(options: Options, stack: str | None, revision: str | None, no_fetch: bool, form: str | None) -> int:
     """Show what would happen to one stack, or to all, and why; nothing is changed.
 
+    Registries are asked for newer images of the stacks that track any, unless --no-fetch or --revision is there.
     Ends with 0 where nothing would happen, with 1 where something would, with 2 where a stack could not be looked at.
     Works beside a running daemon.
     """
     from reconciler.cli.wiring import opened
     from reconciler.cli.works import find_works
     from reconciler.model.errors import ReconcilerError
+    from reconciler.updates.preview import Preview
 
     layout = roots.layout_of(options.root)
     level = level_of(options, tells_itself=True)
     with opened(layout, log_level=level) as parts:
+        parts.ahead = Preview(parts.journal.updates)
         host = parts.host(lambda _: None)
         try:
             works = find_works(parts, host, stack, revision, fetch=not no_fetch)
         except ReconcilerError as error:
             output.complain(f"error: {told(error)}")
             return ERROR
-        found = [_look(parts, host, work) for work in works]
+        images = () if no_fetch or revision is not None else parts.look_ahead()
+        found = [_with_images(_look(parts, host, work), images) for work in works]
     if form == "json":
         output.print_json([_object(one) for one in found])
     else:
@@ -84,11 +94,27 @@ def _look(parts: Parts, host: Host, work: Work) -> _Found:
         return _Found(work, error=work.mask.clean(told(error)))
 
 
+def _with_images(one: _Found, images: Iterable[tuple[ImageRecord, ImageRecord | None]]) -> _Found:
+    """What is newer in a registry than what is known here, and what could not be asked for."""
+    told = [_image_told(now, known) for now, known in images if now.stack == one.work.name]
+    return replace(one, asides=(*one.asides, *(text for text in told if text)))
+
+
+def _image_told(now: ImageRecord, known: ImageRecord | None) -> str:
+    if now.problem:
+        return f"the image of {now.service} could not be looked for: {now.problem}"
+    if known is None or known.reference == now.reference:
+        return ""
+    return f"the image of {now.service} goes from {known.reference} to {now.reference} when it is looked for next"
+
+
 def _asides(parts: Parts, host: Host, work: Work) -> tuple[str, ...]:
     record = parts.journal.stack(work.name)
     asides = []
     if record is not None and record.suspension is not None:
         asides.append(f"{work.name} is suspended by {record.suspension.who}: see reconciler resume")
+    if record is not None and record.ready.reason.startswith("WaitsFor"):
+        asides.append(record.ready.message)
     digest = host.release(work).digest
     for release in parts.journal.releases(work.name):
         if release.digest == digest and release.quarantined:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from reconciler.layout import Layout
     from reconciler.model.backup import BackupRecord
     from reconciler.model.record import CertificateRecord, EventRecord, StackRecord
+    from reconciler.model.updates import ImageRecord
     from reconciler.ports import Journal
 
 
@@ -40,20 +41,22 @@ def get(options: Options, stack: str | None, form: str | None) -> None:
         if stack is not None:
             roots.check_stack(journal, stack)
         records = tuple(found for found in journal.stacks() if stack in (None, found.name))
-        backups = journal.backups.backups()
+        backups, images = journal.backups.backups(), journal.updates.images()
         if form == "json":
-            output.print_json([as_object(record, backups) for record in records])
+            output.print_json([as_object(record, backups, images) for record in records])
             return
         show(records, wide=form == "wide", backups=backups)
         if stack is not None:
             _show_message(records[0])
-        for text in _failed_backups(records, backups):
+        for text in (*_failed_backups(records, backups), *_failed_looks(records, images)):
             output.note(text)
         _say_what_matters(layout, journal, is_empty=not records)
         _say_which_certificates_need_somebody(journal.certificates.certificates())
 
 
-def as_object(record: StackRecord, backups: Sequence[BackupRecord] = ()) -> dict[str, object]:
+def as_object(
+    record: StackRecord, backups: Sequence[BackupRecord] = (), images: Sequence[ImageRecord] = ()
+) -> dict[str, object]:
     """The shape that programs rely on (docs/json-output.md)."""
     return {
         "name": record.name,
@@ -68,6 +71,17 @@ def as_object(record: StackRecord, backups: Sequence[BackupRecord] = ()) -> dict
         "suspended": is_suspended(record),
         "lastVerifiedBackup": output.utc(_last_verified(record, backups)),
         "backupProblem": "; ".join(f"{found.plan}: {found.failed}" for found in _of(record, backups) if found.failed),
+        "images": [
+            {
+                "service": found.service,
+                "image": found.reference,
+                "takenAt": output.utc(found.taken_at or None),
+                "lookedAt": output.utc(found.looked_at or None),
+                "problem": found.problem,
+            }
+            for found in images
+            if found.stack == record.name
+        ],
     }
 
 
@@ -92,6 +106,17 @@ def _failed_backups(records: Sequence[StackRecord], backups: Sequence[BackupReco
                     f"{record.name}: the backup {found.plan} failed {when}: {output.first_line(found.failed)}; "
                     f"last verified: {verified}"
                 )
+
+
+def _failed_looks(records: Sequence[StackRecord], images: Sequence[ImageRecord]) -> Iterator[str]:
+    names = {record.name for record in records}
+    for found in images:
+        if found.problem and found.stack in names:
+            kept = f"{found.reference} stays" if found.digest else "nothing is known of it yet"
+            yield (
+                f"{found.stack}: {found.service}'s image could not be looked for {output.ago(found.looked_at, time.time())}: "
+                f"{output.first_line(found.problem)}; {kept}, tried again at {output.local(found.retry_at)}"
+            )
 
 
 def is_suspended(record: StackRecord) -> bool:

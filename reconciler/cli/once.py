@@ -52,6 +52,7 @@ def _pass_over_all(parts: Parts, forced: frozenset[str]) -> int:
         is_fetched = _fetch(parts, host, desk)
         asked = desk.handle()
         vigil = Vigil(parts.certificates, parts.clock)
+        parts.lookout.turn()
         vigil.turn()  # before any service starts that reads a certificate
         names = [work.name for work in host.works()]
         for name in forced - frozenset(names):

@@ -41,7 +41,12 @@ if TYPE_CHECKING:
     from reconciler.model.hook_call import HookCall, HookEnd
     from reconciler.model.manifest import HostSettings, Manifest
     from reconciler.model.record import ServedRecord
+    from reconciler.model.updates import ImageRecord
     from reconciler.ports import Progress
+    from reconciler.updates.keeper import Keeper as UpdateKeeper
+    from reconciler.updates.keeper import Tracked
+    from reconciler.updates.lookout import Lookout
+    from reconciler.updates.preview import Preview
 
 
 class Watcher(Protocol):
@@ -77,6 +82,7 @@ class Parts:
         self._mend = mend
         self.on_news: Callable[[], None] = lambda: None  # something about certificates was found out
         self.on_wish: Callable[[Event], None] = lambda _: None  # a stack's pass has something to do
+        self.ahead: Preview | None = None  # what registries say now, for one who only looks
         self._open = ExitStack()
 
     def close(self) -> None:
@@ -151,7 +157,7 @@ class Parts:
     def desire(self) -> Desire:
         from reconciler.execution.desire import Desire, Reading
 
-        reading = Reading(self.tree, self.objects, self.compose, self.environment)
+        reading = Reading(self.tree, self.objects, self.compose, self.environment, self.ahead or self.journal.updates)
         return Desire(self.layout, self.settings, self.journal.root_id(), reading)
 
     @cached_property
@@ -341,6 +347,46 @@ class Parts:
             ahead += [user for user in users if user != service and user not in ahead]
         return tuple(found)
 
+    @cached_property
+    def lookout(self) -> Lookout:
+        from reconciler.updates.lookout import Lookout
+
+        return Lookout(lambda: self.updates, self.tracked)
+
+    @cached_property
+    def updates(self) -> UpdateKeeper:
+        from reconciler.model.event import Event, Trigger
+        from reconciler.updates.keeper import Keeper
+        from reconciler.updates.registry import HttpRegistry
+
+        registry = HttpRegistry(self.clock)
+        self._open.callback(registry.close)
+
+        def wants_pass(stack: str, why: str) -> None:
+            self.on_wish(Event(Trigger.REGISTRY, stack, why))
+
+        return Keeper(registry, self.journal.updates, self.journal, self.clock, wants_pass)
+
+    def look_ahead(self) -> tuple[tuple[ImageRecord, ImageRecord | None], ...]:
+        """What a look at the registries would find now, and what is known; ``desire`` then is what would come of it."""
+        assert self.ahead is not None, "made before desire is asked for"
+        known = {(record.stack, record.service): record for record in self.journal.updates.images()}
+        found = [record for tracked in self.tracked() for record in self.updates.preview(tracked)]
+        self.ahead.lay_over(found)
+        return tuple((record, known.get((record.stack, record.service))) for record in found)
+
+    def tracked(self) -> Iterator[Tracked]:
+        """The stacks that track images, as Git has them now. One that cannot be rendered is told of by its pass."""
+        from reconciler.model.errors import ReconcilerError
+        from reconciler.updates.keeper import Tracked
+
+        tip = self.source.tip()
+        for manifest in () if tip is None else self.desire.stacks(tip).manifests:
+            if tip is not None and manifest.updates.images:
+                with suppress(ReconcilerError):
+                    declared = self.desire.declared_images(manifest, tip)
+                    yield Tracked(manifest.name, manifest.updates, declared)
+
     def daemon(self, progress: Progress) -> Daemon:
         from reconciler.certs.vigil import Vigil
         from reconciler.daemon import Daemon
@@ -348,7 +394,7 @@ class Parts:
         settings, host = self.settings, self.host(progress)
         vigil = Vigil(self.certificates, self.clock)
         interval_s, concurrency = settings.source.interval_s, settings.concurrency
-        daemon = Daemon(host, self.engine, self.clock, interval_s, concurrency, vigil, self.backups)
+        daemon = Daemon(host, self.engine, self.clock, interval_s, concurrency, vigil, self.backups, self.lookout)
         self.on_news, self.on_wish = vigil.wake, daemon.emit
         return daemon
 

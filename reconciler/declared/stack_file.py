@@ -14,6 +14,7 @@ from typing import Any
 from reconciler.declared.backups import plans_of
 from reconciler.declared.documents import Document, KeyPath, read_document
 from reconciler.declared.hooks_section import hooks_of
+from reconciler.declared.updates import updates_of
 from reconciler.declared.validation import STACK, check_schema
 from reconciler.model.duration import parse_duration
 from reconciler.model.errors import InvalidInputError, Problem
@@ -89,6 +90,7 @@ def manifest_of(
         certificates=tuple(_certificate(own) for own in root.get("certs", ())),
         backups=plans_of(root.get("backups", {})),
         hooks=hooks_of(root, scripts),
+        updates=updates_of(root.get("updates", {})),
     )
 
 

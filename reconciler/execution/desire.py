@@ -12,20 +12,24 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from reconciler.declared.repository_files import RepositoryFiles
+from reconciler.declared.stack_folders import STACK_FILE
 from reconciler.layout import Layout
 from reconciler.manifest import Discovery, discover
 from reconciler.model.desired import Release
 from reconciler.model.errors import InvalidInputError, Problem
 from reconciler.model.manifest import HostSettings, Manifest
 from reconciler.model.source import EntryKind, Revision, TreeEntry
+from reconciler.model.updates import ImageRecord
 from reconciler.planning.acme_file import acme_file
 from reconciler.planning.dotenv import read_dotenv
 from reconciler.planning.paths import Place
+from reconciler.planning.pinning import declared_images, pin_of, pinned, wrong_tracking
 from reconciler.planning.resolve import mark_jobs, resolve
 from reconciler.planning.secrets import Mask, mask_of
-from reconciler.ports import Compose, EnvironmentFiles, Objects, Tree
+from reconciler.ports import Compose, EnvironmentFiles, Objects, Tree, UpdateBook
 
 _RENDERS_KEPT = 256
 _READ_BY_COMPOSE = (".yaml", ".yml", ".env", ".json")
@@ -39,6 +43,17 @@ class Reading:
     objects: Objects
     compose: Compose
     environment: EnvironmentFiles
+    updates: UpdateBook
+
+
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    """``declared``: what the Compose files say of the images that the stack tracks; ``release`` has what was found instead.
+    ``unknown``: those of which nothing was found yet."""
+
+    release: Release
+    declared: Mapping[str, str]
+    unknown: tuple[str, ...]
 
 
 class Desire:
@@ -51,7 +66,7 @@ class Desire:
         self._reading = reading
         self._lock = threading.Lock()
         self._discovered: tuple[str, Discovery] | None = None
-        self._rendered: OrderedDict[str, Release | InvalidInputError] = OrderedDict()
+        self._rendered: OrderedDict[str, _Rendered | InvalidInputError] = OrderedDict()
         self._inputs: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     def stacks(self, revision: Revision) -> Discovery:
@@ -63,20 +78,37 @@ class Desire:
                 self._discovered = (revision.tree, found)
             return self._discovered[1]
 
-    def release(self, manifest: Manifest, revision: Revision) -> Release:
-        """What ``manifest``'s stack should be at ``revision``. Raises InvalidInputError with every problem at once."""
-        key = self._key(manifest, revision)
+    def release(self, manifest: Manifest, revision: Revision, instead: Mapping[str, str] | None = None) -> Release:
+        """What ``manifest``'s stack should be at ``revision``, with the images that were found for what it tracks.
+        ``instead``: images by service that count in place of those. Raises InvalidInputError with every problem at once."""
+        return replace(self._rendered_at(manifest, revision, instead or {}).release, revision=revision.commit)
+
+    def declared_images(self, manifest: Manifest, revision: Revision) -> Mapping[str, str]:
+        """What the Compose files say of the images that the stack tracks, by service. Raises as ``release`` does."""
+        return self._rendered_at(manifest, revision, {}).declared
+
+    def unknown_images(self, manifest: Manifest, revision: Revision) -> tuple[str, ...]:
+        """Services that track an image of which nothing was found yet. Raises as ``release`` does."""
+        return self._rendered_at(manifest, revision, {}).unknown
+
+    def _rendered_at(self, manifest: Manifest, revision: Revision, instead: Mapping[str, str]) -> _Rendered:
+        found = {record.service: record for record in self.found_images(manifest)}
+        key = self._key(manifest, revision, {name: record.reference for name, record in found.items()} | dict(instead))
         with self._lock:
             known = self._rendered.get(key)
         if known is None:
-            known = self._render_or_refuse(manifest, revision)
+            known = self._render_or_refuse(manifest, revision, found, instead)
             with self._lock:
                 self._rendered[key] = known
                 while len(self._rendered) > _RENDERS_KEPT:
                     self._rendered.popitem(last=False)
         if isinstance(known, InvalidInputError):
             raise known
-        return replace(known, revision=revision.commit)
+        return known
+
+    def found_images(self, manifest: Manifest) -> tuple[ImageRecord, ...]:
+        """What is known of the images that the stack tracks. Nothing is read for one that tracks none."""
+        return self._reading.updates.images(manifest.name) if manifest.updates.images else ()
 
     def environment(self, stack: str, values: Mapping[str, str]) -> dict[str, str]:
         """What interpolation sees besides the environment files, which set ``values``."""
@@ -108,14 +140,27 @@ class Desire:
         content = self._reading.environment.read(stack)
         return read_dotenv(content, f"env/{stack}.env").values if content else {}
 
-    def _render_or_refuse(self, manifest: Manifest, revision: Revision) -> Release | InvalidInputError:
+    def _render_or_refuse(
+        self,
+        manifest: Manifest,
+        revision: Revision,
+        found: Mapping[str, ImageRecord],
+        instead: Mapping[str, str],
+    ) -> _Rendered | InvalidInputError:
         """Wrong input is remembered like a good render: it stays wrong until it changes."""
         try:
-            return self._render(manifest, revision)
+            model, place, environment = self._model(manifest, revision)
+            declared = declared_images(model, manifest.updates.images)
+            images = manifest.updates.images
+            pins = {name: pin_of(image, images[name], found.get(name)) for name, image in declared.items()}
+            unknown = tuple(name for name, pin in pins.items() if not pin)
+            model = pinned(model, {name: pin for name, pin in pins.items() if pin} | dict(instead))
+            return _Rendered(mark_jobs(resolve(model, manifest, place, environment), manifest), declared, unknown)
         except InvalidInputError as error:
             return error
 
-    def _render(self, manifest: Manifest, revision: Revision) -> Release:
+    def _model(self, manifest: Manifest, revision: Revision) -> tuple[Mapping[str, Any], Place, Mapping[str, str]]:
+        """What Compose makes of the stack's files; where things lie; and the variables that it saw."""
         reading = self._reading
         entries = reading.tree.entries(revision)
         problems = (*reading.tree.problems(entries, manifest.folder), *self._environment_problems(manifest.name))
@@ -141,8 +186,11 @@ class Desire:
             target_of=reading.tree.target,
             source_path=self._settings.source.path,
         )
-        release = resolve(model, manifest, place, {**values, **environment})
-        return mark_jobs(release, manifest)
+        file = posixpath.join(manifest.folder, STACK_FILE)
+        wrong = wrong_tracking(model, manifest.updates.images)
+        if problems := tuple(Problem(file, 0, f"updates.images.{name}", fault) for name, fault in wrong):
+            raise InvalidInputError(problems)
+        return model, place, {**values, **environment}
 
     def _environment_problems(self, stack: str) -> tuple[Problem, ...]:
         content = self._reading.environment.read(stack)
@@ -161,9 +209,11 @@ class Desire:
                 values.update(read_dotenv(path.read_bytes(), path.name).values)
         return values
 
-    def _key(self, manifest: Manifest, revision: Revision) -> str:
+    def _key(self, manifest: Manifest, revision: Revision, images: Mapping[str, str]) -> str:
         own = self._reading.environment.read(manifest.name) or b""
-        parts = (repr(manifest), self._inputs_id(manifest, revision), self._reading.compose.version())
+        parts = [repr(manifest), self._inputs_id(manifest, revision), self._reading.compose.version()]
+        if images:
+            parts.append(repr(sorted(images.items())))
         return hashlib.sha256("\0".join(parts).encode() + own).hexdigest()
 
     def _inputs_id(self, manifest: Manifest, revision: Revision) -> str:

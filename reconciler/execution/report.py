@@ -19,7 +19,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.record import Health, Outcome, Ready, StackRecord, Sync, Truth
 from reconciler.planning.drift import is_drift
 from reconciler.planning.health import stack_health
-from reconciler.planning.status import settled, still_told, went_back
+from reconciler.planning.status import held, ready_of, settled, still_told, went_back
 from reconciler.planning.story import causes_of
 from reconciler.planning.target import Candidates, Goal, why_not
 from reconciler.ports import Clock, Journal
@@ -133,6 +133,8 @@ class Report:
         if work.manifest.drift is DriftMode.WARN:
             status = Truth.TRUE if health is Health.HEALTHY else Truth.FALSE
             ready = Ready(status, "DriftFound", f"drift is reported only (drift: warn): {told}")
+        elif hold := self._books.memory.unmended.get(work.name):
+            ready = Ready(Truth.FALSE, hold.reason, f"drift is not mended yet ({hold.message}): {told}")
         else:
             ready = Ready(Truth.FALSE, "DriftComesBack", f"mended too often of late, waiting: {told}")
         if self._books.memory.told_drift.get(work.name) != told:
@@ -202,10 +204,15 @@ class Report:
             return Ready(Truth.UNKNOWN, "FetchFailed", message)
         if goal.is_what_git_says_unknown:
             return record.ready  # this very pass said why
-        return self._why(work, record.ready, goal.blocked)
+        ready = self._why(work, record.ready, goal.blocked)
+        ill = ready_of(goal.release, observed)
+        return ill if ready.status is Truth.TRUE and ill.status is not Truth.TRUE else ready
 
     def _why(self, work: Work, before: Ready, why: str) -> Ready:
         """``before``: what an earlier pass said. It may have been about something that Git says no more."""
+        hold = self._books.hold(work)
+        if hold is not None and hold.message == why:
+            return held(hold)
         if still_told(before, why):
             return before
         if work.waits_for:

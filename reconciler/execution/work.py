@@ -23,6 +23,7 @@ class Work:
     ``revision``: what Git says, None while it was never fetched. ``problems``: why its files cannot be read. ``gone``:
     its folder is no longer in Git. ``waits_for``: a stack it depends on that is not ready. ``forced``: a person wants
     it now, quarantine and patience aside. ``hurried``: what an attempt failed for may be there now, patience aside.
+    ``past_windows``: a person wants it now, windows aside.
     ``variables``: the stack's own, from its tracked files and the host's, for the URLs of hooks.
     """
 
@@ -34,6 +35,7 @@ class Work:
     waits_for: str = ""
     forced: bool = False
     hurried: bool = False
+    past_windows: bool = False
     asked_by: str = ""
     mask: Mask = field(default_factory=Mask, repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from reconciler.model.backup import BackupPlan
 from reconciler.model.hook import Hook
+from reconciler.model.updates import Updates
 
 
 class Strategy(StrEnum):
@@ -101,6 +102,7 @@ class Manifest:
     certificates: tuple[CertificateUse, ...] = ()
     backups: tuple[BackupPlan, ...] = ()
     hooks: tuple[Hook, ...] = ()
+    updates: Updates = field(default_factory=Updates)
 
 
 @dataclass(frozen=True, slots=True)

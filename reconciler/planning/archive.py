@@ -22,6 +22,7 @@ from reconciler.model.hook import BackupGate, Exec, Hook, Http, Kind, Occasion, 
 from reconciler.model.manifest import CertificateUse, DriftMode, Manifest, Prune, Rollout, ServiceRollout, Strategy
 from reconciler.model.schedule import Schedule
 from reconciler.model.source import EntryKind, TreeEntry
+from reconciler.model.updates import Gate, ImagePolicy, Track, Updates, Window, WriteBack
 
 
 def pack(release: Release, manifest: Manifest) -> dict[str, Any]:
@@ -45,6 +46,15 @@ def _pack_manifest(manifest: Manifest) -> dict[str, Any]:
     content["certificates"] = [_fields_of(use) for use in manifest.certificates]
     content["backups"] = [asdict(plan) for plan in manifest.backups]
     content["hooks"] = [_pack_hook(hook) for hook in manifest.hooks]
+    content["updates"] = _pack_updates(manifest.updates)
+    return content
+
+
+def _pack_updates(updates: Updates) -> dict[str, Any]:
+    content = {**_fields_of(updates), "schedule": asdict(updates.schedule)}
+    content["images"] = {name: asdict(policy) for name, policy in updates.images.items()}
+    content["windows"] = [{**_fields_of(window), "gates": sorted(window.gates)} for window in updates.windows]
+    content["write_back"] = asdict(updates.write_back) if updates.write_back else None
     return content
 
 
@@ -69,6 +79,7 @@ def unpack_manifest(content: Mapping[str, Any]) -> Manifest:
         values["certificates"] = tuple(_certificate(use) for use in entry.get("certificates", ()))
         values["backups"] = tuple(_backup(plan) for plan in entry.get("backups", ()))
         values["hooks"] = tuple(_hook(hook) for hook in entry.get("hooks", ()))
+        values["updates"] = _updates(entry.get("updates"))
         return Manifest(**values)
     except (KeyError, TypeError, ValueError) as error:
         raise StalledError(f"a kept release cannot be read: {error!r}", reason="ReleaseLost") from error
@@ -108,6 +119,20 @@ def _backup(entry: Mapping[str, Any]) -> BackupPlan:
         "verify": Verify(entry["verify"]),
     }
     return BackupPlan(**{**entry, **parts})
+
+
+def _updates(entry: Mapping[str, Any] | None) -> Updates:
+    if entry is None:  # written before there were any
+        return Updates()
+    images = {name: ImagePolicy(**{**own, "track": Track(own["track"])}) for name, own in entry["images"].items()}
+    windows = ({**own, "gates": frozenset(Gate(name) for name in own["gates"])} for own in entry["windows"])
+    parts = {
+        "images": images,
+        "schedule": Schedule(**entry["schedule"]),
+        "windows": tuple(Window(**own) for own in windows),
+        "write_back": WriteBack(**entry["write_back"]) if entry["write_back"] else None,
+    }
+    return Updates(**{**entry, **parts})
 
 
 def _pack_service(spec: ServiceSpec) -> dict[str, Any]:

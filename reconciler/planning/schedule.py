@@ -23,7 +23,7 @@ def due_slot(schedule: Schedule, offset_s: float, last: float | None, now: float
     A clock that is set back runs nothing twice: the slot it was run for is still the next one. Where ``last`` lies beyond
     even that, the clock was wrong when it was written down, and it does not count.
     """
-    current = _before(schedule, now - offset_s)
+    current = last_slot(schedule, now - offset_s)
     if current is None:
         return None
     if last is None or last < current:
@@ -48,7 +48,7 @@ def offset_of(schedule: Schedule, *names: str) -> float:
     return schedule.jitter_s * int.from_bytes(digest[:4]) / 2**32
 
 
-def _before(schedule: Schedule, at: float) -> float | None:
+def last_slot(schedule: Schedule, at: float) -> float | None:
     """The newest slot that is not after ``at``."""
     if schedule.every_s:
         return at // schedule.every_s * schedule.every_s

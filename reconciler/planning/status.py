@@ -7,6 +7,7 @@ from dataclasses import replace
 from reconciler.model.desired import Release
 from reconciler.model.observed import Observed
 from reconciler.model.record import Health, Ready, StackRecord, Sync, Truth
+from reconciler.planning.gate import Hold
 from reconciler.planning.health import service_health, stack_health
 from reconciler.planning.target import Goal
 
@@ -40,6 +41,13 @@ def still_told(ready: Ready, why: str) -> bool:
     """Whether ``ready``, of an earlier pass, is about ``why``: it then says more of it, such as what serves now."""
     core = why.partition(" is quarantined: ")[2] or why
     return ready.status is Truth.FALSE and core in ready.message
+
+
+def held(hold: Hold) -> Ready:
+    """All is as it is meant to be: what is newer is to wait. Only an image that nobody can find keeps a stack from it."""
+    if hold.reason == "ImageUnknown":
+        return Ready(Truth.FALSE if ": " in hold.message else Truth.UNKNOWN, hold.reason, hold.message)
+    return Ready(Truth.TRUE, hold.reason, f"a newer release is known: {hold.message}")
 
 
 def ready_of(release: Release, observed: Observed) -> Ready:

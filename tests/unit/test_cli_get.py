@@ -59,6 +59,7 @@ def test_programs_get_one_list_of_objects_with_exactly_the_documented_keys(root:
         "suspended": False,
         "lastVerifiedBackup": None,
         "backupProblem": "",
+        "images": [],
     }
     assert database["release"] is None
     assert database["message"].endswith("no space")

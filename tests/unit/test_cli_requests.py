@@ -172,3 +172,22 @@ def test_an_unknown_stack_is_wrong_use(root: Root, command: str) -> None:
     done = root.call(command, "wbe")
     assert done.exit_code == 2
     assert done.stderr.startswith('error: there is no stack "wbe"')
+
+
+def test_a_release_that_waits_is_approved_by_its_number_or_as_the_newest(root: Root) -> None:
+    first = root.journal.await_release("web", "digest", COMMIT, "a change", "Ada", time.time()).number
+    newest = root.journal.await_release("web", "another", COMMIT, "a change", "Ada", time.time()).number
+    done = root.call("approve", "web")
+    assert done.exit_code == 0
+    assert done.stdout.startswith(f"web: approved release {newest} by ")
+    assert root.journal.approved_by("web", newest)
+    assert not root.journal.approved_by("web", first)
+    assert root.call("approve", "web", str(first)).exit_code == 0
+    assert root.journal.approved_by("web", first)
+
+
+def test_what_does_not_wait_cannot_be_approved(root: Root) -> None:
+    done = root.call("approve", "web")
+    assert done.exit_code == 1
+    assert "has no release that waits" in done.stderr
+    assert root.call("approve", "web", "77").exit_code == 1

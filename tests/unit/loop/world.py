@@ -28,6 +28,7 @@ from reconciler.model.manifest import Manifest
 from reconciler.model.plan import Plan
 from reconciler.model.record import StackRecord
 from reconciler.model.source import Revision, TreeEntry
+from reconciler.model.updates import ImageRecord
 from tests.builders import STACK, Services, manifest, release
 from tests.fakes.certificates import FakeCertificates
 from tests.fakes.clock import FakeClock
@@ -194,18 +195,30 @@ class Git:
         self.commits: list[tuple[Services | None, dict[str, Any]]] = []
         self._known: dict[str, Release] = {}
         self._put: dict[int, Release] = {}
+        self.found: dict[str, str] = {}  # images by service, as registries told; "" while they did not
 
     def put(self, number: int, found: Release) -> None:
         """A release that the builder's few words cannot say."""
         self._put[number] = found
 
-    def release(self, declared: Manifest, revision: Revision) -> Release:
+    def unknown_images(self, declared: Manifest, revision: Revision) -> tuple[str, ...]:
+        return tuple(name for name in declared.updates.images if not self.found.get(name))
+
+    def found_images(self, declared: Manifest) -> tuple[ImageRecord, ...]:
+        return ()
+
+    def release(self, declared: Manifest, revision: Revision, instead: Mapping[str, str] | None = None) -> Release:
         if int(revision.commit) in self._put:
             return self._put[int(revision.commit)]
         services, top = self.commits[int(revision.commit)]
         if services is None:
             raise InvalidInputError((Problem("shop/compose.yaml", 3, "services", "is no mapping"),))
-        key = f"{revision.commit} {declared!r}"
+        images = {name: image for name, image in {**self.found, **(instead or {})}.items() if name in services}
+        services = {
+            **services,
+            **{name: {**(services[name] or {}), "image": image} for name, image in images.items() if image},
+        }
+        key = f"{revision.commit} {declared!r} {images}"
         if key not in self._known:
             found = release(services, declared=declared, pinned=False, revision=revision.commit, **top)
             self._known[key] = found

@@ -1,0 +1,86 @@
+"""Newer releases, found by the host itself: a moving tag in a registry, and when what was found may begin."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.models import Model, checked, stack
+from tests.e2e.timeline import Timeline
+from tests.e2e.world import World, eventually
+
+pytestmark = pytest.mark.engine
+
+REGISTRY = Path(__file__).parent.parent / "rig" / "registry"
+
+
+class Shop:
+    """A repository in the rig's registry whose one tag moves, and the stack that follows it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.own = f"rig/e2e-{world.suffix}:live"
+        self.name = ""
+
+    def push(self, version: str) -> str:
+        """Move the tag to an image whose healthcheck says yes unless the version is bad; its digest."""
+        made = self.world.docker("create", "rig/busybox:1")
+        self.world.docker("commit", "--change", f"ENV VERSION={version}", made, self.own)
+        self.world.docker("rm", made)
+        done = subprocess.run([str(REGISTRY), "push", self.own], capture_output=True, text=True, check=True)
+        self.name = done.stdout.split()[-1]
+        repository = self.name.rpartition(":")[0]
+        digests: list[str] = self.world.engine.api.inspect_image(self.name)["RepoDigests"]
+        pushed = next(found for found in digests if found.startswith(f"{repository}@"))
+        self.world.docker("image", "rm", "--force", self.own, self.name, pushed)
+        return pushed.partition("@")[2]
+
+    def model(self, **environment: str) -> Model:
+        test = ["sh", "-c", '[ "$$VERSION" != bad ]']
+        return stack(web=checked(test, image=self.name, environment=environment, init=True))
+
+    def commit(self, updates: dict[str, Any], **environment: str) -> str:
+        manifest = {"updates": {"every": "1s", "images": {"web": {"track": "digest"}}, **updates}}
+        return self.world.commit(self.world.compose("shop", self.model(**environment), manifest))
+
+    @property
+    def image(self) -> str:
+        """What the one container that serves was made from."""
+        return str(self.world.container("shop", "web")["Config"]["Image"])
+
+    def runs(self, digest: str) -> None:
+        image = f"{self.name}@{digest}"
+        eventually(
+            lambda: [found["Config"]["Image"] for found in self.world.containers("shop", "web")],
+            lambda seen: seen == [image],
+        )
+
+
+def test_a_moving_tag_is_followed_and_a_bad_image_is_undone_and_not_taken_again_until_a_newer_one(world: World) -> None:
+    shop = Shop(world)
+    first = shop.push("1")
+    commit = shop.commit({})
+    with world.daemon():
+        world.await_ready("shop", commit)
+        assert shop.image == f"{shop.name}@{first}"
+        with Timeline(world, "shop") as timeline:
+            second = shop.push("2")
+            shop.runs(second)
+            bad = shop.push("bad")
+            world.await_failure("shop", "HealthCheckFailed")
+            shop.runs(second)
+            eventually(lambda: world.message("shop"), lambda seen: "serves as before" in seen)
+            assert bad in world.told("shop", "ImageFound")[-1].message
+            # Another reason for a release does not take the bad image along.
+            commit = shop.commit({}, COLOUR="blue")
+            world.await_ready("shop", commit)
+            shop.runs(second)
+            third = shop.push("3")
+            shop.runs(third)
+            assert 0 not in timeline.serving("web")
+        world.await_ready("shop", commit)
+    tried = [release["outcome"] for release in world.releases("shop")]
+    assert tried.count("failed") == 1
