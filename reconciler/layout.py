@@ -38,6 +38,11 @@ class Layout:
         return self.env / f"{stack}.env"
 
     @property
+    def age_identity(self) -> Path:
+        """What encrypted backups can be decrypted with on this host; it need not be there."""
+        return self.env / "age-identity.txt"
+
+    @property
     def data(self) -> Path:
         return self.root / "data"
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
-from reconciler.declared.backups import wrong_schedules
+from reconciler.declared.backups import wrong_engines, wrong_recipients, wrong_schedules
 from reconciler.declared.documents import KeyPath, read_compose
+from reconciler.declared.hooks_section import FOLDER as HOOKS_FOLDER
 from reconciler.declared.hooks_section import scripts_of, wrong_hooks
 from reconciler.declared.repository_files import RepositoryFiles, leads_out
 from reconciler.declared.stack_file import StackFile, manifest_of, read_stack_file
@@ -99,7 +100,7 @@ def _candidate(folder: StackFolder, files: RepositoryFiles) -> _Candidate:
     candidate.problems.extend(_wrong_env_files(candidate, files))
     candidate.problems.extend(_wrong_data_paths(candidate))
     candidate.problems.extend(_wrong_certificates(candidate, files))
-    candidate.problems.extend(_wrong_backups(candidate))
+    candidate.problems.extend(_wrong_backups(candidate, files))
     root = {} if stack_file.document is None else stack_file.document.root
     for where, fault in wrong_hooks(root, folder.folder, files):
         candidate.problems.append(candidate.problem(fault, *where))
@@ -203,9 +204,11 @@ def _wrong_certificates(candidate: _Candidate, files: RepositoryFiles) -> Iterat
             yield candidate.problem(message, *where)
 
 
-def _wrong_backups(candidate: _Candidate) -> Iterator[Problem]:
+def _wrong_backups(candidate: _Candidate, files: RepositoryFiles) -> Iterator[Problem]:
     root = {} if candidate.file.document is None else candidate.file.document.root
-    for path, fault in wrong_schedules(root.get("backups")):
+    declared = root.get("backups")
+    engines = wrong_engines(declared, lambda name: files.holds(HOOKS_FOLDER, name))
+    for path, fault in (*wrong_schedules(declared), *engines, *wrong_recipients(declared)):
         yield candidate.problem(fault, "backups", *path)
 
 

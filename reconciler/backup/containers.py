@@ -1,56 +1,53 @@
-"""Runs scripts inside containers, their input and output streamed in pieces, and makes throwaway containers.
+"""Runs scripts in containers: inside one that runs, beside one with its mounts, or in a throwaway. Knows no database.
 
-Through the program ``docker``, whose pipes give both directions and back-pressure. Knows no database.
+Through the program ``docker``, whose pipes give both directions and back-pressure.
 """
 
 from __future__ import annotations
 
-import os
-import selectors
-import signal
+import json
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
+from reconciler.backup.streaming import CLOSES_WITHIN_S, Ended, Piece, Source, no_docker, stream, text
+from reconciler.model.backup import VERIFY_MEMORY
 from reconciler.model.errors import StalledError, WaitingError
 
-PIECE = 64 * 1024
 LABEL = "io.reconciler.backup"  # on throwaway containers: the root that made them, and may take them away
 LABEL_OF = "io.reconciler.backup.of"
-
-_MOST_SAID = 4 * 1024 * 1024  # a line for each table
-_SILENCE_S = 1800.0  # an index of a big table is built without a word
-_LOOK_EVERY_S = 0.25
-_SHORT_S = 120.0
-
-Piece = Callable[[memoryview | bytes], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """``text``: of a POSIX shell. ``variables``: its environment; never a password, for others may read them."""
+    """``text``: of a POSIX shell. ``variables``: its environment; never a password, for others may read them.
+
+    ``beside``: it runs in a container of its own that has the mounts of the other, which need not run, and no network."""
 
     text: str = field(repr=False)
     variables: Mapping[str, str]
     name: str
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """``out``: "" where it was taken by pieces."""
+class Server:
+    """What becomes a throwaway container's first process, and how one knows that it is ready. ``user``: as whom, "" for
+    the image's own."""
 
-    status: int
-    out: str
-    err: str
+    serve: Script
+    ready: Script
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    memory: str = "1g"
+    """``memory``: of a throwaway container that is told nothing else."""
+
+    memory: str = VERIFY_MEMORY
     pids: int = 512
     ready_s: float = 120.0
 
@@ -68,25 +65,75 @@ class Containers:
         container: str,
         script: Script,
         *,
-        source: BinaryIO | None = None,
+        source: Source | None = None,
         sink: Piece | None = None,
         to_its_end: bool = False,
     ) -> Ended:
-        """Run it in the container. Raises WaitingError where it says nothing for too long or is to stop (but not
-        ``to_its_end``: what is short and must not be half done), and whatever ``sink`` raises; then it is ended."""
-        variables = [word for name, value in script.variables.items() for word in ("--env", f"{name}={value}")]
-        command = ["docker", "exec", "--interactive", *variables, container, "sh", "-c", script.text, script.name]
+        """Run it in the container, or beside it. Raises WaitingError where it says nothing for too long or is to stop (but
+        not ``to_its_end``: what is short and must not be half done), and whatever ``source`` and ``sink`` raise; then it
+        is ended."""
         stop = (lambda: "") if to_its_end else self._stop
-        return self._stream(command, script.name, source, sink, stop)
+        if script.beside:
+            return self._run_beside(container, script, source, sink, stop, swept=not to_its_end)
+        command = ["docker", "exec", "--interactive", *_environment(script), container]
+        return stream([*command, "sh", "-c", script.text, script.name], script.name, source, sink, stop)
+
+    def _run_beside(
+        self,
+        container: str,
+        script: Script,
+        source: Source | None,
+        sink: Piece | None,
+        stop: Callable[[], str],
+        *,
+        swept: bool,
+    ) -> Ended:
+        """``swept``: it may be taken away where this process was killed; else it comes to its end without it."""
+        name, image = _drawn_name(), self._image_of(container)
+        label = ("--label", f"{LABEL}={self._root_id}") if swept else ()
+        command = [
+            *("docker", "run", "--rm", "--interactive", "--name", name, "--pull", "never", "--network", "none", *label),
+            *("--volumes-from", container, "--user", "0:0", "--no-healthcheck", "--log-driver", "none"),
+            *("--cpu-shares", "256", "--pids-limit", str(self._limits.pids), *_environment(script)),
+            *("--entrypoint", "sh", image, "-c", script.text, script.name),
+        ]
+        try:
+            return stream(command, script.name, source, sink, stop)
+        except BaseException:
+            self._docker("rm", "--force", name)
+            raise
+
+    def _image_of(self, container: str) -> str:
+        return self._inspected("{{.Image}}", container)
+
+    def sharing(self, container: str, path: str) -> tuple[str, ...]:
+        """The containers that have mounted what ``container`` has at ``path``, itself among them, running or not. Raises
+        StalledError where nothing is mounted there: it would not outlive the container."""
+        mounts = json.loads(self._inspected("{{json .Mounts}}", container))
+        found = next((mount for mount in mounts if mount["Destination"] == path), None)
+        if found is None:
+            known = ", ".join(sorted(mount["Destination"] for mount in mounts)) or "none"
+            raise StalledError(
+                f"{path} is no mount of the container, so what lies there does not outlive it; its mounts: {known}",
+                reason="NoMount",
+            )
+        source = found.get("Name") or found["Source"]
+        return tuple(self._docker("ps", "--all", "--quiet", "--no-trunc", "--filter", f"volume={source}").out.split())
+
+    def _inspected(self, template: str, container: str) -> str:
+        found = self._docker("container", "inspect", "--format", template, container)
+        if found.status:
+            raise WaitingError(f"the container is gone: {_last_line(found.err)}", reason="NotRunning")
+        return found.out.strip()
 
     @contextmanager
-    def throwaway(self, image: str, stack: str, serve: Script, ready: Script) -> Iterator[str]:
-        """A container of ``image`` without a network, always taken away with all that it wrote. ``serve`` is its first
-        process. Raises WaitingError where it is not ready in time."""
-        container = f"reconciler-backup-{uuid.uuid4().hex[:12]}"
+    def throwaway(self, image: str, stack: str, server: Server, memory: str = "") -> Iterator[str]:
+        """A container of ``image`` without a network, always taken away with all that it wrote. Raises WaitingError where
+        it is not ready in time."""
+        container = _drawn_name()
         try:
-            self._make(container, image, stack, serve)
-            self._await(container, ready)
+            self._make(container, image, stack, server, memory or self._limits.memory)
+            self._await(container, server.ready)
             yield container
         finally:
             self._docker("rm", "--force", "--volumes", container)
@@ -106,15 +153,14 @@ class Containers:
         kills = [line.split()[-1] for line in counted.splitlines() if line.startswith("oom_kill ")]
         return told.strip() == "true" or any(number != "0" for number in kills)
 
-    def _make(self, container: str, image: str, stack: str, serve: Script) -> None:
-        limits = self._limits
-        variables = [word for name, value in serve.variables.items() for word in ("--env", f"{name}={value}")]
+    def _make(self, container: str, image: str, stack: str, server: Server, memory: str) -> None:
+        serve, user = server.serve, ("--user", server.user) if server.user else ()
         made = self._docker(
             *("run", "--detach", "--name", container, "--pull", "never", "--network", "none", "--restart", "no"),
             *("--label", f"{LABEL}={self._root_id}", "--label", f"{LABEL_OF}={stack}"),
-            *("--memory", limits.memory, "--memory-swap", limits.memory, "--pids-limit", str(limits.pids)),
+            *("--memory", memory, "--memory-swap", memory, "--pids-limit", str(self._limits.pids), *user),
             *("--cpu-shares", "256", "--no-healthcheck", "--log-driver", "json-file", "--log-opt", "max-size=1m"),
-            *(*variables, "--entrypoint", "sh", image, "-c", serve.text, serve.name),
+            *(*_environment(serve), "--entrypoint", "sh", image, "-c", serve.text, serve.name),
         )
         if made.status:
             raise WaitingError(f"the throwaway container cannot be made: {_last_line(made.err)}", reason="NoThrowaway")
@@ -141,133 +187,24 @@ class Containers:
     def _docker(self, *words: str) -> Ended:
         try:
             done = subprocess.run(
-                ["docker", *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=_SHORT_S, check=False
+                ["docker", *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=CLOSES_WITHIN_S, check=False
             )
         except FileNotFoundError as error:
-            raise _no_docker() from error
+            raise no_docker() from error
         except subprocess.TimeoutExpired as error:
-            raise WaitingError(f"docker {words[0]} has not ended within {_SHORT_S:g} s", reason="TimedOut") from error
-        return Ended(done.returncode, _text(done.stdout), _text(done.stderr))
-
-    def _stream(
-        self,
-        command: Sequence[str],
-        name: str,
-        source: BinaryIO | None,
-        sink: Piece | None,
-        stop: Callable[[], str],
-    ) -> Ended:
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL if source is None else subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-                bufsize=0,
-            )
-        except FileNotFoundError as error:
-            raise _no_docker() from error
-        out, err = bytearray(), bytearray()
-        try:
-            self._pump(process, name, source, sink or _bounded(out), _bounded(err), stop)
-            status = process.wait(_SHORT_S)
-        except subprocess.TimeoutExpired as error:
-            raise WaitingError(f"{name} closed its output and did not end", reason="TimedOut") from error
-        finally:
-            _end(process)
-        return Ended(status, _text(bytes(out)), _text(bytes(err)))
-
-    def _pump(
-        self,
-        process: subprocess.Popen[bytes],
-        name: str,
-        source: BinaryIO | None,
-        out: Piece,
-        err: Piece,
-        stop: Callable[[], str],
-    ) -> None:
-        """Until both outputs have ended. Holds no more than a piece of either direction."""
-        assert process.stdout is not None
-        assert process.stderr is not None
-        heard_at = time.monotonic()
-        with selectors.DefaultSelector() as ready:
-            ready.register(process.stdout, selectors.EVENT_READ, out)
-            ready.register(process.stderr, selectors.EVENT_READ, err)
-            feed = _Feed(source, process.stdin) if source is not None and process.stdin is not None else None
-            if feed is not None:
-                ready.register(feed.pipe, selectors.EVENT_WRITE, None)
-            reading = 2
-            while reading:
-                for key, _ in ready.select(_LOOK_EVERY_S):
-                    heard_at = time.monotonic()
-                    if key.data is None:
-                        assert feed is not None
-                        if not feed.more():
-                            ready.unregister(feed.pipe)
-                            feed.pipe.close()
-                    elif piece := os.read(key.fd, PIECE):
-                        key.data(piece)
-                    else:
-                        ready.unregister(key.fileobj)
-                        reading -= 1
-                if why := stop():
-                    raise WaitingError(f"{name} was ended, because of {why}", reason="Interrupted")
-                if time.monotonic() - heard_at > _SILENCE_S:
-                    raise WaitingError(f"{name} was ended: nothing came for {_SILENCE_S:g} s", reason="TimedOut")
+            raise WaitingError(
+                f"docker {words[0]} has not ended within {CLOSES_WITHIN_S:g} s", reason="TimedOut"
+            ) from error
+        return Ended(done.returncode, text(done.stdout), text(done.stderr))
 
 
-class _Feed:
-    """Puts a file into a pipe, a piece at a time and never waiting."""
-
-    def __init__(self, source: BinaryIO, pipe: object) -> None:
-        self.pipe: BinaryIO = pipe  # type: ignore[assignment]  # unbuffered, so a FileIO
-        self._source = source
-        self._left = memoryview(b"")
-        os.set_blocking(self.pipe.fileno(), False)
-
-    def more(self) -> bool:
-        """False when all is in, or nobody reads any more: how that one ended then says why."""
-        if not self._left:
-            self._left = memoryview(self._source.read(PIECE))
-            if not self._left:
-                return False
-        try:
-            self._left = self._left[os.write(self.pipe.fileno(), self._left) :]
-        except BlockingIOError:
-            return True
-        except BrokenPipeError:
-            return False
-        return True
+def _environment(script: Script) -> list[str]:
+    return [word for name, value in script.variables.items() for word in ("--env", f"{name}={value}")]
 
 
-def _bounded(into: bytearray) -> Piece:
-    """Its beginning: facts come with it, and what goes on for megabytes says nothing new."""
-
-    def take(piece: memoryview | bytes) -> None:
-        into.extend(piece[: max(0, _MOST_SAID - len(into))])
-
-    return take
+def _drawn_name() -> str:
+    return f"reconciler-backup-{uuid.uuid4().hex[:12]}"
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            with suppress(OSError):
-                pipe.close()
-
-
-def _no_docker() -> StalledError:
-    return StalledError("there is no program docker on this host; install docker-cli", reason="ToolMissing")
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode(errors="replace")
-
-
-def _last_line(text: str) -> str:
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+def _last_line(said: str) -> str:
+    return next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "")

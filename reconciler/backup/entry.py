@@ -25,7 +25,8 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Backup:
     """``name`` is unique in its folder; its files are ``<name>.dump`` and ``<name>.json``. ``counts``: rows by table, in
-    the dump's own snapshot. ``settings``: what the dump script wants to be told at the restore. ``durations_s``: by step."""
+    the dump's own snapshot. ``digests``: what else must be equal after a restore. ``database_size``: bytes it takes on the
+    server. ``recipients``: of age; the dump is encrypted to them. ``settings``: what the dump script wants to be told at the restore. ``durations_s``: by step."""
 
     name: str
     stack: str
@@ -49,6 +50,9 @@ class Backup:
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     durations_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     problems: tuple[Finding, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    database_size: int = 0
+    recipients: tuple[str, ...] = ()
     complaint: str = ""  # what the dump said on standard error, although it ended with 0
     by_hand: bool = False  # somebody asked for it, or a restore made it for safety
     precedes: tuple[int, ...] = ()  # the releases that passed a gate by it: what was before each of them
@@ -96,9 +100,9 @@ def read(content: bytes) -> Backup:
     """Raises ValueError for what ``write`` did not write."""
     try:
         found = json.loads(content)
-        found.setdefault("precedes", [])  # what was written before there was such a key precedes none
-        values = {entry.name: found[_camel(entry.name)] for entry in fields(Backup)}
-        values["precedes"] = tuple(int(number) for number in found["precedes"])
+        values = {entry.name: found[_camel(entry.name)] for entry in fields(Backup) if _camel(entry.name) in found}
+        values["recipients"] = tuple(found.get("recipients", ()))
+        values["precedes"] = tuple(int(number) for number in found.get("precedes", ()))
         values["wanted"], values["level"] = Level[found["wanted"]], Level[found["level"]]
         values["created_at"], values["verified_at"] = _seconds(found["createdAt"]), _seconds(found["verifiedAt"])
         values["problems"] = tuple(Finding(Level[entry["level"]], entry["problem"]) for entry in found["problems"])

@@ -18,7 +18,7 @@ from reconciler.backup.restores import Restores
 from reconciler.backup.running import Errand, Runs
 from reconciler.backup.store import Store
 from reconciler.backup.variables import with_variables
-from reconciler.model.backup import BackupPlan, BackupRecord
+from reconciler.model.backup import VERIFY_MEMORY, BackupPlan, BackupRecord
 from reconciler.model.errors import ReconcilerError, StalledError
 from reconciler.model.hook import BackupGate
 from reconciler.model.hook_call import HookCall, HookEnd
@@ -116,8 +116,9 @@ class Keeper:
         image = backup.image if kit.engine.image(backup.image) else (target.image if target else backup.image)
         kit.containers.sweep(wanted.stack)
         # What it was refused for when it was made (it had shrunk) is no longer asked: whoever verifies it looks at it.
-        unjudged = replace(backup, problems=())
-        proven = kit.maker(kit.stop).prove(unjudged, store, kit.engines(backup.engine), image)
+        unjudged, scripts = replace(backup, problems=()), kit.engines(backup.engine)
+        memory = next((plan.memory for plan in wanted.plans if plan.name == backup.plan), VERIFY_MEMORY)
+        proven = kit.maker(kit.stop).prove(unjudged, store, scripts, image, memory)
         self._note_verified(wanted, backup.plan, store)
         kit.tell(wanted.stack, "info" if proven.sound else "error", "BackupVerified" if proven.sound else "BackupBad",
                  f"{name}: {proven.why_not or f'reaches {proven.level.name}'}")  # fmt: skip

@@ -89,20 +89,21 @@ class Kit:
             )
         return found
 
-    def target(self, stack: str, service: str) -> Target:
-        """Raises WaitingError where the service does not run."""
-        found = self.target_or_none(stack, service)
+    def target(self, stack: str, service: str, engine: Engine) -> Target:
+        """Raises WaitingError where the service does not run; for files it need not."""
+        found = self.target_or_none(stack, service, must_run=engine.has_server)
         if found is None:
             raise WaitingError(f"the service {service} does not run, so nothing can be dumped", reason="NotRunning")
         return found
 
-    def target_or_none(self, stack: str, service: str) -> Target | None:
+    def target_or_none(self, stack: str, service: str, *, must_run: bool = False) -> Target | None:
+        """One that runs, if there is any."""
         record = self.journal.stack(stack)
         number = record.applied_release if record else None
         release = next((found for found in self.journal.releases(stack) if found.number == number), None)
-        for container in self.engine.containers():
-            is_it = container.stack == stack and container.service == service and container.owned
-            if is_it and container.state is State.RUNNING and not container.oneoff:
+        for container in sorted(self.engine.containers(), key=lambda found: found.state is not State.RUNNING):
+            is_it = container.is_ours_of(stack, service) and not container.oneoff
+            if is_it and (container.state is State.RUNNING or not must_run):
                 return Target(
                     stack=stack,
                     container=container.id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from reconciler.backup.entry import Finding
@@ -51,13 +51,25 @@ def restored(status: int, complaint: str, was_out_of_memory: bool, memory: str) 
 
 def counted(noted: Mapping[str, int], found: Mapping[str, int]) -> Finding | None:
     """L3."""
-    wrong = [
-        f"{table} had {noted.get(table, 'no')} rows and has {found.get(table, 'no')} after the restore"
+    return _differing([
+        f"{table} had {noted[table]} rows and has {found[table]} after the restore"
         if table in noted and table in found
         else f"{table} is {'missing' if table in noted else 'new'} after the restore"
         for table in sorted({*noted, *found})
         if noted.get(table) != found.get(table)
-    ]
+    ])  # fmt: skip
+
+
+def compared(noted: Mapping[str, str], found: Mapping[str, str]) -> Finding | None:
+    """L3, of what is no number."""
+    return _differing([
+        f"the {name} is another one after the restore"
+        for name in sorted({*noted, *found})
+        if noted.get(name) != found.get(name)
+    ])  # fmt: skip
+
+
+def _differing(wrong: Sequence[str]) -> Finding | None:
     if not wrong:
         return None
     more = f", and {len(wrong) - _MOST_NAMED} more" if len(wrong) > _MOST_NAMED else ""

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import structlog
 
 from reconciler.backup import ladder, retention
-from reconciler.backup.containers import Containers, Script
+from reconciler.backup.containers import Containers
 from reconciler.backup.engines import Engine
 from reconciler.backup.entry import Backup, Finding
 from reconciler.backup.proving import Prover
+from reconciler.backup.sealing import Sealing
+from reconciler.backup.standstill import Standstill
 from reconciler.backup.store import Store, name_of
 from reconciler.backup.words import Said, said
-from reconciler.model.backup import BackupPlan, Level
+from reconciler.model.backup import VERIFY_MEMORY, BackupPlan, Level
 from reconciler.model.errors import ReconcilerError
 from reconciler.ports import Clock
 
@@ -57,6 +60,8 @@ class Maker:
     containers: Containers
     prover: Prover
     clock: Clock
+    standstill: Standstill
+    sealing: Sealing
 
     def make(
         self,
@@ -84,14 +89,14 @@ class Maker:
             return Made(None, Finding(Level.L0, str(error)))
         if backup.problems:
             return Made(backup, backup.problems[0], _let_go(plan, stack, store, pinned) if prunes else ())
-        backup = self.prove(backup, store, engine, target.image)
+        backup = self.prove(backup, store, engine, target.image, plan.memory)
         finding = backup.problems[0] if backup.problems else None
         return Made(backup, finding, _let_go(plan, stack, store, pinned) if prunes else ())
 
-    def prove(self, backup: Backup, store: Store, engine: Engine, image: str) -> Backup:
+    def prove(self, backup: Backup, store: Store, engine: Engine, image: str, memory: str = VERIFY_MEMORY) -> Backup:
         """As it is then, and written down so."""
         try:
-            proven = self.prover.prove(backup, store, engine, image)
+            proven = self.prover.prove(backup, store, engine, image, memory)
         except ReconcilerError as error:
             if error.reason == "Interrupted":
                 raise
@@ -106,15 +111,22 @@ class Maker:
         store.check_room(before.size if before else 0)
         now, began = self.clock.now(), time.monotonic()
         name = name_of(plan.name, target.stack, now)
-        variables = {"BACKUP_DATABASE": plan.database} | ({"BACKUP_USER": plan.user} if plan.user else {})
+        plain = 0
+
+        def take(piece: memoryview | bytes) -> None:
+            nonlocal plain
+            plain += len(piece)
+            into(piece)
+
         with store.writing(name) as writing:
-            script = Script(engine.scripts["dump"], variables, "dump")
-            ended = self.containers.run(target.container, script, sink=writing.take)
+            with self._at_rest(plan, target, engine), self.sealing.sealed(plan.recipients, writing.take) as into:
+                ended = self.containers.run(target.container, engine.script("dump", _variables(plan)), sink=take)
             told = _understood(ended.err)
             status = ended.status or told.status
             last_size = before.size if before else None
-            finding = ladder.made(status, told.complaint, writing.size, last_size, plan.max_shrink_percent)
-            if finding and (status or not writing.size):
+            size = writing.size if plain else 0  # also nothing at all is some bytes, once it is encrypted
+            finding = ladder.made(status, told.complaint, size, last_size, plan.max_shrink_percent)
+            if finding and (status or not size):
                 raise _Refused(finding)
         backup = Backup(
             name=name,
@@ -135,6 +147,9 @@ class Maker:
             sha256=writing.sha256,
             level=Level.NONE if finding else Level.L0,
             counts=told.counts,
+            digests=told.digests,
+            database_size=told.size,
+            recipients=plan.recipients,
             settings=told.settings,
             durations_s={"dump": round(time.monotonic() - began, 3)},
             problems=(finding,) if finding else (),
@@ -143,6 +158,17 @@ class Maker:
         )
         store.publish(backup)
         return backup
+
+    def _at_rest(self, plan: BackupPlan, target: Target, engine: Engine) -> AbstractContextManager[None]:
+        """What files there are to read must outlive the container, and nobody may write to them where that is asked for."""
+        if not engine.has_server:
+            self.containers.sharing(target.container, plan.database)
+        return self.standstill.stopped(target.container) if plan.stop else nullcontext()
+
+
+def _variables(plan: BackupPlan) -> dict[str, str]:
+    told = {"BACKUP_DATABASE": plan.database, "BACKUP_LIVE": plan.database}
+    return told | ({"BACKUP_USER": plan.user} if plan.user else {})
 
 
 def _let_go(plan: BackupPlan, stack: str, store: Store, pinned: frozenset[int]) -> tuple[str, ...]:

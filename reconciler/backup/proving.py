@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from reconciler.backup import ladder
-from reconciler.backup.containers import Containers, Script
+from reconciler.backup.containers import Containers
 from reconciler.backup.engines import Engine
 from reconciler.backup.entry import Backup, Finding
+from reconciler.backup.sealing import Sealing
 from reconciler.backup.store import Store
 from reconciler.backup.words import said
-from reconciler.model.backup import Level
+from reconciler.model.backup import VERIFY_MEMORY, Level
 from reconciler.ports import Clock
 
 _DATABASE = "reconciler_verify"
@@ -29,17 +30,15 @@ class Climb:
 
 @dataclass(frozen=True, slots=True)
 class Prover:
-    """``memory``: what a throwaway server may use, in words."""
-
     containers: Containers
     clock: Clock
     stop: Callable[[], str]
-    memory: str = "1g"
+    sealing: Sealing
 
-    def prove(self, backup: Backup, store: Store, engine: Engine, image: str) -> Backup:
-        """``backup`` with the level it reaches and what is in the way of the next one. Raises WaitingError where the
+    def prove(self, backup: Backup, store: Store, engine: Engine, image: str, memory: str = VERIFY_MEMORY) -> Backup:
+        """``memory``: what a throwaway server may use, in words. ``backup`` with the level it reaches and what is in the way of the next one. Raises WaitingError where the
         process is to leave, or no throwaway container can be made: that says nothing about the backup."""
-        climb = self._climb(backup, store, engine, image)
+        climb = self._climb(backup, store, engine, image, memory)
         is_good = climb.finding is None and climb.level >= max(backup.wanted, Level.L1)
         return replace(
             backup,
@@ -49,7 +48,7 @@ class Prover:
             durations_s={**backup.durations_s, **climb.durations_s},
         )
 
-    def _climb(self, backup: Backup, store: Store, engine: Engine, image: str) -> Climb:
+    def _climb(self, backup: Backup, store: Store, engine: Engine, image: str, memory: str) -> Climb:
         took: dict[str, float] = {}
         if backup.wanted < Level.L1:
             return Climb(Level.L0, None, took)
@@ -57,15 +56,18 @@ class Prover:
             finding = self._read(backup, store)
         if finding:
             return Climb(Level.L0, finding, took)
-        variables = {"BACKUP_USER": backup.user} if backup.user else {}
-        serve, ready = (Script(engine.scripts[name], variables, name) for name in ("serve", "ready"))
-        with self.containers.throwaway(image, backup.stack, serve, ready) as container:
+        if not self.sealing.can_open(backup):
+            # Its checksum is all that can be read here.
+            finding = Finding(Level.L2, self.sealing.why_not(backup)) if backup.wanted > Level.L1 else None
+            return Climb(Level.L1, finding, took)
+        server = engine.server({"BACKUP_USER": backup.user} if backup.user else {})
+        with self.containers.throwaway(image, backup.stack, server, memory) as container:
             with _timed(took, "check"):
                 finding = self._check(backup, store, engine, container)
             if finding or backup.wanted < Level.L2:
                 return Climb(Level.L0 if finding else Level.L1, finding, took)
             with _timed(took, "restore"):
-                finding = self._restore(backup, store, engine, container)
+                finding = self._restore(backup, store, engine, container, memory)
             if finding:
                 return Climb(Level.L1, finding, took)
             with _timed(took, "count"):
@@ -80,33 +82,37 @@ class Prover:
         return ladder.read(digest, size, backup.sha256, backup.size, 0, "")
 
     def _check(self, backup: Backup, store: Store, engine: Engine, container: str) -> Finding | None:
-        script = Script(engine.scripts["check"], {}, "check")
-        with store.opened(backup.name) as file:
+        script = engine.thrown_away("check", {})
+        with self.sealing.opened(store, backup) as file:
             ended = self.containers.run(container, script, source=file)
         return ladder.read(
             backup.sha256, backup.size, backup.sha256, backup.size, ended.status, said(ended.err).complaint
         )
 
-    def _restore(self, backup: Backup, store: Store, engine: Engine, container: str) -> Finding | None:
-        script = restore_script(engine, backup, _DATABASE, owners=False)
-        with store.opened(backup.name) as file:
+    def _restore(self, backup: Backup, store: Store, engine: Engine, container: str, memory: str) -> Finding | None:
+        script = engine.thrown_away("restore", restore_variables(backup, _DATABASE, owners=False))
+        with self.sealing.opened(store, backup) as file:
             ended = self.containers.run(container, script, source=file)
         killed = bool(ended.status) and self.containers.was_out_of_memory(container)
-        return ladder.restored(ended.status, said(ended.err).complaint, killed, self.memory)
+        return ladder.restored(ended.status, said(ended.err).complaint, killed, memory)
 
     def _count(self, backup: Backup, engine: Engine, container: str) -> Finding | None:
-        variables = {"BACKUP_DATABASE": _DATABASE} | ({"BACKUP_USER": backup.user} if backup.user else {})
-        ended = self.containers.run(container, Script(engine.scripts["count"], variables, "count"))
+        ended = self.containers.run(container, engine.thrown_away("count", variables(backup, _DATABASE)))
         if ended.status:
             return Finding(Level.L3, f"its rows cannot be counted: {said(ended.err).complaint}")
-        return ladder.counted(backup.counts, said(ended.out).counts)
+        found = said(ended.out)
+        return ladder.counted(backup.counts, found.counts) or ladder.compared(backup.digests, found.digests)
 
 
-def restore_script(engine: Engine, backup: Backup, database: str, *, owners: bool) -> Script:
-    variables = {f"BACKUP_{name}": value for name, value in backup.settings.items()}
-    variables |= {"BACKUP_DATABASE": database, "BACKUP_OWNERS": "yes" if owners else "no"}
-    variables |= {"BACKUP_USER": backup.user} if backup.user else {}
-    return Script(engine.scripts["restore"], variables, "restore")
+def variables(backup: Backup, database: str) -> dict[str, str]:
+    """What every script is told that is to do something with ``database``."""
+    told = {"BACKUP_DATABASE": database, "BACKUP_LIVE": backup.database}
+    return told | ({"BACKUP_USER": backup.user} if backup.user else {})
+
+
+def restore_variables(backup: Backup, database: str, *, owners: bool) -> dict[str, str]:
+    told = {f"BACKUP_{name}": value for name, value in backup.settings.items()}
+    return {**told, **variables(backup, database), "BACKUP_OWNERS": "yes" if owners else "no"}
 
 
 class _timed:

@@ -41,8 +41,8 @@ class Restores:
 
     def _restore(self, wanted: Wanted, order: Order, backup: Backup, store: Store, who: str) -> Restored:
         kit, stack = self._kit, wanted.stack
-        plan, target = wanted.plan(backup.plan), kit.target(stack, backup.service)
-        scripts, container = kit.engines(backup.engine), target.container
+        plan, scripts = wanted.plan(backup.plan), kit.engines(backup.engine)
+        container = kit.target(stack, backup.service, scripts).container
         kit.restorer.check(backup, store)
         if order.into:
             return kit.restorer.beside(order.into, backup, store, scripts, container)

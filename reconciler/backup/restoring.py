@@ -5,29 +5,26 @@ Until the swap, which is one transaction, the live database is not touched; what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import posixpath
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import structlog
-
-from reconciler.backup import ladder
-from reconciler.backup.containers import Containers, Script
+from reconciler.backup import ladder, proving
+from reconciler.backup.containers import Containers
 from reconciler.backup.engines import Engine
 from reconciler.backup.entry import Backup
-from reconciler.backup.proving import restore_script
+from reconciler.backup.proving import restore_variables
+from reconciler.backup.sealing import Sealing
+from reconciler.backup.standstill import Standstill
 from reconciler.backup.store import Store
 from reconciler.backup.words import said
 from reconciler.model.errors import ReconcilerError, StalledError, WaitingError
-from reconciler.model.observed import State
 from reconciler.ports import Clock
-from reconciler.ports import Engine as DockerEngine
-
-log = structlog.get_logger()
 
 _RESTORING, _BEFORE = "_restoring_", "_before_"
-_MOST_NAME = 63 - len("_restoring_20260101T000000")  # what PostgreSQL takes of a name
+_MOST_NAME = 63 - len("_restoring_20260101T000000")  # no engine takes a longer name than 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +37,11 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class Restorer:
-    """``dependents``: the services of a stack that depend on a service, those that depend on the others first."""
-
     containers: Containers
-    engine: DockerEngine
+    standstill: Standstill
     clock: Clock
-    dependents: Callable[[str, str], tuple[str, ...]]
     stop: Callable[[], str]
+    sealing: Sealing
 
     def check(self, backup: Backup, store: Store) -> None:
         """Raises StalledError where it is not worth restoring."""
@@ -56,6 +51,7 @@ class Restorer:
                 f"it: reconciler backup verify {backup.stack} {backup.name}",
                 reason="BadBackup",
             )
+        self.sealing.check(backup)
         digest, size = store.digest(backup.name, self.stop)
         finding = ladder.read(digest, size, backup.sha256, backup.size, 0, "")
         if finding:
@@ -68,15 +64,16 @@ class Restorer:
         """Into ``database``, which must not be there. Raises StalledError, WaitingError; then it is not there either."""
         if self.is_there(database, backup, engine, container):
             raise StalledError(f"there is a database {database} already; name another one", reason="DatabaseExists")
+        self._check_room(backup, engine, container)
         try:
-            with store.opened(backup.name) as file:
-                ended = self.containers.run(
-                    container, restore_script(engine, backup, database, owners=True), source=file
-                )
+            script = engine.script("restore", restore_variables(backup, database, owners=True))
+            with self.sealing.opened(store, backup) as file:
+                ended = self.containers.run(container, script, source=file)
             if ended.status:
                 raise WaitingError(f"it could not be restored: {said(ended.err).complaint}", reason="RestoreFailed")
             counted = said(self._do("count", backup, engine, container, BACKUP_DATABASE=database))
             finding = ladder.counted(backup.counts, counted.counts)
+            finding = finding or ladder.compared(backup.digests, counted.digests)
             if finding:
                 raise WaitingError(f"it was restored with other rows: {finding.problem}", reason="RestoreFailed")
         except BaseException:
@@ -87,14 +84,18 @@ class Restorer:
 
     def in_place(self, backup: Backup, store: Store, engine: Engine, container: str, *, drop_old: bool) -> Restored:
         """Raises StalledError, WaitingError; then the live database is what it was."""
-        live, moment = backup.database, f"{datetime.fromtimestamp(self.clock.now(), UTC):%Y%m%dT%H%M%S}"
+        live, moment = (
+            posixpath.basename(backup.database),
+            f"{datetime.fromtimestamp(self.clock.now(), UTC):%Y%m%dT%H%M%S}",
+        )
         new, old = f"{live[:_MOST_NAME]}{_RESTORING}{moment}", f"{live[:_MOST_NAME]}{_BEFORE}{moment}"
         databases = self._databases(backup, engine, container)
         self._drop(databases, f"{live[:_MOST_NAME]}{_RESTORING}", backup, engine, container)
         self.beside(new, backup, store, engine, container)
         try:
-            with self._stopped(backup.stack, backup.service):
-                self._do("swap", backup, engine, container, BACKUP_DATABASE=live, BACKUP_NEW=new, BACKUP_OLD=old)
+            sharing = () if engine.has_server else self.containers.sharing(container, backup.database)
+            with self.standstill.users_stopped(backup.stack, backup.service, sharing):
+                self._do("swap", backup, engine, container, BACKUP_NEW=new, BACKUP_OLD=old)
         except BaseException:
             if self._is_still(new, backup, engine, container):
                 with suppress(ReconcilerError):
@@ -104,7 +105,18 @@ class Restorer:
             self._drop(databases, f"{live[:_MOST_NAME]}{_BEFORE}", backup, engine, container)
             if drop_old:
                 self._do("drop", backup, engine, container, BACKUP_DATABASE=old)
-        return Restored(live, "" if drop_old or live not in databases else old)
+        return Restored(backup.database, "" if drop_old or backup.database not in databases else old)
+
+    def _check_room(self, backup: Backup, engine: Engine, container: str) -> None:
+        """Raises WaitingError where what is restored would fill the disk that the live one needs, too."""
+        free = said(self._do("room", backup, engine, container)).free
+        needed = max(backup.database_size, backup.size)
+        if free is not None and free < needed:
+            raise WaitingError(
+                f"where {backup.database} lies {_gib(free)} are free, and what is restored beside it needs "
+                f"{_gib(needed)}: free some space there",
+                reason="DiskFull",
+            )
 
     def _is_still(self, database: str, backup: Backup, engine: Engine, container: str) -> bool:
         try:
@@ -122,32 +134,13 @@ class Restorer:
 
     def _do(self, script: str, backup: Backup, engine: Engine, container: str, **variables: str) -> str:
         """What it says. Raises WaitingError with its complaint where it fails."""
-        variables |= {"BACKUP_USER": backup.user} if backup.user else {}
-        ended = self.containers.run(container, Script(engine.scripts[script], variables, script), to_its_end=True)
+        told = {**proving.variables(backup, backup.database), **variables}
+        ended = self.containers.run(container, engine.script(script, told), to_its_end=True)
         if ended.status:
             complaint = said(ended.err).complaint or f"exit status {ended.status}"
             raise WaitingError(f"{script}: {complaint}", reason="RestoreFailed")
         return ended.out
 
-    @contextmanager
-    def _stopped(self, stack: str, service: str) -> Iterator[None]:
-        """The services that use it; those that ran are started again, whatever happens."""
-        order = self.dependents(stack, service)
-        running = [
-            container
-            for name in order
-            for container in self.engine.containers()
-            if container.stack == stack and container.service == name and container.owned
-            if container.state is State.RUNNING
-        ]
-        try:
-            for container in running:
-                self.engine.stop(container.id, None)
-            yield
-        finally:
-            for container in reversed(running):
-                try:
-                    self.engine.start(container.id)
-                except ReconcilerError as error:
-                    # The next pass starts it, and says what is in the way.
-                    log.error("not_started_again", stack=stack, service=container.service, error=str(error))
+
+def _gib(size: int) -> str:
+    return f"{size / 1024**3:.2f} GiB"

@@ -67,11 +67,12 @@ class Runs:
         try:
             wanted.hooks(Phase.PRE_BACKUP, facts)
             kit.containers.sweep(stack)
+            scripts = kit.engines(plan.engine)
             return kit.maker(self._stop(errand)).make(
                 plan,
-                lambda: kit.target(stack, plan.service),
+                lambda: kit.target(stack, plan.service, scripts),
                 store,
-                kit.engines(plan.engine),
+                scripts,
                 stack=stack,
                 pinned=self.pinned(stack, plan),
                 by_hand=errand.by_hand,

@@ -6,8 +6,9 @@ Decides nothing and does nothing by itself. SDKs are imported with the part that
 from __future__ import annotations
 
 import os
+import posixpath
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -306,15 +307,21 @@ class Parts:
     @cached_property
     def backups(self) -> BackupKeeper:
         from reconciler.backup.containers import Containers
+        from reconciler.backup.engines import scripts_of
         from reconciler.backup.keeper import Keeper
         from reconciler.backup.kit import Kit, Stop
         from reconciler.backup.making import Maker
         from reconciler.backup.proving import Prover
         from reconciler.backup.restoring import Restorer
+        from reconciler.backup.sealing import Sealing
+        from reconciler.backup.standstill import Standstill
+
+        sealing = Sealing(self.layout.age_identity)
+        standstill = Standstill(self.engine, self._dependents)
 
         def maker(stop: Stop) -> Maker:
             containers = Containers(self.journal.root_id(), stop)
-            return Maker(containers, Prover(containers, self.clock, stop), self.clock)
+            return Maker(containers, Prover(containers, self.clock, stop, sealing), self.clock, standstill, sealing)
 
         containers = Containers(self.journal.root_id(), self.leaving)
         return Keeper(
@@ -323,15 +330,28 @@ class Parts:
                 engine=self.engine,
                 containers=containers,
                 maker=maker,
-                restorer=Restorer(containers, self.engine, self.clock, self._dependents, self.leaving),
+                restorer=Restorer(containers, standstill, self.clock, self.leaving, sealing),
                 journal=self.journal,
                 book=self.journal.backups,
                 clock=self.clock,
                 stop=self.leaving,
                 folder_of=self.layout.backups_of,
                 data_of=lambda stack: self.layout.data / stack,
+                engines=lambda name: scripts_of(name, self._own_engine),
             )
         )
+
+    def _own_engine(self, name: str) -> Mapping[str, bytes]:
+        """The files of the repository's hooks/<name>/, as of the last fetched tip."""
+        from reconciler.model.source import EntryKind
+
+        tip = self.source.tip()
+        entries = {} if tip is None else self.tree.entries(tip)
+        return {
+            posixpath.basename(path): self.tree.read(entry.object_id)
+            for path, entry in entries.items()
+            if posixpath.dirname(path) == f"hooks/{name}" and entry.kind in (EntryKind.FILE, EntryKind.EXECUTABLE)
+        }
 
     def _dependents(self, stack: str, service: str) -> tuple[str, ...]:
         """The services of what runs that depend on ``service``, those that depend on the others first."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from reconciler.declared.schedules import wrong_cron, wrong_zone
-from reconciler.model.backup import BackupPlan, Keep, Verify
+from reconciler.model.backup import SCRIPTS, SERVER_SCRIPTS, VERIFY_MEMORY, BackupPlan, Keep, Verify
 from reconciler.model.duration import parse_duration
 from reconciler.model.schedule import Schedule
 
-ENGINES = ("postgres",)
+_NAMED = "engine"  # the key of one that is called by its name
+_ENGINES = ("postgres", "mariadb", "volume", _NAMED)
 
 
 def plans_of(values: Mapping[str, Any]) -> tuple[BackupPlan, ...]:
@@ -30,14 +31,53 @@ def wrong_schedules(values: Any) -> Iterator[tuple[tuple[str, ...], str]]:
             yield (name, "timezone"), why
 
 
+def wrong_engines(values: Any, has: Callable[[str], bool]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Engines of the repository that lack a script. ``has``: whether there is such a file in its hooks/."""
+    for name, own in values.items() if isinstance(values, dict) else ():
+        named = own.get(_NAMED) if isinstance(own, dict) else None
+        engine = named.get("name") if isinstance(named, dict) else None
+        if isinstance(engine, str):
+            needed = (
+                *SCRIPTS,
+                *(SERVER_SCRIPTS if any(has(f"{engine}/{script}") for script in SERVER_SCRIPTS) else ()),
+            )
+            for script in needed:
+                if not has(f"{engine}/{script}"):
+                    yield (
+                        (name, _NAMED, "name"),
+                        f"there is no file hooks/{engine}/{script} in Git; see docs/backups.md",
+                    )
+                    break
+
+
+def wrong_recipients(values: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Recipients with a slip of the pen: each carries a checksum."""
+    for name, own in values.items() if isinstance(values, dict) else ():
+        encrypt = own.get("encrypt") if isinstance(own, dict) else None
+        recipients = encrypt.get("recipients") if isinstance(encrypt, dict) else None
+        for index, recipient in enumerate(recipients) if isinstance(recipients, list) else ():
+            if isinstance(recipient, str) and recipient.startswith("age1") and not _is_recipient(recipient):
+                yield (name, "encrypt", "recipients", index), f'"{recipient}" is mistyped: its checksum is wrong'
+
+
+def _is_recipient(text: str) -> bool:
+    import pyrage  # type: ignore[import-untyped]  # it has no stubs
+
+    try:
+        pyrage.x25519.Recipient.from_str(text)
+    except pyrage.RecipientError:
+        return False
+    return True
+
+
 def _plan(name: str, own: Mapping[str, Any]) -> BackupPlan:
-    engine = next(engine for engine in ENGINES if engine in own)
-    target = own[engine]
+    key = next(key for key in _ENGINES if key in own)
+    target = own[key]
     return BackupPlan(
         name=name,
-        engine=engine,
+        engine=target.get("name", key),
         service=target["service"],
-        database=target["database"],
+        database=target["database"] if "database" in target else target["path"],
         user=target.get("user", ""),
         schedule=Schedule(
             every_s=parse_duration(own["every"]) if "every" in own else None,
@@ -49,4 +89,7 @@ def _plan(name: str, own: Mapping[str, Any]) -> BackupPlan:
         min_verified=own.get("minVerified", 2),
         verify=Verify(own.get("verify", Verify.RESTORE)),
         max_shrink_percent=own.get("maxShrinkPercent", 50),
+        stop=target.get("stop", False),
+        recipients=tuple(own.get("encrypt", {}).get("recipients", ())),
+        memory=own.get("verifyMemory", VERIFY_MEMORY),
     )

@@ -7,6 +7,10 @@ from enum import IntEnum, StrEnum
 
 from reconciler.model.schedule import Schedule
 
+SCRIPTS = ("dump", "count", "check", "restore", "databases", "room", "swap", "drop")  # of every engine: hooks/README.md
+SERVER_SCRIPTS = ("serve", "ready")  # of one that has a server
+VERIFY_MEMORY = "1g"
+
 
 class Level(IntEnum):
     """The verification ladder: how far a backup was proven. A level counts only after those below it."""
@@ -44,7 +48,9 @@ class Keep:
 @dataclass(frozen=True, slots=True)
 class BackupPlan:
     """One entry of ``backups`` in stack.yaml. ``engine``: the folder of hooks/ that knows how. ``user``: "" for the one
-    that the container was made with. ``folder``: where backups lie, "" for backups/<stack>/ of the root. ``at_most``: no more
+    that the container was made with. ``database``: for an engine of files the path of a mount inside the container, and ``stop``
+    whether the service is stopped while it is read. ``memory``: what the throwaway container may use. ``recipients``: of age,
+    to whom it is encrypted. ``folder``: where backups lie, "" for backups/<stack>/ of the root. ``at_most``: no more
     are kept than ``keep`` and ``min_verified`` say, not even those of releases that may be gone back to."""
 
     name: str
@@ -57,6 +63,9 @@ class BackupPlan:
     min_verified: int = 2
     verify: Verify = Verify.RESTORE
     max_shrink_percent: int = 50
+    stop: bool = False
+    memory: str = VERIFY_MEMORY
+    recipients: tuple[str, ...] = ()
     folder: str = ""
     at_most: bool = False
 

@@ -7,21 +7,16 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import docker
 import pytest
 
-from reconciler.adapters.clock import SystemClock
-from reconciler.backup.containers import Containers, Limits
 from reconciler.backup.engines import Engine, scripts_of
-from reconciler.backup.making import Made, Maker, Target
-from reconciler.backup.proving import Prover
-from reconciler.backup.restoring import Restorer
 from reconciler.backup.store import Store
-from reconciler.model.backup import BackupPlan, Level
+from reconciler.model.backup import Level
 from reconciler.model.errors import WaitingError
-from reconciler.model.observed import Container, State
+from tests.e2e.backing import Backing
 from tests.e2e.world import RECONCILER, World, eventually
 
 pytestmark = pytest.mark.engine
@@ -507,73 +502,41 @@ def server() -> Iterator[Any]:
         engine.close()
 
 
-def made_of(server: Any, folder: Path, memory: str = "1g") -> Made:
-    containers = Containers(f"test-{server.short_id}", limits=Limits(memory=memory))
-    maker = Maker(containers, Prover(containers, SystemClock(), lambda: "", memory), SystemClock())
-    return maker.make(
-        BackupPlan("db", "postgres", "db", "shop"),
-        lambda: Target("shop", server.id, server.image.id),
-        Store(folder),
-        scripts_of("postgres"),
-        stack="shop",
-        pinned=frozenset(),
-        by_hand=False,
-    )
-
-
 def asked(server: Any, sql: str, database: str = "shop") -> str:
     done = server.exec_run(["psql", "-XAtq", "-U", "keeper", "-d", database, "-c", sql])
     assert done.exit_code == 0, done.output
     return str(done.output.decode().strip())
 
 
-def test_a_restore_that_runs_out_of_memory_is_found_at_its_level(server: Any, tmp_path: Path) -> None:
+def test_a_restore_that_runs_out_of_memory_is_found_at_its_level_and_more_of_it_mends_that(
+    server: Any, tmp_path: Path
+) -> None:
     asked(server, "CREATE TABLE eager AS SELECT 1 AS a")
     asked(server, "ALTER TABLE eager ADD CHECK (length(repeat('x', 400000000)) > a)")
-    made = made_of(server, tmp_path, "256m")
+    made = Backing(server, "postgres", "shop", tmp_path, memory="256m").made()
     assert made.backup is not None
     assert made.backup.level is Level.L1
     assert made.finding is not None
     assert made.finding.level is Level.L2
     assert "ran out of memory (256m)" in made.finding.problem
-
-
-class Users:
-    """The services that use the database, as the engine has them: what is done to them is written down."""
-
-    def __init__(self) -> None:
-        self.done: list[str] = []
-
-    def containers(self) -> tuple[Container, ...]:
-        return tuple(
-            Container(f"{name}-id", name, "shop", name, 1, "", "image", State.RUNNING)
-            for name in ("web", "api", "other")
-        )
-
-    def stop(self, container_id: str, grace_s: float | None) -> None:
-        self.done.append(f"stop {container_id}")
-
-    def start(self, container_id: str) -> None:
-        self.done.append(f"start {container_id}")
+    Backing(server, "postgres", "shop", tmp_path, memory="2g").good()
 
 
 def test_a_swap_that_fails_leaves_the_live_database_and_starts_its_users_again(server: Any, tmp_path: Path) -> None:
     asked(server, "CREATE TABLE t AS SELECT generate_series(1, 10) AS a")
-    made = made_of(server, tmp_path)
-    assert made.backup is not None
+    backing = Backing(server, "postgres", "shop", tmp_path)
+    backup = backing.good()
     asked(server, "DELETE FROM t WHERE a > 4")
-    users = Users()
-    restorer = Restorer(
-        Containers(f"test-{server.short_id}"), cast(Any, users), SystemClock(), lambda *_: ("web", "api"), lambda: ""
-    )
     engine = scripts_of("postgres")
     halfway = engine.scripts["swap"].replace("COMMIT;", "SELECT 1 / 0; COMMIT;")
-    broken = Engine("postgres", {**engine.scripts, "swap": halfway})
     with pytest.raises(WaitingError, match="division by zero"):
-        restorer.in_place(made.backup, Store(tmp_path), broken, server.id, drop_old=False)
-    assert users.done == ["stop web-id", "stop api-id", "start api-id", "start web-id"]
+        backing.restored(backup, Engine("postgres", {**engine.scripts, "swap": halfway}))
+    assert backing.users.done == ["stop web-id", "stop api-id", "start api-id", "start web-id"]
     assert asked(server, "SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1") == "postgres\nshop"
     assert asked(server, "SELECT count(*) FROM t") == "4"
-    restored = restorer.in_place(made.backup, Store(tmp_path), engine, server.id, drop_old=False)
+    full = engine.scripts["room"] + "echo '@free 1000'"
+    with pytest.raises(WaitingError, match="free some space"):
+        backing.restored(backup, Engine("postgres", {**engine.scripts, "room": full}))
+    restored = backing.restored(backup)
     assert asked(server, "SELECT count(*) FROM t") == "10"
     assert asked(server, "SELECT count(*) FROM t", restored.old) == "4"

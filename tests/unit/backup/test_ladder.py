@@ -44,6 +44,13 @@ def test_a_restore_is_counted_table_by_table() -> None:
     )
 
 
+def test_what_is_no_number_is_compared_too() -> None:
+    assert ladder.compared({"listing": "a"}, {"listing": "a"}) is None
+    finding = ladder.compared({"listing": "a"}, {"listing": "b"})
+    assert finding is not None
+    assert (finding.level, finding.problem) == (Level.L3, "the listing is another one after the restore")
+
+
 def test_of_many_wrong_tables_some_are_named() -> None:
     finding = ladder.counted({f"public.t{number}": 1 for number in range(9)}, {})
     assert finding is not None
@@ -51,9 +58,16 @@ def test_of_many_wrong_tables_some_are_named() -> None:
 
 
 def test_facts_are_told_from_complaints() -> None:
-    text = '@server 15.20 (Debian)\n@set ENCODING UTF8\n@status 0\nnotice: hm\n@count 3 "\\"odd one\\".\\"t\\tab\\""\n@count 0 "public.t"\n'
+    text = '@server 15.20 (Debian)\n@set ENCODING UTF8\n@status 0\nnotice: hm\n@count 3 "\\"odd one\\".\\"t\\tab\\""\n@count 0 "public.t"\n@digest ab12 "list"\n@size 7\n@free 0\n@status 3\n@status 0\n'
     assert said(text) == Said(
-        "15.20 (Debian)", 0, {'"odd one"."t\tab"': 3, "public.t": 0}, {"ENCODING": "UTF8"}, "notice: hm"
+        "15.20 (Debian)",
+        3,
+        {'"odd one"."t\tab"': 3, "public.t": 0},
+        {"list": "ab12"},
+        {"ENCODING": "UTF8"},
+        7,
+        0,
+        "notice: hm",
     )
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from reconciler.backup.engines import scripts_of
 from reconciler.backup.variables import with_variables
-from reconciler.declared.backups import ENGINES, plans_of, wrong_schedules
+from reconciler.declared.backups import plans_of, wrong_engines, wrong_recipients, wrong_schedules
 from reconciler.declared.stack_file import read_stack_file
-from reconciler.model.backup import BackupPlan, Keep, Level, Verify
+from reconciler.model.backup import SCRIPTS, BackupPlan, Keep, Level, Verify
 from reconciler.model.errors import StalledError
 from reconciler.model.schedule import Schedule
 
@@ -27,6 +28,7 @@ def test_all_that_can_be_said_is_understood() -> None:
         "minVerified": 1,
         "verify": "read",
         "maxShrinkPercent": 10,
+        "verifyMemory": "512m",
     }
     assert plans_of({"db": own}) == (
         BackupPlan(
@@ -40,6 +42,7 @@ def test_all_that_can_be_said_is_understood() -> None:
             1,
             Verify.READ,
             10,
+            memory="512m",
         ),
     )
     assert Verify.READ.level is Level.L1
@@ -54,6 +57,11 @@ def test_all_that_can_be_said_is_understood() -> None:
         "{db: {postgres: {service: db, database: x}, every: daily}}",
         "{db: {postgres: {service: db, database: x}, timezone: Europe/Paris}}",
         "{db: {postgres: {service: db, database: x}, encrypt: yes}}",
+        "{db: {postgres: {service: db, database: x}, verifyMemory: much}}",
+        "{db: {postgres: {service: db, database: x}, mariadb: {service: db, database: x}}}",
+        "{db: {postgres: {service: db, database: x, stop: true}}}",
+        "{db: {volume: {service: db, path: data}}}",
+        "{db: {engine: {name: ../redis, service: db, database: x}}}",
         "{'../db': {postgres: {service: db, database: x}}}",
     ],
 )
@@ -109,13 +117,60 @@ def test_what_is_no_plan_at_all_is_for_the_schema_to_tell(values: object) -> Non
     assert list(wrong_schedules(values)) == []
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_an_engine_that_can_be_declared_has_all_its_scripts_and_a_shell_understands_them(engine: str) -> None:
+RECIPIENT = "age1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqs3290gq"
+
+
+def test_a_recipient_with_a_slip_of_the_pen_is_found_when_the_stack_is_read() -> None:
+    own = {"postgres": {"service": "db", "database": "x"}, "encrypt": {"recipients": [RECIPIENT]}}
+    assert plans_of({"db": own})[0].recipients == (RECIPIENT,)
+    assert list(wrong_recipients({"db": own})) == []
+    ((path, fault),) = wrong_recipients({"db": {**own, "encrypt": {"recipients": [RECIPIENT[:-1] + "p"]}}})
+    assert (path[-1], "checksum" in fault) == (0, True)
+
+
+def test_files_and_engines_of_ones_own_are_declared_as_databases_are() -> None:
+    files = {"volume": {"service": "web", "path": "/srv/files", "stop": True}}
+    own = {"engine": {"name": "redis", "service": "cache", "database": "0"}}
+    assert plans_of({"files": files, "own": own}) == (
+        BackupPlan("files", "volume", "web", "/srv/files", stop=True),
+        BackupPlan("own", "redis", "cache", "0"),
+    )
+
+
+SHIPPED = sorted(path.name for path in (Path(__file__).parents[3] / "hooks").iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("engine", SHIPPED)
+def test_an_engine_that_is_shipped_has_all_its_scripts_and_a_shell_understands_them(engine: str) -> None:
     for name, text in scripts_of(engine).scripts.items():
         checked = subprocess.run(["sh", "-n"], input=text, capture_output=True, text=True, check=False)
         assert (checked.returncode, checked.stderr) == (0, ""), name
 
 
 def test_an_engine_that_is_not_there_is_named() -> None:
-    with pytest.raises(StalledError, match="the engine oracle has no script"):
+    with pytest.raises(StalledError, match="there is no engine oracle"):
         scripts_of("oracle")
+
+
+OWN = dict.fromkeys(SCRIPTS, b"true")
+
+
+def test_an_engine_of_the_repository_needs_no_more_than_its_folder_and_wins_over_one_that_is_shipped() -> None:
+    assert not scripts_of("redis", lambda _: OWN).has_server
+    assert scripts_of("redis", lambda _: {**OWN, "serve": b"", "ready": b"", "notes": b""}).has_server
+    assert scripts_of("postgres", lambda _: OWN).scripts["dump"] == "true"
+
+
+@pytest.mark.parametrize("files", [{"dump": b""}, {**OWN, "serve": b""}])
+def test_an_engine_that_lacks_a_script_says_which(files: dict[str, bytes]) -> None:
+    with pytest.raises(StalledError, match="the engine redis lacks the script"):
+        scripts_of("redis", lambda _: files)
+
+
+def test_an_engine_that_lacks_a_script_is_told_when_the_stack_is_read() -> None:
+    declared = {"own": {"engine": {"name": "redis", "service": "cache", "database": "0"}}}
+    there = {f"redis/{script}" for script in SCRIPTS}
+    assert list(wrong_engines(declared, there.__contains__)) == []
+    ((path, fault),) = wrong_engines(declared, (there - {"redis/swap"}).__contains__)
+    assert (path, "hooks/redis/swap" in fault) == (("own", "engine", "name"), True)
+    assert list(wrong_engines(declared, (there | {"redis/serve"}).__contains__))
