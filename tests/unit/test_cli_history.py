@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from reconciler.adapters.release_store import ReleaseFiles
 from reconciler.model.hook import HookRecord, HookState, Phase
+from reconciler.model.manifest import Manifest
 from reconciler.model.record import Outcome, PassGoal
+from reconciler.planning.archive import pack
+from tests.builders import release
 from tests.unit.cli_root import COMMIT, NOON, OLDER, WEB, Root
 
 ADA = "commit by Ada <ada@example.com>"
@@ -153,3 +158,57 @@ def test_hooks_are_shown_with_their_pass_and_the_end_of_what_they_said(root: Roo
     assert "row 9\n" not in told
     (hook,) = root.json("history", "web", "--steps")[0]["hooks"]
     assert (hook["output"], hook["exitCode"], hook["durationSeconds"]) == (said, 0, 2.0)
+
+
+def keep(root: Root, number: int, image: str, image_id: str) -> None:
+    found = replace(release({"web": {"image": image}}), stack="web", number=number, images={image: image_id})
+    ReleaseFiles(root.layout.root).save("web", number, pack(found, Manifest("web", "web", ("compose.yaml",))))
+
+
+def test_one_release_is_told_with_what_it_changed_and_how_it_went(root: Root) -> None:
+    keep(root, 1, "rig/app:1", "sha256:1111")
+    keep(root, 2, "rig/app:2", "sha256:2222")
+    journal = root.journal
+    number = journal.begin_pass("web", 2, PassGoal.APPLY, NOON + 60)
+    journal.end_pass(number, "done", NOON + 72)
+    hook = HookRecord("web", 2, 1, Phase.PRE_SYNC, "dump", HookState.DONE, number, NOON + 61, NOON + 64)
+    journal.hooks.save_hook(hook)
+    assert root.call("history", "web", "2").stdout == (
+        "release 2 of web: applied, it runs\n"
+        "  commit     3f4a2b1c9  Newer image\n"
+        f"  asked by   {ADA}\n"
+        "  begun      2026-01-01 12:01:00, took 12s\n"
+        "  follows    release 1\n"
+        "Changed:\n"
+        "  web changed: image rig/app:1 (1111) -> rig/app:2 (2222)\n"
+        "Images:\n"
+        "  rig/app:2  sha256:2222\n"
+        "Hooks:\n"
+        "  preSync dump: done, 3.0s\n"
+        "Passes:\n"
+        "  pass 1, apply: done, 12s\n"
+    )
+    (told,) = root.json("history", "web", "2")
+    assert told["follows"] == 1
+    assert told["changes"] == [
+        {
+            "service": "web",
+            "verb": "changed",
+            "keys": ["image"],
+            "image": {"old": "rig/app:1 (1111)", "new": "rig/app:2 (2222)"},
+        }
+    ]
+    assert [step["outcome"] for step in told["passes"]] == ["done"]
+
+
+def test_of_a_release_whose_model_is_gone_the_rest_is_told(root: Root) -> None:
+    said = root.call("history", "web", "3").stdout
+    assert "quarantine step 3: web-2 ended with exit status 3\n" in said
+    assert "  not known any more: only the models of the releases that can be gone back to are kept\n" in said
+    assert root.json("history", "web", "3")[0]["changes"] is None
+
+
+def test_a_release_that_there_is_not_is_a_clear_error(root: Root) -> None:
+    done = root.call("history", "web", "9")
+    assert done.exit_code == 1
+    assert "web has no release 9; those it has are listed by: reconciler history web" in done.stderr
