@@ -12,6 +12,7 @@ from reconciler.model.duration import parse_duration
 from reconciler.model.errors import InvalidInputError, Problem, StalledError
 from reconciler.model.manifest import CertificateSettings, HostSettings, SourceSettings
 from reconciler.model.remote import Transport, check_branch, parse_remote
+from reconciler.planning.versions import wrong_range
 
 # Keys that are of use for one way to reach a repository only. Silence would leave somebody wondering.
 _ONLY_FOR = {
@@ -70,7 +71,9 @@ def _misfits(document: Document) -> Iterator[Problem]:
     source = document.root.get("source")
     if not isinstance(source, dict):
         return
-    branch, url = source.get("branch"), source.get("url")
+    branch, url, tag = source.get("branch"), source.get("url"), source.get("tag")
+    if isinstance(tag, str) and tag and (why := wrong_range(tag)):
+        yield document.problem(("source", "tag"), why)
     if isinstance(branch, str) and branch:
         yield from _refusal(document, "branch", lambda: check_branch(branch))
         if branch.startswith("refs/"):

@@ -1,4 +1,4 @@
-"""Keeps a bare mirror of one branch of the source, and answers which commit is its tip.
+"""Keeps a bare mirror of one branch of the source, or of the newest tag in a range, and answers which commit is its tip.
 
 Whatever goes wrong with the remote, the last good tip stays. It retries nothing: the loop decides when to ask again.
 """
@@ -17,6 +17,7 @@ from reconciler.model.errors import SourceError, StalledError
 from reconciler.model.manifest import SourceSettings
 from reconciler.model.remote import Transport, check_branch, parse_remote
 from reconciler.model.source import Revision
+from reconciler.planning.tag_release import choose_tag
 from reconciler.plumbing import mirror as mirrors
 from reconciler.plumbing.checkout import disk_errors_told, remove
 from reconciler.plumbing.failure import OTHER_HASH
@@ -118,10 +119,36 @@ class GitSource:
             self._tidy()
             return current
         try:
-            reach.pull(self._git, reach.branch, mirrors.TIP)
+            self._pull_tip(self._git, reach)
             return self._known_tip()
         except GitFailedError as error:
             return self._rebuilt(reach, self._own_fault(reach, error))
+
+    def _pull_tip(self, git: Git, reach: Reach) -> None:
+        """Into ``git``'s repository: the mirror, or one that takes its place."""
+        if not self._settings.tag:
+            reach.pull(git, reach.branch, mirrors.TIP)
+            return
+        tags, is_new = reach.tags(git), git is not self._git
+        before = mirrors.followed(self._mirror)
+        found = choose_tag(self._settings.tag, tags, "" if is_new else before)
+        if not found.name:
+            raise SourceError(
+                f"no tag of {reach.where} is a version within source.tag, {self._settings.tag}: push one such as v2.1.0",
+                reason="TagNotFound",
+            )
+        if found.is_gone:
+            raise SourceError(
+                f"the tag {found.name} is gone from {reach.where}, and no newer one is within source.tag, "
+                f"{self._settings.tag}: what runs stays at it; push it again, or a newer one",
+                reason="TagNotFound",
+            )
+        if not is_new and before == found.name and self._tip_commit() == tags[found.name]:
+            return
+        reach.pull(git, f"refs/tags/{found.name}", f"{mirrors.FOLLOWED}/{found.name}")
+        if not is_new and before == found.name:
+            log.warning("tag_moved", tag=found.name, before=self._tip_commit(), now=tags[found.name])
+        mirrors.follow(git, found.name)
 
     def _fault(self) -> str:
         """Looked at closely only if somebody touched the mirror since it was last found sound."""
@@ -138,7 +165,7 @@ class GitSource:
 
     def _unmoved(self, reach: Reach) -> Revision | None:
         """The tip, if the remote is a repository on this host whose branch did not move: no process is needed."""
-        if reach.remote.transport is not Transport.LOCAL:
+        if reach.remote.transport is not Transport.LOCAL or self._settings.tag:
             return None
         tip = self.tip()
         return tip if tip is not None and _ref(Path(reach.remote.path), reach.branch) == tip.commit else None
@@ -181,7 +208,7 @@ class GitSource:
             remove(fresh.folder)
             mirrors.create(fresh, hash_name)
             try:
-                reach.pull(fresh, reach.branch, mirrors.TIP)
+                self._pull_tip(fresh, reach)
                 return
             except GitFailedError as error:
                 other = OTHER_HASH.search(error.said)
@@ -234,9 +261,15 @@ class GitSource:
         return told.decode().strip()
 
     def _here_called(self, base: str) -> str:
-        """The mirror knows the branch as its tip only, so that the branch can change its name."""
+        """The mirror knows the branch, or the tag, as its tip only, so that the branch can change its name."""
         branch = self._settings.branch
+        if self._settings.tag:
+            return mirrors.TIP if base in (mirrors.followed(self._mirror), "HEAD") else base
         return mirrors.TIP if base in (branch, f"origin/{branch}", f"refs/heads/{branch}", "HEAD") else base
+
+    @property
+    def _followed(self) -> str:
+        return f"the tag within {self._settings.tag}" if self._settings.tag else f"the branch {self._settings.branch!r}"
 
     def _ask_for(self, reach: Reach, name: str) -> None:
         try:
@@ -245,9 +278,9 @@ class GitSource:
         except SourceError as error:
             outside = reach.why(self._git, error) if isinstance(error, GitFailedError) else error
             if outside is None or outside.reason == "BranchNotFound":
-                why = f"neither the branch {self._settings.branch!r} nor {reach.where} has it"
+                why = f"neither {self._followed} nor {reach.where} has it"
             else:
-                why = f"the branch {self._settings.branch!r} does not have it, and {outside}"
+                why = f"{self._followed} does not have it, and {outside}"
             raise _unknown(name, why) from error
 
 

@@ -103,7 +103,8 @@ def _settings(parts: Parts) -> Finding:
     except (ReconcilerError, click.ClickException) as error:
         text = told(error) if isinstance(error, ReconcilerError) else error.format_message()
         return Finding("host.yaml", False, "it has problems", wanted, text)
-    return Finding("host.yaml", True, f"branch {source.branch}, folder {source.path or '/'}", wanted)
+    followed = f"tags within {source.tag}" if source.tag else f"branch {source.branch}"
+    return Finding("host.yaml", True, f"{followed}, folder {source.path or '/'}", wanted)
 
 
 def _root(layout: Layout) -> Finding:

@@ -117,13 +117,15 @@ class CertificateSettings:
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """``url``: ssh, https, file URL or a path. ``path``: the folder in the repository that holds the stacks ("" = root).
+    """``url``: ssh, https, file URL or a path. ``tag``: a range of versions; the newest tag within it is followed instead of
+    ``branch``, "" for the branch. ``path``: the folder in the repository that holds the stacks ("" = root).
 
     ``ssh_key``, ``known_hosts``, ``ca_file``: absolute paths on the host; ``username``/``password_file`` for https.
     """
 
     url: str
     branch: str = "main"
+    tag: str = ""
     path: str = ""
     interval_s: float = 60.0
     timeout_s: float = 60.0

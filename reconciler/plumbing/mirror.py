@@ -17,6 +17,7 @@ from reconciler.plumbing.process import Git, GitFailedError
 TIP = "refs/heads/tip"  # the last good tip of the branch, whatever the branch is called
 ASKED = "refs/reconciler/asked"  # what a person asked for last and the branch does not hold
 KEPT = "refs/reconciler/kept"
+FOLLOWED = "refs/reconciler/followed"  # below it the one tag that the tip is at, under its own name
 
 Stamp = frozenset[tuple[str, int, int, int]]
 
@@ -79,6 +80,25 @@ def kept(mirror: Path) -> frozenset[str]:
     loose = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     packed = {line.rpartition("/")[2] for line in _text(mirror / "packed-refs").splitlines() if f" {KEPT}/" in line}
     return frozenset(name for name in loose | packed if _OBJECT_ID.fullmatch(name))
+
+
+def followed(mirror: Path) -> str:
+    """The name of the tag that the tip is at; "" for none."""
+    folder = mirror / FOLLOWED
+    loose = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    lines = _text(mirror / "packed-refs").splitlines()
+    packed = [line.rpartition("/")[2] for line in lines if f" {FOLLOWED}/" in line]
+    return next(iter((*loose, *packed)), "")
+
+
+def follow(git: Git, name: str) -> None:
+    """The tip is what the fetched tag ``name`` means. Of two tags that are there for a moment, the tip is at either."""
+    commit = git.run("rev-parse", "--verify", "--quiet", f"{FOLLOWED}/{name}^{{commit}}").decode().strip()
+    git.run("update-ref", "--no-deref", TIP, commit)
+    others = git.run("for-each-ref", "--format=%(refname)", FOLLOWED).decode().split()
+    for ref in others:
+        if ref != f"{FOLLOWED}/{name}":
+            git.run("update-ref", "--no-deref", "-d", ref)
 
 
 def stamp(mirror: Path) -> Stamp:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.model.errors import SourceError
@@ -58,12 +59,27 @@ class Reach:
 
     def why(self, git: Git, error: GitFailedError) -> SourceError | None:
         """What a failed pull means; None where it is not known to be the remote's fault, or the way's to it."""
+        if BRANCH_MISSING.search(error.said) and self.settings.tag:
+            return SourceError(f"a tag went away from {self.where} while it was fetched", reason="TagNotFound")
         if BRANCH_MISSING.search(error.said):
             return missing_branch(self.remote, self.settings.branch, self._heads(git))
         return explain(error.said, self.remote, self.settings)
 
     def unexplained(self, error: GitFailedError) -> SourceError:
         return SourceError(f"fetching {self.where} failed: {error}")
+
+    def tags(self, git: Git) -> Mapping[str, str]:
+        """The remote's tags: the object that each leads to, behind an annotated one. Raises as ``pull`` does."""
+        listed = self._git(git).run(
+            "ls-remote", "--tags", "--quiet", *upload_pack(self.remote), "--", self.remote.address
+        )
+        found: dict[str, str] = {}
+        for line in listed.decode("utf-8", "replace").splitlines():
+            object_id, _, ref = line.partition("\t")
+            name = ref.removeprefix("refs/tags/")
+            if name.endswith("^{}") or name not in found:  # the object behind comes right after its tag
+                found[name.removesuffix("^{}")] = object_id
+        return found
 
     def _heads(self, git: Git) -> tuple[str, ...]:
         """The names of the remote's branches."""
