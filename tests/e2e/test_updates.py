@@ -84,3 +84,32 @@ def test_a_moving_tag_is_followed_and_a_bad_image_is_undone_and_not_taken_again_
         world.await_ready("shop", commit)
     tried = [release["outcome"] for release in world.releases("shop")]
     assert tried.count("failed") == 1
+
+
+def test_a_tagged_release_waits_for_its_approval_and_window_while_drift_is_mended(world: World) -> None:
+    never = {"allow": "0 0 1 1 *", "timezone": "Europe/Paris", "duration": "1m", "for": ["release", "config"]}
+    manifest = {"updates": {"approval": "manual", "windows": [never]}}
+
+    def release(tag: str) -> str:
+        commit = world.commit(world.compose("shop", stack(web=checked(environment={"TAG": tag})), manifest))
+        world.git("tag", "--annotate", "--message", tag, tag)
+        return commit
+
+    world.write_settings(tag=">=1.0 <2")
+    first = release("v1.0.0")
+    with world.daemon():
+        world.await_ready("shop", first)
+        second = release("v1.1.0")
+        release("v2.0.0")
+        held = eventually(lambda: world.status("shop"), lambda seen: seen["reason"] == "WaitsForApproval")
+        assert (held["ready"], held["sync"], held["appliedRevision"]) == ("True", "OutOfSync", first)
+        assert "-01-01 00:00 CET" in held["message"]
+        assert held["message"] in world.cli("diff", world.name("shop")).stdout
+        container = world.container("shop", "web")
+        world.docker("stop", container["Id"])
+        eventually(lambda: world.container("shop", "web")["State"]["Running"])
+        assert world.cli("approve", world.name("shop"), "2").returncode == 0
+        eventually(lambda: world.status("shop"), lambda seen: seen["reason"] == "WaitsForWindow")
+        assert world.container("shop", "web")["Id"] == container["Id"]
+        assert world.cli("reconcile", world.name("shop"), "--now", "--wait").returncode == 0
+        world.await_ready("shop", second)
