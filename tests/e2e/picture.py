@@ -82,6 +82,9 @@ _DEPENDS_ON = ("Config", "Labels", "com.docker.compose.depends_on")  # one text 
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 
 
+ANONYMOUS = "<anonymous volume>"
+
+
 @dataclass(frozen=True)
 class Picture:
     """``containers`` by service and number, ``networks``, ``volumes`` and ``images`` (built ones) by name.
@@ -96,6 +99,11 @@ class Picture:
     images: Mapping[str, Any]
     files: Mapping[str, Any]
     identities: Mapping[str, tuple[str, str]] = field(compare=False)
+
+    @property
+    def carries_over(self) -> bool:
+        """Some container has an anonymous volume, which Compose hands on from the container before it."""
+        return ANONYMOUS in repr(self.containers)
 
 
 @dataclass(frozen=True)
@@ -173,7 +181,7 @@ class _Teller:
         self._fixed = {f"<{key}>": containers[key]["Name"][1:] for name, key in made_as.items()}
         self._fixed = {told: name for told, name in self._fixed.items() if name not in made_as}
         anonymous = {
-            mount["Name"]: "<anonymous volume>"
+            mount["Name"]: ANONYMOUS
             for container in containers.values()
             for mount in container["Mounts"]
             if mount["Type"] == "volume" and _ANONYMOUS.fullmatch(mount["Name"])

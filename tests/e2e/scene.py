@@ -177,7 +177,7 @@ class Scene:
         self._compose(f"--file={self._model}", "down", "-v", "--remove-orphans", "-t", "0")
         self._remove_images()
 
-    def up_by_compose_alone(self, before: bool) -> None:
+    def up_by_compose_alone(self, before: bool = False) -> None:
         if not self._checkout.exists():
             self.world.git("clone", "--quiet", str(self.world.repository), str(self._checkout))
             self._lay_out_untracked(self._folder)

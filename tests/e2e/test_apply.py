@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from reconciler.adapters.compose import find
-from tests.e2e.models import Model, checked, free_port, script, service, stack, version
+from tests.e2e.models import PROMPT, Model, checked, free_port, script, service, stack, version
 from tests.e2e.timeline import Timeline
 from tests.e2e.world import World, eventually
 
@@ -110,8 +110,8 @@ def test_a_database_has_one_writer_at_a_time_and_keeps_its_rows(world: World) ->
             "volumes": ["rows:/var/lib/postgresql/data"],
             "healthcheck": {
                 "test": ["CMD-SHELL", "pg_isready -h 127.0.0.1 -U postgres"],
-                "interval": "300ms",
-                "start_period": "1m",
+                "interval": "1m",
+                **PROMPT,
             },
         }
         return {**stack(db=db), "volumes": {"rows": {}}}

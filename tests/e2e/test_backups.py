@@ -17,6 +17,7 @@ from reconciler.backup.store import Store
 from reconciler.model.backup import Level
 from reconciler.model.errors import WaitingError
 from tests.e2e.backing import Backing
+from tests.e2e.models import PROMPT
 from tests.e2e.world import RECONCILER, World, eventually
 
 pytestmark = pytest.mark.engine
@@ -79,8 +80,8 @@ class Shop:
                     "volumes": ["pgdata:/var/lib/postgresql/data"],
                     "healthcheck": {
                         "test": ["CMD", "pg_isready", "-q", "-h", "127.0.0.1", "-U", "keeper", "-d", "shop"],
-                        "interval": "1s",
-                        "start_period": "30s",
+                        "interval": "1m",
+                        **PROMPT,
                     },
                 },
                 "web": {"image": "rig/busybox:1", "command": ["sleep", "1d"], "depends_on": ["db"], "init": True},

@@ -24,7 +24,7 @@ from reconciler.certs.probing import fingerprint_at
 from reconciler.certs.reading.pair import read_pair
 from reconciler.model.manifest import CertificateUse
 from tests.certificates import Authority, Issued
-from tests.e2e.models import Model, Service, stack, version
+from tests.e2e.models import PROMPT, Model, Service, stack, version
 from tests.e2e.timeline import Timeline
 from tests.e2e.world import World, eventually
 
@@ -67,7 +67,7 @@ def database(folder: str = "tls", **more: Any) -> Service:
         "command": ["postgres", *own],
         "environment": {"POSTGRES_PASSWORD": "secret-of-test"},
         "volumes": [f"./{folder}:/{folder}:ro", "rows:/var/lib/postgresql/data"],
-        "healthcheck": {"test": ["CMD", "pg_isready", "-h", "127.0.0.1"], "interval": "300ms", "start_period": "1m"},
+        "healthcheck": {"test": ["CMD", "pg_isready", "-h", "127.0.0.1"], "interval": "1m", **PROMPT},
         **more,
     }
 
@@ -77,7 +77,7 @@ def server(*pairs: str, **more: Any) -> Service:
         "image": "rig/base:bookworm",
         "command": ["python3", "-c", SERVER, *(pairs or ("web",))],
         "volumes": ["./tls:/tls:ro"],
-        "healthcheck": {"test": ["CMD", "test", "-e", "/tmp/ready"], "interval": "200ms"},
+        "healthcheck": {"test": ["CMD", "test", "-e", "/tmp/ready"], "interval": "1m", **PROMPT},
         **more,
     }
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.models import checked, script, service, stack, version
+from tests.e2e.models import PROMPT, checked, script, service, stack, version
 from tests.e2e.world import RECONCILER, World, eventually
 
 pytestmark = pytest.mark.engine
@@ -126,7 +126,7 @@ def test_slow_stacks_are_worked_on_side_by_side(host: World, name: str) -> None:
 
 def _slow() -> dict[str, Any]:
     """Takes a second until it is healthy."""
-    return service(healthcheck={"test": ["CMD", "true"], "interval": "1s"})
+    return service(healthcheck={"test": ["CMD", "true"], "interval": "1m", **PROMPT, "start_interval": "1s"})
 
 
 def test_a_stack_waits_for_the_one_it_depends_on_and_goes_on_by_itself(host: World, name: str) -> None:

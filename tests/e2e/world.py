@@ -23,6 +23,7 @@ from reconciler.adapters.journal import SqliteJournal
 from reconciler.cli.get import as_object
 from reconciler.layout import Layout
 from reconciler.model.record import EventRecord
+from tests.e2e.starting import Started
 
 T = TypeVar("T")
 RECONCILER = str(Path(sys.executable).with_name("reconciler"))
@@ -42,7 +43,7 @@ def eventually(look: Callable[[], T], wanted: Callable[[T], bool] = bool, within
 
 
 class Daemon:
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | Started, log: Path) -> None:
         self.process = process
         self.log = log
 
@@ -69,6 +70,7 @@ class World:
         self.engine = docker.from_env()
         self._stacks: set[str] = set()
         self._daemons: list[Daemon] = []
+        self._commands = 0
         self.root.mkdir()
         self.repository.mkdir()
         self.git("init", "--quiet", "--initial-branch=main")
@@ -137,14 +139,15 @@ class World:
 
     def cli(self, *words: str, within_s: float = 120.0) -> subprocess.CompletedProcess[str]:
         """``reconciler --root ROOT ...`` as a person types it; its output is text without colours."""
-        return subprocess.run(
-            [RECONCILER, "--root", str(self.root), *words],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=within_s,
-            env={**os.environ, "NO_COLOR": "1"},
-        )
+        self._commands += 1
+        out, err = (self.home / f"command-{self._commands}.{end}" for end in ("out", "err"))
+        words = ("--root", str(self.root), *words)
+        command = Started(words, {**os.environ, "NO_COLOR": "1"}, out, err)
+        try:
+            status = command.wait(within_s)
+        finally:
+            command.kill()
+        return subprocess.CompletedProcess(command.words, status, out.read_text(), err.read_text())
 
     def once(self) -> subprocess.CompletedProcess[str]:
         return self.cli("once")
@@ -224,11 +227,15 @@ class World:
 
     def start_daemon(self, command: list[str] | None = None, **environment: str) -> Daemon:
         log = self.home / f"daemon-{len(self._daemons)}.log"
-        words = [*(command or [RECONCILER]), "--root", str(self.root), "run"]
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                words, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **environment}
-            )
+        words = ["--root", str(self.root), "run"]
+        environment = {**os.environ, **environment}
+        process: subprocess.Popen[bytes] | Started
+        log.touch()
+        if command is None:
+            process = Started(words, environment, log, log)
+        else:
+            with log.open("wb") as output:
+                process = subprocess.Popen([*command, *words], stdout=output, stderr=subprocess.STDOUT, env=environment)
         found = Daemon(process, log)
         self._daemons.append(found)
         return found
