@@ -343,6 +343,8 @@ class Daemon:
         if before is None or before.ready != record.ready or before.applied_revision != record.applied_revision:
             self._wake_dependents(work.name)
         if last_pass != self._host.journal.passes(work.name, 1):
+            if self._lookout is not None:
+                self._lookout.wake()  # what is proven now may be written back
             self._vigil.stacks_changed()
             self._pace.wake()  # a first release may be what a backup waits for
 

@@ -61,6 +61,12 @@ class Source(Protocol):
     def revision(self, name: str) -> Revision:
         """The commit that ``name`` (a commit id, tag or branch) means in the mirror. Raises StalledError."""
 
+    def publish(
+        self, branch: str, change: Callable[[Callable[[str], bytes | None]], Mapping[str, bytes]], message: str
+    ) -> str:
+        """Commit what ``change`` makes of a branch's files ("": of the branch that is followed), and push it; the commit's id,
+        "" where nothing changes. Raises SourceError, StalledError."""
+
     def keep(self, commit: str) -> None:
         """Let ``commit`` survive force-pushes and garbage collection until it is released."""
 

@@ -23,6 +23,7 @@ from reconciler.plumbing.checkout import disk_errors_told, remove
 from reconciler.plumbing.failure import OTHER_HASH
 from reconciler.plumbing.objects import clear_suspicion, is_suspect
 from reconciler.plumbing.process import Git, GitFailedError
+from reconciler.plumbing.publishing import Change, publish
 from reconciler.plumbing.remote import Reach
 from reconciler.plumbing.writer import WriterLock
 
@@ -105,6 +106,17 @@ class GitSource:
         """The commits that are kept and were not released."""
         with self._refs:
             return mirrors.kept(self._mirror)
+
+    def publish(self, branch: str, change: Change, message: str) -> str:
+        """Commit what ``change`` makes of a branch's files ("" for the branch that is followed), and push it; the commit's
+        id, "" where nothing changes. Raises SourceError, StalledError."""
+        if not branch and self._settings.tag:
+            raise StalledError("a tag is followed, so name the branch to write to: updates.writeBack.branch")
+        branch = branch or self._settings.branch
+        check_branch(branch)
+        reach = self._reach()
+        with disk_errors_told(self._mirror), self._writer.held(self._settings.timeout_s):
+            return publish(self._git, reach, branch, change, message)
 
     def _reach(self) -> Reach:
         check_branch(self._settings.branch)

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from reconciler.updates.keeper import Tracked
     from reconciler.updates.lookout import Lookout
     from reconciler.updates.preview import Preview
+    from reconciler.updates.writing import WriteBacks
 
 
 class Watcher(Protocol):
@@ -371,7 +372,7 @@ class Parts:
     def lookout(self) -> Lookout:
         from reconciler.updates.lookout import Lookout
 
-        return Lookout(lambda: self.updates, self.tracked)
+        return Lookout(lambda: self.updates, self.tracked, self._write_back)
 
     @cached_property
     def updates(self) -> UpdateKeeper:
@@ -386,6 +387,24 @@ class Parts:
             self.on_wish(Event(Trigger.REGISTRY, stack, why))
 
         return Keeper(registry, self.journal.updates, self.journal, self.clock, wants_pass)
+
+    @cached_property
+    def write_backs(self) -> WriteBacks:
+        from reconciler.updates.writing import WriteBacks
+
+        return WriteBacks(self.source, self.journal.updates, self.journal, self.clock)
+
+    def _write_back(self) -> float:
+        from reconciler.updates.writing import Written
+
+        tip = self.source.tip()
+        if tip is None or not any(found.updates.write_back for found in self.desire.stacks(tip).manifests):
+            return float("inf")
+        return self.write_backs.turn(
+            Written(manifest, release, frozenset(self.desire.process_environment(manifest.name)))
+            for release, manifest in self._applied()
+            if manifest.updates.write_back
+        )
 
     def look_ahead(self) -> tuple[tuple[ImageRecord, ImageRecord | None], ...]:
         """What a look at the registries would find now, and what is known; ``desire`` then is what would come of it."""

@@ -47,6 +47,13 @@ def upload_pack(remote: Remote) -> tuple[str, ...]:
     return ("--upload-pack", "git -c safe.directory='*' upload-pack")
 
 
+def receive_pack(remote: Remote) -> tuple[str, ...]:
+    """The same for writing to one."""
+    if remote.transport is not Transport.LOCAL:
+        return ()
+    return ("--receive-pack", "git -c safe.directory='*' receive-pack")
+
+
 def _ssh(settings: SourceSettings) -> Mapping[str, str]:
     """ssh that never asks, never takes a host key that nobody checked, and leaves no connection behind.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reconciler.model.errors import SourceError
 from reconciler.model.manifest import SourceSettings
 from reconciler.model.remote import Remote, redacted
-from reconciler.plumbing.connection import connected, upload_pack
+from reconciler.plumbing.connection import connected, receive_pack, upload_pack
 from reconciler.plumbing.failure import BRANCH_MISSING, explain, missing_branch
 from reconciler.plumbing.process import Git, GitFailedError, GitTimeLimitError
 from reconciler.plumbing.writer import WriterLock
@@ -56,6 +56,19 @@ class Reach:
             raise GitTimeLimitError(
                 f"fetching {self.where} took longer than source.timeout, {limit:g} s, and was ended"
             ) from error
+
+    def push(self, git: Git, commit: str, ref: str) -> None:
+        """Make ``ref`` of the remote ``commit``, if that only adds to it. Raises GitFailedError (its ``said`` tells of the
+        refusal), SourceError as ``pull`` does."""
+        self._git(git).run(
+            "push",
+            "--quiet",
+            "--no-verify",
+            *receive_pack(self.remote),
+            "--",
+            self.remote.address,
+            f"{commit}:{ref}",
+        )
 
     def why(self, git: Git, error: GitFailedError) -> SourceError | None:
         """What a failed pull means; None where it is not known to be the remote's fault, or the way's to it."""

@@ -1,4 +1,5 @@
-"""Keeps looking for newer images: when a schedule says so, when a stack changed, when somebody asks. Never gives up."""
+"""Keeps looking for newer images, and writing back those that are proven: when a schedule says so, when a stack changed,
+when somebody asks. Never gives up."""
 
 from __future__ import annotations
 
@@ -21,9 +22,15 @@ _NEEDS_A_LOOK = ("ImageUnknown", "ImagePullFailed")
 class Lookout:
     """``wake``, ``ask`` and ``passed`` from any thread; ``run`` in one of its own, until ``leave``."""
 
-    def __init__(self, keeper: Callable[[], Keeper], tracked: Callable[[], Iterable[Tracked]]) -> None:
+    def __init__(
+        self,
+        keeper: Callable[[], Keeper],
+        tracked: Callable[[], Iterable[Tracked]],
+        write_back: Callable[[], float],
+    ) -> None:
         self._keeper = keeper
         self._tracked = tracked
+        self._write_back = write_back
         self._lock = threading.Lock()
         self._by_hand: set[str] = set()
         self._failing: set[str] = set()
@@ -67,7 +74,7 @@ class Lookout:
         try:
             stacks = tuple(self._tracked())
             # Only who tracks an image pays for what asks registries.
-            return self._keeper().turn(stacks, asked) if stacks else _LOOK_EVERY_S
+            return min(self._keeper().turn(stacks, asked), self._write_back()) if stacks else _LOOK_EVERY_S
         except ReconcilerError as error:
             log.error("updates_failed", reason=error.reason, error=str(error))
         except Exception:

@@ -82,6 +82,14 @@ def test_a_moving_tag_is_followed_and_a_bad_image_is_undone_and_not_taken_again_
             shop.runs(third)
             assert 0 not in timeline.serving("web")
         world.await_ready("shop", commit)
+        # Written back, the image makes no release: it is what runs.
+        before = world.running("shop")
+        world.git("config", "receive.denyCurrentBranch", "updateInstead")
+        shop.commit({"writeBack": {}}, COLOUR="blue")
+        file = f"stacks/{world.name('shop')}/compose.yaml"
+        eventually(lambda: world.git("show", f"HEAD:{file}"), lambda seen: f'"image": "{shop.name}@{third}"' in seen)
+        world.await_ready("shop", world.git("rev-parse", "HEAD"))
+        assert world.running("shop") == before
     tried = [release["outcome"] for release in world.releases("shop")]
     assert tried.count("failed") == 1
 
