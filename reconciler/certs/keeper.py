@@ -14,7 +14,6 @@ from reconciler.certs.chronicle import Chronicle
 from reconciler.certs.consumers import Consumers
 from reconciler.certs.deciding import Decision, Situation, covering, decide
 from reconciler.certs.folder import DropFolder
-from reconciler.certs.fronts import fronts
 from reconciler.certs.model import DroppedFile, Pair, Reading
 from reconciler.certs.ordering import Ordering
 from reconciler.certs.proving import Proof, Prover
@@ -28,6 +27,7 @@ from reconciler.model.desired import Release
 from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Takeover
 from reconciler.planning.certificate_uses import with_uses_that_are_seen
+from reconciler.planning.fronts import fronts
 from reconciler.ports import Clock
 
 RESCAN_S = 60.0

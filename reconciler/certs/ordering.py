@@ -13,10 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.certs import files
+from reconciler import files
 from reconciler.certs.acme import Held, Trial, given_up, held, last_words, next_trial, says_it_failed, without
 from reconciler.certs.deciding import NOBODY_ORDERS, Decision, covering
-from reconciler.certs.fronts import Front
 from reconciler.certs.model import Pair
 from reconciler.certs.reach import Here, Reach
 from reconciler.certs.rendering import Order
@@ -24,6 +23,7 @@ from reconciler.certs.view import View, held_by
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.observed import Takeover
 from reconciler.model.record import TrialRecord
+from reconciler.planning.fronts import Front
 from reconciler.ports import CertificateBook, Engine
 
 _MODE = 0o600

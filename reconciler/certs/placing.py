@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from reconciler.certs import files
+from reconciler import files
 from reconciler.certs.model import Pair
 from reconciler.model.errors import WaitingError
 from reconciler.model.manifest import CertificateUse

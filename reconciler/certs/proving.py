@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler.certs.fronts import Front
 from reconciler.certs.view import Spot
 from reconciler.model.errors import ReconcilerError
+from reconciler.planning.fronts import Front
 from reconciler.ports import Clock, Engine
 
 _POLL_S = 0.002

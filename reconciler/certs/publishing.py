@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.certs import files
-from reconciler.certs.fronts import Front
+from reconciler import files
+from reconciler.planning.fronts import Front
 
 FILE = "certificates.yml"
 

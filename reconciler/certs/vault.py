@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reconciler.certs import files
+from reconciler import files
 from reconciler.certs.model import Pair
 from reconciler.certs.rendering import Default
 

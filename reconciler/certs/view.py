@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from reconciler.certs.acme import Held
-from reconciler.certs.fronts import Front, Router, fronts, routers, serves, tls_port
+from reconciler.certs.fronts import Router, routers, serves, tls_port
 from reconciler.certs.model import Pair
 from reconciler.model.desired import Release
+from reconciler.planning.fronts import Front, fronts
 
 _PROBE = "reconciler-probe"
 

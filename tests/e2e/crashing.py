@@ -17,10 +17,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from reconciler import files
 from reconciler.adapters.journal import SqliteJournal
 from reconciler.adapters.journal.certificates import CertificateTables
 from reconciler.adapters.journal.hooks import HookTables
-from reconciler.certs import files
 from reconciler.certs.publishing import Publisher
 from reconciler.certs.recipients import Recipients
 from reconciler.certs.vault import Vault

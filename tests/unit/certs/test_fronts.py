@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.certs.fronts import EntryPoint, Front, Resolver, Router, fronts, routers, serves, tls_port
+from reconciler.certs.fronts import Router, routers, serves, tls_port
+from reconciler.planning.fronts import EntryPoint, Front, Resolver, fronts
 from tests.builders import bind, manifest, port, release, volume
 
 FOLDER = "/srv/reconciler/state/traefik/shop"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.certs import files
+from reconciler import files
 from reconciler.model.errors import EngineUnavailableError, WaitingError
 from tests.unit.certs.scene import Scene
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from reconciler.certs.fronts import EntryPoint, Front
 from reconciler.certs.proving import Proof, Prover
 from reconciler.certs.view import Spot
 from reconciler.model.errors import EngineUnavailableError
+from reconciler.planning.fronts import EntryPoint, Front
 from tests.fakes.clock import FakeClock
 from tests.fakes.engine import FakeEngine
 from tests.fakes.host import FakeHost

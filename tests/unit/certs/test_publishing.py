@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.certs.fronts import Front
 from reconciler.certs.publishing import FILE, Publisher
+from reconciler.planning.fronts import Front
 from tests.fakes.watched import MOVED_TO, watched
 
 SHOP, MAIL = Front("shop", "traefik"), Front("mail", "traefik")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.certs.acme import Held
-from reconciler.certs.fronts import EntryPoint, Front, Resolver
 from reconciler.certs.model import Pair
 from reconciler.certs.view import Spot, View, held_by, view_of
 from reconciler.model.desired import Release
+from reconciler.planning.fronts import EntryPoint, Front, Resolver
 from tests.builders import bind, manifest, release
 
 WEB, SECURE = "--entrypoints.web.address=:80", "--entrypoints.websecure.address=:443"

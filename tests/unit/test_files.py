@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.certs import files
+from reconciler import files
 from reconciler.model.errors import WaitingError
 from tests.fakes.watched import MOVED_TO, watched
 
