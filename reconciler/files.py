@@ -47,6 +47,14 @@ def content_of(path: Path) -> bytes | None:
         raise WaitingError(f"{path} cannot be read: {error.strerror}", reason="CannotRead") from error
 
 
+def remove(path: Path) -> None:
+    """Fine if it is gone. Raises WaitingError(reason="CannotWrite")."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise WaitingError(f"{path} cannot be removed: {error.strerror}", reason="CannotWrite") from error
+
+
 def clear(staging: Path) -> None:
     """Take away what a process that was killed had begun to write."""
     with suppress(OSError):

@@ -190,6 +190,9 @@ class Engine(Protocol):
     def signal(self, container_id: str, name: str) -> None:
         """Send the signal ``name`` (SIGHUP) to its first process. Fine if it does not run."""
 
+    def process(self, container_id: str) -> int:
+        """The number that this host knows its first process by; 0 while it has none."""
+
     def address(self, container_id: str) -> str:
         """Where it answers: one of its addresses on a bridge of this host, or this host's own; "" if it has none."""
 
@@ -351,6 +354,27 @@ class Certificates(Protocol):
 
     def forget(self, storage: str, names: Sequence[str]) -> None:
         """Take ``names`` out of a stopped proxy's ACME file. Raises WaitingError."""
+
+
+class Traffic(Protocol):
+    """What the proxies of this host are told of where our services are."""
+
+    def astray(self, release: Release) -> frozenset[str]:
+        """Services of the release that proxies are told something else of than that they have their name."""
+
+    def unled(self, release: Release) -> frozenset[str]:
+        """Services that proxies are told of although the release does not ask for it."""
+
+    def shift(self, release: Release, service: str, containers: Sequence[Container]) -> None:
+        """Send what is for ``service`` to ``containers`` alone; to whoever has its name, if there are none. Returns once
+        every proxy that runs has said that it does. Raises WaitingError(reason="TrafficNotShifted"), and then what was
+        told before is told again."""
+
+    def drop(self, release: Release, services: Sequence[str]) -> None:
+        """Tell no more of those of ``unled``."""
+
+    def under_way(self, release: Release, container: Container) -> int | None:
+        """How many requests to it are not answered yet; None where that cannot be seen."""
 
 
 class Hooks(Protocol):

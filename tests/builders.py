@@ -24,6 +24,7 @@ from reconciler.model.plan import CreateContainers, Plan
 from reconciler.model.source import EntryKind, TreeEntry
 from reconciler.planning.paths import Place
 from reconciler.planning.planner import plan
+from reconciler.planning.proxies import Proxy
 from reconciler.planning.resolve import mark_jobs, resolve
 from reconciler.planning.secrets import Mask
 from reconciler.planning.story import describe, tell
@@ -110,6 +111,27 @@ def healthy(**more: Any) -> dict[str, Any]:
     return {"healthcheck": {"test": ["CMD", "true"]}, **more}
 
 
+def traefik(**more: Any) -> dict[str, Any]:
+    """A Traefik that reads what we tell it."""
+    command = [
+        "--providers.docker=true",
+        "--entryPoints.web.address=:80",
+        "--providers.providersThrottleDuration=200ms",
+    ]
+    mount = bind(f"{ROOT}/state/traefik/{STACK}", "/dynamic", read_only=True)
+    return {"image": "traefik:1", "command": command, "volumes": [mount], **more}
+
+
+def led(name: str, rule: str = "a.test", **more: str) -> dict[str, str]:
+    """Labels of a service that Traefik leads to."""
+    return {
+        "traefik.enable": "true",
+        f"traefik.http.routers.{name}.rule": f"Host(`{rule}`)",
+        f"traefik.http.services.{name}.loadBalancer.server.port": "80",
+        **more,
+    }
+
+
 def port(published: int, target: int = 80, **more: Any) -> dict[str, Any]:
     return {"mode": "ingress", "target": target, "published": str(published), "protocol": "tcp", **more}
 
@@ -133,6 +155,7 @@ def release(
     entries: Iterable[TreeEntry] = (),
     targets: Mapping[str, str] | None = None,
     root_id: str = ROOT_ID,
+    beside: tuple[Proxy, ...] = (),
     **top: Any,
 ) -> Release:
     """``pinned``: as after its images were brought; each is then known by ``image_id``."""
@@ -145,6 +168,7 @@ def release(
         entries={entry.path: entry for entry in entries},
         object_path=object_path,
         target_of=lambda entry: (targets or {})[entry.path],
+        proxies=beside,
     )
     rendered = model(services, stack=declared.name, **top)
     found = mark_jobs(resolve(rendered, declared, place, environment or {}), declared)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler import files
+from reconciler.planning import upstreams
 from reconciler.planning.fronts import Front
 
 FILE = "certificates.yml"
@@ -62,7 +63,7 @@ class Publisher:
             for front in fronts
             if (folder := self._folder_of(front.stack)).is_dir()
             for path in folder.iterdir()
-            if path.name not in OURS
+            if path.name != FILE and upstreams.service_of(path.name) is None
         }
         return tuple(sorted(found))
 
@@ -71,6 +72,3 @@ class Publisher:
 
     def _path(self, front: Front) -> Path:
         return self._folder_of(front.stack) / FILE
-
-
-OURS = frozenset({FILE, "upstreams.yml"})

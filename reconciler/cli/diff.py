@@ -148,7 +148,7 @@ def _print_one(one: _Found) -> None:
             output.line(line)
     else:
         output.heading(f"{one.work.name}{at}: no differences")
-        for note in one.plan.notes if one.plan is not None else ():
+        for note in (*one.plan.costs, *one.plan.notes) if one.plan is not None else ():
             output.line(f"Note: {note}")
     for aside in one.asides:
         output.line(f"Note: {aside}")
@@ -181,5 +181,5 @@ def _object(one: _Found) -> dict[str, object]:
             {"number": number, "service": step.service, "text": describe(step.action), "cause": step.cause.text}
             for number, step in enumerate(plan.steps if plan is not None else (), 1)
         ],
-        "notes": [*(plan.notes if plan is not None else ()), *one.asides],
+        "notes": [*((*plan.costs, *plan.notes) if plan is not None else ()), *one.asides],
     }

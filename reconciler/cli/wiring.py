@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from reconciler.model.record import ServedRecord
     from reconciler.model.updates import ImageRecord
     from reconciler.ports import Progress
+    from reconciler.traffic.known import KnownProxies
+    from reconciler.traffic.switch import Switch
     from reconciler.updates.keeper import Keeper as UpdateKeeper
     from reconciler.updates.keeper import Tracked
     from reconciler.updates.lookout import Lookout
@@ -160,7 +162,36 @@ class Parts:
         from reconciler.execution.desire import Desire, Reading
 
         reading = Reading(self.tree, self.objects, self.compose, self.environment, self.ahead or self.journal.updates)
-        return Desire(self.layout, self.settings, self.journal.root_id(), reading)
+        return Desire(self.layout, self.settings, self.journal.root_id(), reading, self.proxies.running)
+
+    @cached_property
+    def proxies(self) -> KnownProxies:
+        from reconciler.traffic.known import KnownProxies
+
+        return KnownProxies(self._applied_numbers, self.shelf.load, lambda stack: str(self.layout.traefik_of(stack)))
+
+    def _applied_numbers(self) -> Iterator[tuple[str, int]]:
+        for record in self.journal.stacks():
+            if record.applied_release is not None:
+                yield record.name, record.applied_release
+
+    @cached_property
+    def traffic(self) -> Switch:
+        from reconciler.traffic import switch
+        from reconciler.traffic.asking import has_read
+        from reconciler.traffic.connections import connections_of
+
+        return switch.Switch(
+            switch.Kit(
+                folder=self.layout.traefik,
+                staging=self.layout.staging,
+                engine=self.engine,
+                clock=self.clock,
+                proxies=self.proxies.serving,
+                ask=has_read,
+                connections=connections_of,
+            )
+        )
 
     @cached_property
     def shelf(self) -> Shelf:
@@ -179,7 +210,7 @@ class Parts:
 
         books = Books(self.journal, self.shelf, self.desire, self.clock)
         report = Report(books, self.journal, self.shelf, self.clock)
-        observer = Observer(self.engine, self.journal, self.objects, self.certificates)
+        observer = Observer(self.engine, self.journal, self.objects, self.certificates, self.traffic)
         assembly = Assembly(
             settings=self.settings,
             source=self.source,
@@ -281,6 +312,7 @@ class Parts:
                 certificates=self.certificates,
                 clock=self.clock,
                 hooks=self.hook_keeping,
+                traffic=self.traffic,
             )
         )
 

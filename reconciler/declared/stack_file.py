@@ -124,7 +124,7 @@ def _service(values: Mapping[str, Any]) -> ServiceRollout:
     return ServiceRollout(
         strategy=Strategy(values["strategy"]) if "strategy" in values else None,
         job=values.get("job"),
-        **_seconds(values, "timeout", "soak"),
+        **_seconds(values, "timeout", "soak", "drain"),
     )
 
 

@@ -9,13 +9,14 @@ import hashlib
 import posixpath
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from reconciler.declared.repository_files import RepositoryFiles
 from reconciler.declared.stack_folders import STACK_FILE
+from reconciler.execution.neighbours import Neighbours
 from reconciler.layout import Layout
 from reconciler.manifest import Discovery, discover
 from reconciler.model.desired import Release
@@ -27,6 +28,7 @@ from reconciler.planning.acme_file import acme_file
 from reconciler.planning.dotenv import read_dotenv
 from reconciler.planning.paths import Place
 from reconciler.planning.pinning import declared_images, pin_of, pinned, wrong_tracking
+from reconciler.planning.proxies import Proxy
 from reconciler.planning.resolve import mark_jobs, resolve
 from reconciler.planning.secrets import Mask, mask_of
 from reconciler.ports import Compose, EnvironmentFiles, Objects, Tree, UpdateBook
@@ -59,8 +61,17 @@ class _Rendered:
 class Desire:
     """Safe to use from several threads."""
 
-    def __init__(self, layout: Layout, settings: HostSettings, root_id: str, reading: Reading) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        settings: HostSettings,
+        root_id: str,
+        reading: Reading,
+        running: Callable[[str], tuple[Proxy, ...]] = lambda _: (),
+    ) -> None:
+        """``running``: the Traefiks of a stack as it was last proven."""
         self._layout = layout
+        self._neighbours = Neighbours(reading.tree, lambda stack: str(layout.traefik_of(stack)), running)
         self._settings = settings
         self._root_id = root_id
         self._reading = reading
@@ -92,12 +103,23 @@ class Desire:
         return self._rendered_at(manifest, revision, {}).unknown
 
     def _rendered_at(self, manifest: Manifest, revision: Revision, instead: Mapping[str, str]) -> _Rendered:
+        return self._remembered(manifest, revision, instead, self._proxies_beside(manifest, revision))
+
+    def _proxies_beside(self, manifest: Manifest, revision: Revision) -> tuple[Proxy, ...]:
+        return self._neighbours.proxies(
+            manifest, revision, self.stacks, lambda other, at: self._remembered(other, at, {}, ()).release
+        )
+
+    def _remembered(
+        self, manifest: Manifest, revision: Revision, instead: Mapping[str, str], beside: tuple[Proxy, ...]
+    ) -> _Rendered:
         found = {record.service: record for record in self.found_images(manifest)}
-        key = self._key(manifest, revision, {name: record.reference for name, record in found.items()} | dict(instead))
+        images = {name: record.reference for name, record in found.items()} | dict(instead)
+        key = self._key(manifest, revision, images, beside)
         with self._lock:
             known = self._rendered.get(key)
         if known is None:
-            known = self._render_or_refuse(manifest, revision, found, instead)
+            known = self._render_or_refuse(manifest, revision, found, instead, beside)
             with self._lock:
                 self._rendered[key] = known
                 while len(self._rendered) > _RENDERS_KEPT:
@@ -146,10 +168,12 @@ class Desire:
         revision: Revision,
         found: Mapping[str, ImageRecord],
         instead: Mapping[str, str],
+        beside: tuple[Proxy, ...],
     ) -> _Rendered | InvalidInputError:
         """Wrong input is remembered like a good render: it stays wrong until it changes."""
         try:
             model, place, environment = self._model(manifest, revision)
+            place = replace(place, proxies=beside)
             declared = declared_images(model, manifest.updates.images)
             images = manifest.updates.images
             pins = {name: pin_of(image, images[name], found.get(name)) for name, image in declared.items()}
@@ -209,9 +233,11 @@ class Desire:
                 values.update(read_dotenv(path.read_bytes(), path.name).values)
         return values
 
-    def _key(self, manifest: Manifest, revision: Revision, images: Mapping[str, str]) -> str:
+    def _key(self, manifest: Manifest, revision: Revision, images: Mapping[str, str], beside: tuple[Proxy, ...]) -> str:
         own = self._reading.environment.read(manifest.name) or b""
         parts = [repr(manifest), self._inputs_id(manifest, revision), self._reading.compose.version()]
+        if beside:
+            parts.append(repr(beside))
         if images:
             parts.append(repr(sorted(images.items())))
         return hashlib.sha256("\0".join(parts).encode() + own).hexdigest()

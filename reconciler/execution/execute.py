@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import assert_never
 
+from reconciler.execution.drain import Drain
 from reconciler.execution.hooks import HookKeeping, HookScene
 from reconciler.execution.prove import Prover
 from reconciler.model.desired import Release, ServiceSpec
@@ -33,6 +34,8 @@ from reconciler.model.plan import (
     ConnectNetwork,
     CreateContainers,
     DisconnectNetwork,
+    DrainContainer,
+    DropUpstreams,
     Existing,
     ForgetNames,
     New,
@@ -46,6 +49,7 @@ from reconciler.model.plan import (
     RestartContainer,
     RestoreObject,
     RunHook,
+    ShiftTraffic,
     StartContainer,
     Step,
     StopContainer,
@@ -65,6 +69,7 @@ from reconciler.ports import (
     Ports,
     Progress,
     SeedsData,
+    Traffic,
 )
 from reconciler.refusals import no_room
 
@@ -128,6 +133,7 @@ class Hands:
     certificates: Certificates
     clock: Clock
     hooks: HookKeeping
+    traffic: Traffic
 
 
 class Executor:
@@ -216,6 +222,12 @@ class _Walker:
                 engine.disconnect(self._id(ref), network)
             case ForgetNames(storage, names):
                 self._hands.certificates.forget(storage, names)
+            case ShiftTraffic(service, refs):
+                self._hands.traffic.shift(self._walk.release, service, [self._seen(ref) for ref in refs])
+            case DrainContainer(ref, within_s):
+                self._drain(ref, within_s)
+            case DropUpstreams(services):
+                self._hands.traffic.drop(self._walk.release, services)
             case RunHook(phase, name):
                 self._run_hook(Phase(phase), name)
             case RemoveNetwork(identity, _):
@@ -249,6 +261,17 @@ class _Walker:
             return ref.id
         found = self._new.get(ref)
         return found.id if found else None
+
+    def _seen(self, ref: Ref) -> Container:
+        found = self._hands.engine.inspect(self._id(ref))
+        if found is None:
+            raise WaitingError(f"{ref} is gone", reason="NotFound")
+        return found
+
+    def _drain(self, ref: Ref, within_s: float) -> None:
+        hands, release = self._hands, self._walk.release
+        drain = Drain(hands.clock, lambda: _end_if_asked(self._walk))
+        drain.until_idle(lambda: hands.traffic.under_way(release, self._seen(ref)), within_s)
 
     def _check_ports(self, ports: tuple[str, ...]) -> None:
         taken = self._hands.ports.taken(ports)

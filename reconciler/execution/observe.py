@@ -9,7 +9,7 @@ from reconciler.model.desired import Release
 from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Container, Image, LiveSettings, Network, Observed
 from reconciler.model.source import EntryKind
-from reconciler.ports import Certificates, Engine, Journal, Objects
+from reconciler.ports import Certificates, Engine, Journal, Objects, Traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,11 @@ class Snapshot:
 
 
 class Observer:
-    def __init__(self, engine: Engine, journal: Journal, objects: Objects, certificates: Certificates) -> None:
+    def __init__(
+        self, engine: Engine, journal: Journal, objects: Objects, certificates: Certificates, traffic: Traffic
+    ) -> None:
         self._engine = engine
+        self._traffic = traffic
         self._certificates = certificates
         self._journal = journal
         self._objects = objects
@@ -51,6 +54,8 @@ class Observer:
             laid_out=self._laid_out(applied),
             unfinished=self._is_unfinished(stack),
             takeovers=self._certificates.takeovers(wanted),
+            astray=self._traffic.astray(wanted),
+            unled=self._traffic.unled(wanted),
         )
 
     def renewed(self, manifest: Manifest) -> Mapping[str, float]:

@@ -61,6 +61,7 @@ class ServiceSpec:
 
     ``definition``: the resolved Compose service, ``container_name`` taken out; may hold secrets, so it is never logged.
     ``digest``: sha256 of everything a container of it is made from; equals the container's ``LABEL_DEFINITION``.
+    ``unled``: why its upstreams are left to Traefik's Docker provider, though its labels ask for a Traefik that reads us.
     """
 
     name: str
@@ -78,6 +79,7 @@ class ServiceSpec:
     injections: tuple[Injection, ...] = ()
     post_start: tuple[LifecycleHook, ...] = ()
     pre_stop: tuple[LifecycleHook, ...] = ()
+    unled: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class ServiceRollout:
     timeout_s: float | None = None
     soak_s: float | None = None
     job: bool | None = None  # True: runs to its end, and exit status 0 is its health
+    drain_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,13 @@ class Rollout:
             timeout_s=self.timeout_s if own.timeout_s is None else own.timeout_s,
             soak_s=self.soak_s if own.soak_s is None else own.soak_s,
             job=own.job,
+            drain_s=self.drain_s if own.drain_s is None else own.drain_s,
         )
+
+    def says_how_to_drain(self, service: str) -> bool:
+        """Whether whoever wrote ``stack.yaml`` has thought of what is under way when this very service is replaced."""
+        own = self.services.get(service)
+        return own is not None and own.drain_s is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class Container:
 
     ``started_at``: seconds since the epoch by the engine's clock, 0 if never started. ``number``: Compose's counter.
     ``joins``: ids of the containers whose namespaces or volumes it uses. ``ports``: host ports it holds while it runs,
-    as ``address:port/protocol``.
+    as ``address:port/protocol``. ``addresses``: network and address, while it runs. ``labels``: those that proxies read.
     """
 
     id: str
@@ -80,6 +80,8 @@ class Container:
     has_anonymous_volumes: bool = False
     joins: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
+    addresses: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
 
     @property
     def running(self) -> bool:
@@ -144,6 +146,8 @@ class Observed:
     were never proven; what is there of them is a leftover. ``takeovers``: names that change their owner.
     ``renewed``: when the certificates that services read when they start last changed, by service, in seconds since the epoch.
     ``aside``: services that could not be mended in this very pass; they, and what depends on them, are left as they are.
+    ``astray``: services that the proxies are told something else of than that they have their name; ``unled``: those that
+    the proxies are told of although the release does not ask for it.
     """
 
     stack: str
@@ -159,6 +163,8 @@ class Observed:
     takeovers: tuple[Takeover, ...] = ()
     renewed: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     aside: frozenset[str] = frozenset()
+    astray: frozenset[str] = frozenset()
+    unled: frozenset[str] = frozenset()
 
     def of(self, service: str) -> tuple[Container, ...]:
         return tuple(c for c in self.containers if c.service == service and not c.oneoff)

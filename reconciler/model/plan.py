@@ -150,6 +150,30 @@ class ForgetNames:
 
 
 @dataclass(frozen=True, slots=True)
+class ShiftTraffic:
+    """The proxies send what is for ``service`` to ``refs`` and nobody else; to whoever has its name, if there are none.
+    Done when every proxy that runs has said that it does."""
+
+    service: str
+    refs: tuple[Ref, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DrainContainer:
+    """Wait until no request to ``ref`` is under way, for ``within_s`` at most."""
+
+    ref: Ref
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DropUpstreams:
+    """The proxies hear nothing of ``services`` from us any more."""
+
+    services: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RunHook:
     """A hook of the stack's manifest, once for this attempt. ``phase``: as in stack.yaml."""
 
@@ -203,6 +227,9 @@ Action = (
     | ConnectNetwork
     | DisconnectNetwork
     | ForgetNames
+    | ShiftTraffic
+    | DrainContainer
+    | DropUpstreams
     | RunHook
     | RemoveNetwork
     | AwaitHealthy
@@ -263,7 +290,8 @@ class ServicePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``proven_after``: how many of the steps must be done for the release to be proven; the rest is cleaning up."""
+    """``proven_after``: how many of the steps must be done for the release to be proven; the rest is cleaning up.
+    ``costs``: what taking the steps may cost: it is over with them."""
 
     stack: str
     release: str  # the release's digest
@@ -273,6 +301,7 @@ class Plan:
         str, ...
     ] = ()  # what is declined, announced or worth knowing: gaps, refused prunes, foreign containers
     proven_after: int = 0
+    costs: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from reconciler.model.desired import Release, ServiceSpec
+from reconciler.model.desired import Release
 from reconciler.planning.durations import compose_seconds
 
 _THROTTLE_S = 2.0  # Traefik's own default
@@ -64,31 +64,35 @@ class Front:
 
 def fronts(release: Release, folder: str) -> tuple[Front, ...]:
     """The services of ``release`` that mount ``folder`` (the stack's ``RECONCILER_TRAEFIK_DIR``)."""
-    return tuple(_front(release.stack, spec) for spec in release.services if _mounts(spec, folder))
-
-
-def _mounts(spec: ServiceSpec, folder: str) -> bool:
-    return any(str(mount.get("source") or "").rstrip("/") == folder for mount in spec.definition.get("volumes") or ())
-
-
-def _front(stack: str, spec: ServiceSpec) -> Front:
-    settings = _static_settings(spec.definition)
-    points = _entry_points(settings)
-    return Front(
-        stack=stack,
-        service=spec.name,
-        **({"entry_points": points} if points else {}),
-        resolvers=_resolvers(settings, spec.definition),
-        published=_published(spec.definition),
-        on_host=spec.definition.get("network_mode") == "host",
-        sees_others="providers.docker.constraints" not in settings,
-        waits_for_enable=settings.get("providers.docker.exposedbydefault", "").lower() == "false",
-        throttle_s=_throttle_s(settings),
-        owner=_owner(spec.definition),
+    return tuple(
+        front_of(release.stack, spec.name, spec.definition)
+        for spec in release.services
+        if mounts(spec.definition, folder)
     )
 
 
-def _static_settings(definition: Mapping[str, Any]) -> dict[str, str]:
+def mounts(definition: Mapping[str, Any], folder: str) -> bool:
+    return any(str(mount.get("source") or "").rstrip("/") == folder for mount in definition.get("volumes") or ())
+
+
+def front_of(stack: str, service: str, definition: Mapping[str, Any]) -> Front:
+    settings = static_settings(definition)
+    points = entry_points(settings)
+    return Front(
+        stack=stack,
+        service=service,
+        **({"entry_points": points} if points else {}),
+        resolvers=_resolvers(settings, definition),
+        published=_published(definition),
+        on_host=definition.get("network_mode") == "host",
+        sees_others="providers.docker.constraints" not in settings,
+        waits_for_enable=settings.get("providers.docker.exposedbydefault", "").lower() == "false",
+        throttle_s=_throttle_s(settings),
+        owner=_owner(definition),
+    )
+
+
+def static_settings(definition: Mapping[str, Any]) -> dict[str, str]:
     """By name in small letters, as Traefik compares them: of the arguments, or else of the environment."""
     command = definition.get("command") or []
     arguments = shlex.split(command) if isinstance(command, str) else [str(part) for part in command]
@@ -110,7 +114,7 @@ def _flags(arguments: list[str]) -> Iterator[tuple[str, str]]:
             yield name.lower(), value if has_value else ("true" if following.startswith("-") else following)
 
 
-def _entry_points(settings: Mapping[str, str]) -> tuple[EntryPoint, ...]:
+def entry_points(settings: Mapping[str, str]) -> tuple[EntryPoint, ...]:
     found = []
     for key, value in settings.items():
         parts = key.split(".")

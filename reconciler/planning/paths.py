@@ -14,6 +14,7 @@ from reconciler.model.errors import Problem
 from reconciler.model.manifest import Manifest
 from reconciler.model.source import EntryKind, TreeEntry
 from reconciler.planning.links import Trail, follow
+from reconciler.planning.proxies import Proxy
 
 _OPEN_FOLDERS = ("state/traefik", "data", "certs", "backups")
 
@@ -22,7 +23,8 @@ _OPEN_FOLDERS = ("state/traefik", "data", "certs", "backups")
 class Place:
     """Where things lie while a stack is rendered. Absolute paths without a trailing slash.
 
-    ``entries``: the revision's tree by path; ``object_path``: where an entry's immutable copy lies (no I/O).
+    ``entries``: the revision's tree by path; ``object_path``: where an entry's immutable copy lies (no I/O). ``proxies``: the
+    Traefiks of other stacks.
     """
 
     root: str
@@ -33,6 +35,11 @@ class Place:
     object_path: Callable[[TreeEntry], str]
     target_of: Callable[[TreeEntry], str]  # the text of a symbolic link
     source_path: str = ""  # the folder of the repository that holds the stacks
+    proxies: tuple[Proxy, ...] = ()
+
+    def traefik_of(self, stack: str) -> str:
+        """Its ``RECONCILER_TRAEFIK_DIR``."""
+        return f"{self.root}/state/traefik/{stack}"
 
 
 class Paths:

@@ -40,6 +40,13 @@ from reconciler.planning.rollout import existing, removal_steps, rollout_steps, 
 from reconciler.planning.secrets import Mask
 from reconciler.planning.strategy import fixed_ports
 from reconciler.planning.takeover import takeover_notes, takeover_steps
+from reconciler.planning.traffic import (
+    dropping_steps,
+    led_services,
+    opening_steps,
+    settling_steps,
+    traffic_costs,
+)
 from reconciler.planning.turnover import Situation, Turnover, turnovers
 
 
@@ -63,8 +70,11 @@ def plan(
     situation = Situation(release, standing, manifest.rollout, previous, mask or Mask())
     found = tuple(_explained(turnover, downs, changed_networks) for turnover in turnovers(situation))
     pruned = pruning(release, standing, manifest.prune)
-    rollout = rollout_steps(found, manifest.rollout, leaving(found, chain(*pruned.removed.values()), previous))
+    outgoing, led = leaving(found, chain(*pruned.removed.values()), previous), led_services(release)
+    opening = tuple(opening_steps(found, standing, led))
+    rollout = rollout_steps(found, manifest.rollout, outgoing, led)
     towards = (
+        *opening,
         *_restore_steps(observed),
         *_image_steps(found, situation),
         *_port_steps(found, observed),
@@ -76,18 +86,25 @@ def plan(
     )
     steps = (
         *towards,
+        *settling_steps(found, standing, led, (*opening, *rollout)),
         *removal_steps(found),
         *container_steps(pruned.removed, stopped_by(rollout)),
         *rename_steps(found, release.stack),
         *network_steps(release, standing, pruned.stays),
+        *dropping_steps(observed, pruned.stays),
     )
     return Plan(
         stack=release.stack,
         release=release.digest,
         steps=steps,
         services=(*(_told(turnover, steps) for turnover in found), *_told_removed(release, observed, pruned)),
-        notes=(*pruned.notes, *takeover_notes(observed), *release.warnings),
+        notes=(
+            *pruned.notes,
+            *takeover_notes(observed),
+            *release.warnings,
+        ),
         proven_after=len(towards),
+        costs=tuple(traffic_costs(found, release, manifest.rollout, led)),
     )
 
 

@@ -30,8 +30,10 @@ from reconciler.planning.digest import digest_of
 from reconciler.planning.hooks import wrong_services
 from reconciler.planning.nearest import did_you_mean
 from reconciler.planning.paths import Paths, Place
+from reconciler.planning.proxies import proxies
 from reconciler.planning.rewriting import rewritten_files, rewritten_service, rewritten_volumes
 from reconciler.planning.specification import Surroundings, specify
+from reconciler.planning.upstreams import Taken, take_over
 
 # Rendered into other keys already; their paths would point into a checkout that does not last.
 _SPENT_KEYS = frozenset({"profiles", "env_file", "label_file", "develop"})
@@ -53,7 +55,12 @@ def resolve(model: Mapping[str, Any], manifest: Manifest, place: Place, environm
         environment=environment,
     )
     rendered = sorted(_without_absent_needs(model.get("services") or {}).items())
-    specs = tuple(_service(name, service, manifest, paths, around, owner) for name, service in rendered)
+    named = {name: _definition(name, service, manifest, paths) for name, service in rendered}
+    taken = _upstreams(named, manifest, place, around)
+    specs = tuple(
+        replace(_service(name, dict(rendered)[name], own, manifest, around, owner), unled=taken.declined.get(name, ""))
+        for name, own in taken.definitions.items()
+    )
     problems = (*paths.problems, *_no_services(manifest, specs), *_unknown_services(manifest, specs))
     problems += tuple(_named_owners(manifest, specs, around))
     names = [spec.name for spec in specs]
@@ -129,14 +136,7 @@ def _release_digest(specs: tuple[ServiceSpec, ...], around: Surroundings) -> str
     return digest_of([services, around.networks, around.volumes])
 
 
-def _service(
-    name: str,
-    rendered: Mapping[str, Any],
-    manifest: Manifest,
-    paths: Paths,
-    around: Surroundings,
-    owner: Mapping[str, str],
-) -> ServiceSpec:
+def _definition(name: str, rendered: Mapping[str, Any], manifest: Manifest, paths: Paths) -> dict[str, Any]:
     definition = {key: value for key, value in rendered.items() if key not in _SPENT_KEYS}
     container_name = definition.pop("container_name", None)
     definition |= rewritten_service(name, definition, paths)
@@ -144,7 +144,28 @@ def _service(
         definition["networks"] = _reached_as(container_name, definition["networks"])
     if definition.get("build"):
         definition.setdefault("image", f"{manifest.name}-{name}")
-    spec = specify(name, definition, container_name, bool(manifest.rollout.of(name).job), around)
+    return definition
+
+
+def _upstreams(
+    definitions: Mapping[str, dict[str, Any]], manifest: Manifest, place: Place, around: Surroundings
+) -> Taken:
+    networks = {key: str(own.get("name", key)) for key, own in around.networks.items()}
+    own = proxies(manifest.name, definitions, networks, place.traefik_of(manifest.name))
+    others = tuple(proxy for proxy in place.proxies if proxy.front.stack != manifest.name)
+    return take_over(definitions, manifest, networks, (*own, *others))
+
+
+def _service(
+    name: str,
+    rendered: Mapping[str, Any],
+    definition: dict[str, Any],
+    manifest: Manifest,
+    around: Surroundings,
+    owner: Mapping[str, str],
+) -> ServiceSpec:
+    is_job = bool(manifest.rollout.of(name).job)
+    spec = specify(name, definition, rendered.get("container_name"), is_job, around)
     return replace(spec, definition=_labelled(definition, spec, owner))
 
 

@@ -12,19 +12,21 @@ from dataclasses import dataclass, field
 
 from reconciler.model.desired import Condition, Dependency
 from reconciler.model.manifest import Rollout, Strategy
-from reconciler.model.observed import Container
+from reconciler.model.observed import Container, Probe
 from reconciler.model.plan import (
     Action,
     AwaitCompleted,
     AwaitHealthy,
     Cause,
     CauseKind,
+    DrainContainer,
     Existing,
     New,
     RecreateServices,
     Ref,
     RemoveContainer,
     RestartContainer,
+    ShiftTraffic,
     StartContainer,
     Step,
     StopContainer,
@@ -45,6 +47,10 @@ class _Rollout:
     turnovers: dict[str, Turnover]
     policy: Rollout
     leaving: tuple[Leaving, ...]
+    led: frozenset[str]
+    serving: dict[str, tuple[Ref, ...]] = field(
+        default_factory=dict
+    )  # whom the proxies were told to ask, where it was said
     steps: list[Step] = field(default_factory=list)
     unproven: dict[str, None] = field(default_factory=dict)  # services that have a soak before them, in order
     proven: dict[str, None] = field(default_factory=dict)  # the last one last
@@ -60,12 +66,24 @@ class _Rollout:
         found = [container for container in containers if container.running and existing(container) not in stopped]
         return sorted(found, key=lambda container: container.number)
 
+    def shift(self, turnover: Turnover, refs: tuple[Ref, ...], cause: Cause) -> None:
+        self.serving[turnover.spec.name] = refs
+        self.add(turnover, ShiftTraffic(turnover.spec.name, refs), cause)
+
+    def leads(self, turnover: Turnover) -> bool:
+        """Whether the proxies are told, step by step, whom of its containers to ask."""
+        return turnover.spec.name in self.led and not (turnover.by_compose or _stops_first(turnover))
+
 
 def rollout_steps(
-    turnovers: tuple[Turnover, ...], policy: Rollout, outgoing: tuple[Leaving, ...] = ()
+    turnovers: tuple[Turnover, ...],
+    policy: Rollout,
+    outgoing: tuple[Leaving, ...] = (),
+    led: frozenset[str] = frozenset(),
 ) -> tuple[Step, ...]:
-    """From the first start to the last stop. Images are here and new containers are made already."""
-    walk = _Rollout({turnover.spec.name: turnover for turnover in turnovers}, policy, outgoing)
+    """From the first start to the last stop. Images are here and new containers are made already. ``led``: services whose
+    upstreams are ours to say."""
+    walk = _Rollout({turnover.spec.name: turnover for turnover in turnovers}, policy, outgoing, led)
     for level in levels(tuple(turnover.spec for turnover in turnovers)):
         members = [walk.turnovers[spec.name] for spec in level]
         for turnover in members:
@@ -128,6 +146,7 @@ def _begin(walk: _Rollout, turnover: Turnover) -> None:
         if turnover.unproven or (turnover.stale and turnover.kept):
             walk.unproven[turnover.spec.name] = None
         return
+    _hold(walk, turnover)
     while len(stops) > 1 and len(starts) > 1:
         _round(walk, turnover, starts.pop(0), stops.pop(0))
     if _stops_first(turnover):
@@ -159,7 +178,28 @@ def _round(walk: _Rollout, turnover: Turnover, ref: Ref, old: Container) -> None
     walk.add(turnover, StartContainer(ref))
     _prove(walk, turnover, soak=True, refs=(ref,))
     if not _stops_first(turnover):
-        walk.add(turnover, stop, _proven(turnover))
+        if walk.leads(turnover):
+            left = (other for other in walk.serving[turnover.spec.name] if other != existing(old))
+            walk.shift(turnover, (*left, ref), _proven(turnover))
+        _let_go(walk, turnover, old)
+
+
+def _hold(walk: _Rollout, turnover: Turnover) -> None:
+    """Whoever starts now has the service's name, too."""
+    running = walk.still_running((*turnover.kept, *turnover.stale))
+    serving = [container for container in running if container.probe in (Probe.HEALTHY, Probe.NONE)] or running
+    if serving and walk.leads(turnover):
+        cause = Cause(turnover.cause.kind, "nobody is sent to its new container before that is proven")
+        walk.shift(turnover, tuple(map(existing, serving)), cause)
+
+
+def _let_go(walk: _Rollout, turnover: Turnover, old: Container) -> None:
+    """One that nobody new is sent to is stopped, once what it was asked is answered."""
+    name = turnover.spec.name
+    if walk.leads(turnover) or (walk.policy.says_how_to_drain(name) and not _stops_first(turnover)):
+        cause = Cause(CauseKind.PROVEN, "it is asked nothing new")
+        walk.add(turnover, DrainContainer(existing(old), walk.policy.of(name).drain_s or 0.0), cause)
+    walk.add(turnover, StopContainer(existing(old)), _proven(turnover))
 
 
 def _moved(walk: _Rollout, turnover: Turnover) -> None:
@@ -174,8 +214,10 @@ def _hand_over(walk: _Rollout, turnover: Turnover) -> None:
         return
     if turnover.spec.name in walk.unproven:
         _prove(walk, turnover, soak=True)
+    if walk.leads(turnover) and _proven_refs(turnover):
+        walk.shift(turnover, _proven_refs(turnover), _proven(turnover))
     for container in stops:
-        walk.add(turnover, StopContainer(existing(container)), _proven(turnover))
+        _let_go(walk, turnover, container)
 
 
 def _prove(walk: _Rollout, turnover: Turnover, *, soak: bool, refs: tuple[Ref, ...] | None = None) -> None:
@@ -217,6 +259,11 @@ def _restart_in_turn(
 ) -> None:
     """Each is proven before the next one is restarted, so that a service of several containers serves all the time."""
     for container in containers:
+        others = tuple(existing(other) for other in turnover.kept if other.running and other != container)
+        if others and walk.leads(turnover):
+            walk.shift(turnover, others, Cause(turnover.cause.kind, "nobody is sent to one that restarts"))
+            within_s = walk.policy.of(turnover.spec.name).drain_s or 0.0
+            walk.add(turnover, DrainContainer(existing(container), within_s), cause)
         walk.add(turnover, RestartContainer(existing(container)), cause)
         if container is not containers[-1]:
             _prove(walk, turnover, soak=True, refs=(existing(container),))

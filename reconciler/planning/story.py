@@ -17,6 +17,8 @@ from reconciler.model.plan import (
     ConnectNetwork,
     CreateContainers,
     DisconnectNetwork,
+    DrainContainer,
+    DropUpstreams,
     ForgetNames,
     New,
     Plan,
@@ -30,6 +32,7 @@ from reconciler.model.plan import (
     RestoreObject,
     RunHook,
     ServicePlan,
+    ShiftTraffic,
     StartContainer,
     StopContainer,
     TagImage,
@@ -46,7 +49,7 @@ def tell(plan: Plan) -> tuple[str, ...]:
     if plan.steps:
         lines += ["", "Steps, in this order:"]
         lines += list(_steps(plan))
-    lines += [f"Note: {note}" for note in plan.notes]
+    lines += [f"Note: {note}" for note in (*plan.costs, *plan.notes)]
     return tuple(lines)
 
 
@@ -133,6 +136,12 @@ def describe(action: Action) -> str:
             return f"disconnect {name_of(ref)} from network {network}"
         case ForgetNames(storage, names):
             return f"take {', '.join(names)} out of {storage}"
+        case ShiftTraffic(service, refs):
+            return f"send what is for {service} to {', '.join(map(name_of, refs)) or 'whoever has its name'}"
+        case DrainContainer(ref, within_s):
+            return f"let {name_of(ref)} end what is under way ({_seconds(within_s)} at most)"
+        case DropUpstreams(services):
+            return f"tell the proxies no more of {', '.join(services)}"
         case RunHook(phase, name):
             return f"run {phase} hook {name}"
         case RemoveNetwork(_, name):

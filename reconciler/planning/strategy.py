@@ -43,6 +43,14 @@ def choose(
     return Chosen(Strategy.START_FIRST, "nothing of it is held by one container only")
 
 
+def may_start_first(definition: Mapping[str, Any], asked: Strategy | None) -> bool:
+    """Whether that is how a container of it is replaced, unless what runs of it forbids."""
+    if asked in (Strategy.RECREATE, Strategy.STOP_FIRST) or joined_services(definition):
+        return False
+    single = _only_one_at_a_time(definition)
+    return single is None or (asked is Strategy.START_FIRST and single.is_a_writer)
+
+
 def fixed_ports(definition: Mapping[str, Any]) -> tuple[str, ...]:
     """The host ports a container of it holds, as ``address:port/protocol``; the engine's own choices are left out."""
     found = []

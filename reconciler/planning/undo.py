@@ -22,6 +22,7 @@ def without_what_came(before: Observed, now: Observed, manifest: Manifest) -> Pl
         containers=tuple(found for found in now.containers if found.id not in known),
         networks=tuple(found for found in now.networks if found.id not in networks),
         unproven=frozenset(found.service for found in now.containers),
+        unled=now.unled - {container.service for container in before.containers},
     )
     found = plan(nothing_of(now.stack), came, manifest)
     return replace(found, steps=(*found.steps, *_starts(before, now)))

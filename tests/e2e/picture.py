@@ -5,10 +5,11 @@ Everything of ``docker inspect`` is kept, except what ``_SET_ASIDE`` names, each
 
 from __future__ import annotations
 
+import copy
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import docker
@@ -142,6 +143,36 @@ def take(engine: docker.DockerClient, lens: Lens) -> Picture:
             **{found["Name"]: (found["Id"], "") for found in networks},
         },
     )
+
+
+@dataclass(frozen=True)
+class Led:
+    """What a service gets so that the reconciler can say where Traefik finds it (docs/decisions/0014): one label for each
+    of its routers, and a name on the networks that it shares with Traefik."""
+
+    labels: Mapping[str, str]
+    name: str
+
+
+def without(picture: Picture, led: Mapping[str, Led]) -> Picture:
+    """``led``: by service. Just that is taken out, and it must be there."""
+    return replace(
+        picture, containers={key: _unled(own, led.get(key.split(" ")[0])) for key, own in picture.containers.items()}
+    )
+
+
+def _unled(container: dict[str, Any], led: Led | None) -> dict[str, Any]:
+    if led is None:
+        return container
+    found = copy.deepcopy(container)
+    for label, value in led.labels.items():
+        assert found["Config"]["Labels"].pop(label) == value
+    places = [place for place in found["NetworkSettings"]["Networks"].values() if led.name in place["Aliases"]]
+    assert places, f"nothing finds {led.name}"
+    for place in places:
+        for names in _NAMES:
+            place[names] = [name for name in place.get(names) or () if name != led.name]
+    return found
 
 
 def _keyed(containers: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -22,7 +22,7 @@ import yaml
 from docker.errors import NotFound
 
 from reconciler.adapters.compose import find
-from tests.e2e.picture import Lens, Picture, take
+from tests.e2e.picture import Led, Lens, Picture, take
 from tests.e2e.world import World, eventually
 
 BEFORE = "before.yaml"
@@ -155,6 +155,18 @@ class Scene:
             for name, dependency in (service.get("depends_on") or {}).items()
             if dependency["condition"] == "service_completed_successfully"
         }
+
+    def led(self) -> dict[str, Led]:
+        """By service, what the release says besides what its files say: those of the sample, and of nothing else."""
+        services = json.loads(self._model.read_text())["services"]
+        found = {}
+        for name, own in services.items():
+            labels = {key: value for key, value in (own.get("labels") or {}).items() if value.endswith("@file")}
+            ours = {key: value for key, value in labels.items() if value.startswith(f"{self.stack}.")}
+            if ours:
+                found[name] = Led(ours, f"{name}.{self.stack}.internal")
+        assert sorted(found) == (["dashboard", "server"] if self.case.name == "upsignon" else [])
+        return found
 
     def forgetful(self) -> set[str]:
         """Services with dependencies that the product let Compose recreate alone: by ``up --no-deps``, for dependencies may

@@ -120,6 +120,10 @@ class FakeEngine:
             if box is not None and box.alive:
                 self.host.signals.append((box.name, name))
 
+    def process(self, container_id: str) -> int:
+        box = self.host.boxes.get(container_id)
+        return 4242 if box is not None and box.alive else 0
+
     def address(self, container_id: str) -> str:
         box = self.host.boxes.get(container_id)
         return "127.0.0.1" if box is not None and box.alive else ""

@@ -66,6 +66,7 @@ class Box:
     resources: dict[str, str | int] = field(default_factory=lambda: dict(NO_LIMITS))
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     ports: tuple[str, ...] = ()
+    addresses: tuple[tuple[str, str], ...] = ()
     has_anonymous_volumes: bool = False
     anonymous_volume: str = ""  # its contents' identity, to see who carries it on
     joins: tuple[str, ...] = ()
@@ -111,6 +112,7 @@ class Box:
             has_anonymous_volumes=self.has_anonymous_volumes,
             joins=self.joins,
             ports=self.ports,
+            addresses=self.addresses,
         )
 
 
@@ -131,6 +133,9 @@ class FakeHost:
         self.root_id = root_id
         self.boxes: dict[str, Box] = {}
         self.signals: list[tuple[str, str]] = []
+        self.told: dict[
+            tuple[str, str], tuple[str, ...]
+        ] = {}  # whom proxies ask, by stack and service: () all of its name
         self.networks: dict[str, Network] = {}
         self.room: Room | None = None
         self.images: dict[str, str] = {}
@@ -318,8 +323,17 @@ class FakeHost:
 
     def record(self, at: float) -> None:
         serving = frozenset((box.stack, box.service) for box in self.boxes.values() if box.serves)
+        serving = frozenset(found for found in serving if found not in self.told or self._is_sent_right(*found))
         if not self._history or self._history[-1].services != serving:
             self._history.append(Served(at, serving))
+
+    def _is_sent_right(self, stack: str, service: str) -> bool:
+        """Whether each container that a proxy may ask, serves."""
+        mine = {box.id: box for box in self.boxes.values() if (box.stack, box.service) == (stack, service)}
+        asked = self.told[(stack, service)] or tuple(
+            identity for identity, box in mine.items() if box.state is State.RUNNING
+        )
+        return bool(asked) and all(identity in mine and mine[identity].serves for identity in asked)
 
     def _changes(self, box: Box) -> Iterator[tuple[float, str]]:
         behaviour = self.behaviour(box)

@@ -215,6 +215,10 @@ class DockerEngine:
         found = (endpoint.get("IPAddress") or endpoint.get("GlobalIPv6Address") for endpoint in networks.values())
         return next((address for address in found if address), "")
 
+    def process(self, container_id: str) -> int:
+        details = self._calls.inspect(container_id) or {}
+        return int((details.get("State") or {}).get("Pid") or 0)
+
     def unpause(self, container_id: str) -> None:
         with self._calls.unless("not paused"), self._calls.doing("unpause", container_id) as client:
             client.unpause(container_id)

@@ -54,6 +54,8 @@ class Reader:
             has_anonymous_volumes=any(_is_anonymous(mount) for mount in details.get("Mounts") or ()),
             joins=_joins(details["HostConfig"]),
             ports=_ports(details),
+            addresses=_addresses(details),
+            labels=tuple(sorted((key, value) for key, value in labels.items() if key.lower().startswith("traefik."))),
         )
 
     def settings(self, details: Mapping[str, Any]) -> LiveSettings:
@@ -178,6 +180,12 @@ def _ports(details: Mapping[str, Any]) -> tuple[str, ...]:
             if port.isdecimal() and port != "0":
                 found.add(f"{binding.get('HostIp') or '0.0.0.0'}:{port}/{inside.partition('/')[2] or 'tcp'}")
     return tuple(sorted(found))
+
+
+def _addresses(details: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    networks = (details.get("NetworkSettings") or {}).get("Networks") or {}
+    found = ((name, own.get("IPAddress") or own.get("GlobalIPv6Address")) for name, own in networks.items() if own)
+    return tuple(sorted((name, address) for name, address in found if address))
 
 
 def _endpoints(details: Mapping[str, Any]) -> tuple[Endpoint, ...]:

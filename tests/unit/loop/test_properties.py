@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from reconciler.model.errors import EngineUnavailableError, ReconcilerError, StalledError, WaitingError
 from reconciler.model.manifest import Prune
 from reconciler.model.record import Outcome, Truth
-from tests.builders import STACK, healthy, manifest, port, volume
+from tests.builders import STACK, healthy, led, manifest, port, traefik, volume
 from tests.unit.loop.world import Killed, World
 
 EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "40"))  # a night's search is a matter of one number
@@ -46,7 +46,7 @@ class Service:
 
     @property
     def is_start_first(self) -> bool:
-        return self.kind in ("plain", "healthy") and not self.restarts
+        return self.kind in ("plain", "healthy", "led") and not self.restarts
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def stacks(draw: st.DrawFn) -> tuple[Service, ...]:
     found: list[Service] = []
     for name in NAMES[: draw(st.integers(1, 4))]:
         hosts = [other.name for other in found if other.kind in ("plain", "healthy")]
-        kinds = ["plain", "healthy", "healthy", "port", "writer", "anonymous", "job"] + (["joined"] if hosts else [])
+        kinds = ["plain", "healthy", "led", "led", "port", "writer", "anonymous", "job"] + (["joined"] if hosts else [])
         kind = draw(st.sampled_from(kinds))
         if kind == "joined":
             found.append(Service(name, kind, needs=(draw(st.sampled_from(hosts)),)))
@@ -162,6 +162,7 @@ class Life:
         self.strike: Strike | None = None
         self.others = [self.world.host.add_foreign("other", "a").id, self.world.host.add_foreign("shopping", "a").id]
         self.their_network = self.world.host.add_network("other_default", stack="other")
+        self.world.host.registry["traefik:1"] = "sha256:traefik:1"
         for service in stack:
             for version in (*GOOD, *BAD):
                 self._image(service, version)
@@ -175,7 +176,7 @@ class Life:
             world.behaves(image, exits_after_s=0.1, exit_code=0 if version in GOOD else 1)
         elif version == "sick":
             # What has no healthcheck cannot be sick: it falls over instead.
-            checked = service.kind == "healthy"
+            checked = service.kind in ("healthy", "led")
             world.behaves(image, healthy_after_s=None, exits_after_s=None if checked else 0.02)
         elif version == "crashes":
             world.behaves(image, exits_after_s=0.02, exit_code=3)
@@ -188,7 +189,9 @@ class Life:
             case Commit():
                 jobs = {service.name: True for service in self._there(happening) if service.kind == "job"}
                 world.declared = manifest(timeout_s=5, soak_s=0.1, jobs=jobs, prune=Prune(max_remove_percent=100))
-                world.commit({service.name: self._definition(service, happening) for service in self._there(happening)})
+                world.commit(
+                    {**self._proxy(), **{own.name: self._definition(own, happening) for own in self._there(happening)}}
+                )
             case BrokenCommit():
                 world.commit(None)
             case Drift(deed, which):
@@ -212,6 +215,9 @@ class Life:
     def _there(self, commit: Commit) -> list[Service]:
         return [service for service in self.stack if service.name in commit.versions]
 
+    def _proxy(self) -> dict[str, Any]:
+        return {"traefik": traefik()} if any(service.kind == "led" for service in self.stack) else {}
+
     def _struck_pass(self) -> None:
         strike, self.strike = self.strike, None
         if strike is None:
@@ -232,8 +238,10 @@ class Life:
         found: dict[str, Any] = {"image": f"{service.name}:{commit.versions[service.name]}"}
         if service.kind == "joined":
             found["network_mode"] = f"service:{service.needs[0]}"
-        if service.kind == "healthy":
+        if service.kind in ("healthy", "led"):
             found = healthy(**found)
+        if service.kind == "led":
+            found["labels"] = led(service.name, commit.versions[service.name])
         if service.kind == "port":
             found["ports"] = [port(self._port(service))]
         if service.kind == "writer":

@@ -37,6 +37,7 @@ from tests.fakes.engine import FakeEngine, FakePorts
 from tests.fakes.hooks import FakeHooks
 from tests.fakes.host import Behaviour, Box, FakeHost
 from tests.fakes.somebody import Somebody
+from tests.fakes.traffic import FakeTraffic
 
 MOST_PASSES = 60  # a loop that needs more does not end
 _LOOK_S = 300.0  # the daemon looks at everything this often, whatever happens
@@ -65,6 +66,9 @@ LOOKS = frozenset(
         "root_id",
         "hook",
         "hooks",
+        "astray",
+        "unled",
+        "under_way",
     ]
 )
 
@@ -260,6 +264,7 @@ class World:
         hooks: Any = Fated("hooks", self.hooks, self.fate)
         book: Any = Fated("book", self.journal.hooks, self.fate)
         self.keeping = HookKeeping(hooks, book, fated, self.clock)
+        traffic: Any = Fated("traffic", FakeTraffic(self.host), self.fate)
         self.hands = Hands(
             engine,
             compose,
@@ -271,8 +276,9 @@ class World:
             self.certificates,
             self.clock,
             self.keeping,
+            traffic,
         )
-        self.observer = Observer(engine, fated, self.objects, self.certificates)
+        self.observer = Observer(engine, fated, self.objects, self.certificates, traffic)
         report = Report(self.books, fated, shelf, self.clock)
         self.loop = StackLoop(self.books, report, self.observer, Executor(self.hands), self.keeping)
 
@@ -283,6 +289,7 @@ class World:
         for name in (
             "boxes",
             "networks",
+            "told",
             "images",
             "registry",
             "image_details",

@@ -1,0 +1,258 @@
+"""The switch of a stack's traffic: writes the files that Traefiks read, and does not call it done before they have.
+
+Decides neither when it is switched nor what a file says; never touches a container but to nudge a Traefik.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from reconciler import files
+from reconciler.model.desired import Release, ServiceSpec
+from reconciler.model.errors import ReconcilerError, WaitingError
+from reconciler.model.observed import Container, State
+from reconciler.planning import traefik_labels
+from reconciler.planning.proxies import Proxy
+from reconciler.planning.traffic import led_services
+from reconciler.planning.upstreams import (
+    PREFIX,
+    Upstreams,
+    file_of,
+    is_in_front_of,
+    labels_of,
+    mark_in,
+    mark_of,
+    service_of,
+)
+from reconciler.ports import Clock, Engine
+from reconciler.traffic.connections import Connection
+
+_POLL_S = 0.01
+_PATIENCE_S = 10.0  # one that is just starting needs some seconds on a busy host
+_HOST = "127.0.0.1"
+
+Ask = Callable[[str, int, str, bool], bool | None]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """What a switch works with.
+
+    ``folder``: the one that holds each stack's; ``staging``: of the same file system, watched by nobody. ``proxies``: the
+    Traefiks that serve a release's services. ``ask``: address, port, path, whether by TLS. ``connections``: those to a
+    process's network, None where they cannot be seen.
+    """
+
+    folder: Path
+    staging: Path
+    engine: Engine
+    clock: Clock
+    proxies: Callable[[Release], Iterable[Proxy]]
+    ask: Ask
+    connections: Callable[[int], Sequence[Connection] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A file, and who reads it: the Traefiks of one stack share a folder."""
+
+    path: Path
+    proxies: tuple[Proxy, ...]
+
+    @property
+    def entry_points(self) -> tuple[str, ...]:
+        return tuple(sorted({proxy.asked_at.name for proxy in self.proxies if proxy.asked_at is not None}))
+
+    @property
+    def networks(self) -> frozenset[str]:
+        return frozenset[str]().union(*(proxy.networks for proxy in self.proxies))
+
+
+class Switch:
+    """Implements ``Traffic``."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+
+    def astray(self, release: Release) -> frozenset[str]:
+        return frozenset(self._astray(release))
+
+    def unled(self, release: Release) -> frozenset[str]:
+        return frozenset(service for service, _ in self._unled(release))
+
+    def shift(self, release: Release, service: str, containers: Sequence[Container]) -> None:
+        spec = release.service(service)
+        assert spec is not None, "only services of the release are shifted"
+        before: dict[_Place, bytes | None] = {}
+        marks: dict[_Place, str] = {}
+        try:
+            for place in self._places(release, spec):
+                upstreams = self._upstreams(place, release, spec, containers)
+                held = files.content_of(place.path)
+                mark = _mark_of_equal(upstreams, held) or uuid.uuid4().hex
+                before[place], marks[place] = held, mark
+                self._put(place, upstreams.rendered(mark))
+            self._confirm(release.stack, service, marks)
+        except ReconcilerError:
+            for place, held in before.items():
+                self._put_back(place, held)
+            raise
+
+    def drop(self, release: Release, services: Sequence[str]) -> None:
+        for service, path in self._unled(release):
+            if service in services:
+                files.remove(path)
+
+    def under_way(self, release: Release, container: Container) -> int | None:
+        """Where proxies lead to it, only what they ask counts: others may keep connections open for ever."""
+        found = self._kit.connections(self._kit.engine.process(container.id))
+        if found is None:
+            return None
+        spec = release.service(container.service)
+        places = self._places(release, spec) if spec is not None else ()
+        if not places:
+            return len(found)
+        peers = self._addresses(proxy for place in places for proxy in place.proxies)
+        ports = traefik_labels.ports(dict(container.labels))
+        return sum(1 for known in found if known.peer in peers and known.port in ports)
+
+    def _astray(self, release: Release) -> Iterator[str]:
+        for service in led_services(release):
+            spec = release.service(service)
+            assert spec is not None
+            for place in self._places(release, spec):
+                upstreams = self._upstreams(place, release, spec, ())
+                if _mark_of_equal(upstreams, files.content_of(place.path)) is None:
+                    yield service
+
+    def _unled(self, release: Release) -> Iterator[tuple[str, Path]]:
+        led = led_services(release)
+        right = {place.path for name in led if (spec := release.service(name)) for place in self._places(release, spec)}
+        for path in sorted(self._kit.folder.glob(f"*/{PREFIX}{release.stack}.*.yml")):
+            found = service_of(path.name)
+            if found is not None and found[0] == release.stack and path not in right:
+                yield found[1], path
+
+    def _places(self, release: Release, spec: ServiceSpec) -> tuple[_Place, ...]:
+        mine: dict[Path, list[Proxy]] = {}
+        for proxy in self._kit.proxies(release):
+            if proxy.asked_at is not None and is_in_front_of(proxy, spec, release):
+                path = self._kit.folder / proxy.front.stack / file_of(release.stack, spec.name)
+                mine.setdefault(path, []).append(proxy)
+        return tuple(_Place(path, tuple(own)) for path, own in sorted(mine.items()))
+
+    def _upstreams(
+        self, place: _Place, release: Release, spec: ServiceSpec, containers: Sequence[Container]
+    ) -> Upstreams:
+        """What leads to a container is what that one's own labels declare: of another release, they may say otherwise."""
+        labels: Mapping[str, str] = labels_of(spec.definition)
+        if containers and all(container.definition != spec.digest for container in containers):
+            labels = dict(containers[0].labels)
+        hosts = tuple(_address(container, place, labels) for container in containers)
+        return Upstreams(release.stack, spec.name, labels, hosts, place.entry_points)
+
+    def _put(self, place: _Place, content: bytes) -> None:
+        owner = next((proxy.front.owner for proxy in place.proxies if proxy.front.owner is not None), None)
+        files.put(place.path, content, self._kit.staging, owner=owner)
+
+    def _put_back(self, place: _Place, content: bytes | None) -> None:
+        if content is not None:
+            self._put(place, content)
+        else:
+            files.remove(place.path)
+
+    # The proof
+
+    def _confirm(self, stack: str, service: str, marks: Mapping[_Place, str]) -> None:
+        for place, mark in marks.items():
+            for proxy in place.proxies:
+                self._await_read(proxy, mark_of(stack, service, mark))
+
+    def _await_read(self, proxy: Proxy, path: str) -> None:
+        """Of one that does not run there is nothing to wait for: it reads when it starts, and nobody is served meanwhile."""
+        began, nudged = self._kit.clock.monotonic(), False
+        patience_s = max(_PATIENCE_S, 2 * proxy.front.throttle_s + 2.0)
+        left = self._running(proxy)
+        while True:
+            left = tuple(one for one in left if not self._has_read(proxy, one, path))
+            waited_s = self._kit.clock.monotonic() - began
+            if not left:
+                return
+            if waited_s > patience_s:
+                running = self._running(proxy)
+                left = tuple(one for one in left if one in running)
+                if left:
+                    raise _unread(proxy, patience_s)
+                return
+            if waited_s > patience_s / 2 and not nudged:
+                nudged = True
+                self._nudge(left)
+            self._kit.clock.sleep(_POLL_S)
+
+    def _has_read(self, proxy: Proxy, container: str, path: str) -> bool:
+        point = proxy.asked_at
+        assert point is not None, "a proxy that cannot be asked is told nothing"
+        address = _HOST if proxy.front.on_host else self._kit.engine.address(container)
+        found = self._kit.ask(address, point.port, path, point.tls) if address else None
+        published = dict(proxy.front.published).get(point.port)
+        if found is None and published is not None:
+            found = self._kit.ask(_HOST, published, path, point.tls)
+        return bool(found)
+
+    def _nudge(self, containers: Iterable[str]) -> None:
+        """SIGHUP: Traefik then reads its files again, whatever its watch has missed."""
+        for container in containers:
+            log.info("proxy_nudged", container=container[:12])
+            self._kit.engine.signal(container, "SIGHUP")
+
+    def _running(self, proxy: Proxy) -> tuple[str, ...]:
+        return tuple(
+            found.id
+            for found in self._kit.engine.containers()
+            if found.state is State.RUNNING and found.is_ours_of(proxy.front.stack, proxy.front.service)
+        )
+
+    def _addresses(self, proxies: Iterable[Proxy]) -> frozenset[str]:
+        wanted = {(proxy.front.stack, proxy.front.service) for proxy in proxies}
+        return frozenset(
+            address
+            for found in self._kit.engine.containers()
+            if (found.stack, found.service) in wanted and found.owned
+            for _, address in found.addresses
+        )
+
+
+def _mark_of_equal(upstreams: Upstreams, held: bytes | None) -> str | None:
+    """The mark of what lies there, if that says the same already."""
+    mark = mark_in(held) if held is not None else None
+    return mark if mark is not None and upstreams.rendered(mark) == held else None
+
+
+def _address(container: Container, place: _Place, labels: Mapping[str, str]) -> str:
+    """On the network that its labels name for Traefik, or the first that they share."""
+    shared = {network: address for network, address in container.addresses if network in place.networks and address}
+    named = traefik_labels.label(labels, "traefik.docker.network")
+    if named in shared:
+        return shared[named]
+    if not shared:
+        raise WaitingError(
+            f"{container.name} has no address on a network of the Traefik {place.proxies[0].place}, so nobody can be sent there",
+            reason="TrafficNotShifted",
+        )
+    return shared[min(shared)]
+
+
+def _unread(proxy: Proxy, patience_s: float) -> WaitingError:
+    return WaitingError(
+        f"the Traefik {proxy.place} runs and has not read within {patience_s:g}s whom to send requests to, so nothing is "
+        "stopped; see its log for a file of ${RECONCILER_TRAEFIK_DIR} that it cannot read, and that "
+        "--providers.file.directory is where that is mounted. It is tried again by itself",
+        reason="TrafficNotShifted",
+    )
