@@ -31,6 +31,11 @@ class Layout:
         return self.state / "staging"
 
     @property
+    def upstreams_staging(self) -> Path:
+        """The same for upstreams, whose writers do not wait for those of certificates."""
+        return self.staging / "upstreams"
+
+    @property
     def env(self) -> Path:
         return self.root / "env"
 

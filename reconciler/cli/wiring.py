@@ -184,7 +184,7 @@ class Parts:
         return switch.Switch(
             switch.Kit(
                 folder=self.layout.traefik,
-                staging=self.layout.staging,
+                staging=self.layout.upstreams_staging,
                 engine=self.engine,
                 clock=self.clock,
                 proxies=self.proxies.serving,
@@ -463,6 +463,7 @@ class Parts:
         from reconciler.daemon import Daemon
 
         settings, host = self.settings, self.host(progress)
+        self.traffic.clear_leftovers()
         vigil = Vigil(self.certificates, self.clock)
         interval_s, concurrency = settings.source.interval_s, settings.concurrency
         daemon = Daemon(host, self.engine, self.clock, interval_s, concurrency, vigil, self.backups, self.lookout)

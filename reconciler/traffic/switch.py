@@ -81,6 +81,10 @@ class Switch:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
 
+    def clear_leftovers(self) -> None:
+        """Of a process that was killed while it wrote. Only for the holder of the root's lock, before its first pass."""
+        files.clear(self._kit.staging)
+
     def astray(self, release: Release) -> frozenset[str]:
         return frozenset(self._astray(release))
 

@@ -75,7 +75,7 @@ rollout:
   soak: 500ms
   drain: 1m
   services:
-    web: {strategy: stop-first, timeout: 10m, soak: 0s, job: false}
+    web: {strategy: stop-first, timeout: 10m, soak: 0s, drain: 30s, job: false}
     migrate: {job: true}
 drift: warn
 prune: {enabled: false, maxRemovePercent: 100}
@@ -102,7 +102,9 @@ prune: {enabled: false, maxRemovePercent: 100}
             soak_s=0.5,
             drain_s=60.0,
             services={
-                "web": ServiceRollout(strategy=Strategy.STOP_FIRST, timeout_s=600.0, soak_s=0.0, job=False),
+                "web": ServiceRollout(
+                    strategy=Strategy.STOP_FIRST, timeout_s=600.0, soak_s=0.0, drain_s=30.0, job=False
+                ),
                 "migrate": ServiceRollout(job=True),
             },
         ),
@@ -225,8 +227,8 @@ WRONG: list[tuple[dict[str, str | bytes], list[str]]] = [
     (one("soak: 5s\n"), [f'{F}:1: soak: unknown key "soak"; it belongs under rollout']),
     (one("strategy: stop-first\n"), [f'{F}:1: strategy: unknown key "strategy"; it belongs under rollout.services.<name>']),
     (
-        one("rollout:\n  services:\n    web: {drain: 5s}\n"),
-        [f'{F}:3: rollout.services.web.drain: unknown key "drain"; it belongs under rollout'],
+        one("rollout:\n  services:\n    web: {services: {}}\n"),
+        [f'{F}:3: rollout.services.web.services: unknown key "services"; it belongs under rollout'],
     ),
     (
         one("rollout:\n  services:\n    web: {strategy: startfirst}\n"),
