@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from reconciler.model.backup import BackupRecord
+from reconciler.model.data import DataBackup, DataChange, DataScene
 from reconciler.model.desired import Injection, LifecycleHook, Release
 from reconciler.model.errors import Problem
 from reconciler.model.event import Event
@@ -333,6 +334,9 @@ class Journal(Protocol):
 
     def answer(self, request_id: int, answer: str, now: float) -> None: ...
 
+    @property
+    def data(self) -> DataBook: ...
+
     def version(self) -> int:
         """Changes whenever anybody, another process included, wrote: a cheap way to wait for news."""
 
@@ -465,6 +469,40 @@ class Registry(Protocol):
 
     def tags(self, image: ImageReference) -> tuple[str, ...]:
         """All of the repository's. Raises as ``digest`` does."""
+
+
+class Backups(Protocol):
+    """What passes over stacks have to do with backups."""
+
+    def passed_by(self, scene: DataScene, release: int) -> tuple[DataBackup, ...]:
+        """The good backups that let ``release`` pass, one of each plan."""
+
+    def save(self, scene: DataScene, backups: Sequence[DataBackup]) -> tuple[DataBackup, ...]:
+        """Back up what these were made of, as it is now. Raises StalledError, WaitingError."""
+
+    def restore(
+        self,
+        scene: DataScene,
+        name: str,
+        *,
+        must_ask: bool,
+        swapping: Callable[[], None],
+        swapped: Callable[[], None],
+    ) -> None:
+        """In the place of the live database. ``must_ask``: whether a preRestore hook can forbid it. ``swapping`` and
+        ``swapped`` are called right before and after the live one changes, while nobody uses it. Raises StalledError,
+        WaitingError; where ``swapped`` was not called, the live database is what it was."""
+
+
+class DataBook(Protocol):
+    """What is known of data that a release changes, across restarts. Durable when a call returns."""
+
+    def data_change(self, stack: str) -> DataChange | None: ...
+
+    def save_data_change(self, change: DataChange) -> None:
+        """In place of the one that the stack has."""
+
+    def drop_data_change(self, stack: str) -> None: ...
 
 
 class Releases(Protocol):

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import structlog
 
+from reconciler.model.data import DataChange
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.record import Outcome, Request, RequestKind, StackRecord, Suspension, Truth
+from reconciler.planning.rollback import target_of
 from reconciler.ports import Clock, Journal
 
 log = structlog.get_logger()
@@ -167,27 +169,34 @@ class Desk:
         """Quarantine what is left, and want the other: the next pass goes there."""
         releases = {release.number: release for release in self._journal.releases(record.name)}
         current = record.applied_release
-        proven = [
-            number
-            for number, release in releases.items()
-            if release.outcome is Outcome.APPLIED and not release.quarantined and number != current
-        ]
-        target = request.release if request.release is not None else max(proven, default=None)
-        if target is None or target not in releases:
-            return f"{record.name} has no release {target or 'to go back to'}; see: reconciler history {record.name}"
-        if target == current:
-            return f"release {target} is what runs"
-        if releases[target].outcome is not Outcome.APPLIED:
-            return f"release {target} was never proven; see: reconciler history {record.name}"
+        target, problem = target_of(record, tuple(releases.values()), request.release)
+        problem = problem or self._data_are_owed(record)
+        if target is None or problem:
+            return problem
         why = f"rolled back to release {target} by {request.who}" + (f": {request.reason}" if request.reason else "")
         left = (releases[number] for number in (current, record.attempted_release) if number in releases)
         for release in left:
             if release.number != target and not release.quarantined:
                 self._journal.quarantine(record.name, release.number, why)
         self._journal.quarantine(record.name, target, "")
+        self._ask_for_data(record, target, request)
         self._journal.save_stack(replace(record, wanted_release=target))
         self._told(record, "RollbackAsked", why, request)
         return ""
+
+    def _data_are_owed(self, record: StackRecord) -> str:
+        """Why nothing else may be done with the data now, "" where it may."""
+        change = self._journal.data.data_change(record.name)
+        if change is None or not change.back:
+            return ""
+        return f"the data of {record.name} are about to change, or to be restored; ask again when that is over"
+
+    def _ask_for_data(self, record: StackRecord, target: int, request: Request) -> None:
+        """Before the release is wanted: it is never gone to without the data that were asked for with it."""
+        if request.data:
+            self._journal.data.save_data_change(DataChange(record.name, target, forth=request.data))
+        elif self._journal.data.data_change(record.name) is not None:
+            self._journal.data.drop_data_change(record.name)
 
     def _told(self, record: StackRecord, reason: str, message: str, request: Request) -> None:
         self._journal.tell(record.name, "info", reason, message, record.applied_revision, self._clock.now())

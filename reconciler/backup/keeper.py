@@ -4,21 +4,23 @@ sees to it that the stack is passed over by nobody meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import assert_never
 
 import structlog
 
+from reconciler.backup.entry import Backup
 from reconciler.backup.gate import Gate
-from reconciler.backup.kit import Hooks, Kit, Wanted, no_hooks
+from reconciler.backup.kit import Kit, Wanted
+from reconciler.backup.loss import Loss, loss_of
 from reconciler.backup.making import Made, prune
 from reconciler.backup.orders import Do, Order
 from reconciler.backup.restores import Restores
 from reconciler.backup.running import Errand, Runs
 from reconciler.backup.store import Store
-from reconciler.backup.variables import with_variables
 from reconciler.model.backup import VERIFY_MEMORY, BackupPlan, BackupRecord
+from reconciler.model.data import AroundData, no_hooks
 from reconciler.model.errors import ReconcilerError, StalledError
 from reconciler.model.hook import BackupGate
 from reconciler.model.hook_call import HookCall, HookEnd
@@ -39,20 +41,14 @@ class Keeper:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
         self._runs = Runs(kit)
-        self._restores = Restores(kit, self._runs)
+        self.restores = Restores(kit, self._runs)
+        self.wanted = kit.wanted
         self._gate = Gate(kit, self._runs)
         self._complained: dict[str, tuple[str, ...]] = {}
 
     def begin(self) -> None:
         """At the start, by the holder of the root's lock: what a process that was killed left running goes."""
         self._kit.containers.sweep()
-
-    def wanted(
-        self, stack: str, plans: Iterable[BackupPlan], variables: Mapping[str, str], hooks: Hooks = no_hooks
-    ) -> Wanted:
-        found = [with_variables(plan, variables, str(self._kit.data_of(stack))) for plan in plans]
-        problems = tuple(dict.fromkeys(problem for _, wrong in found for problem in wrong))
-        return Wanted(stack, tuple(plan for plan, _ in found), problems, hooks)
 
     def look(self, stacks: Iterable[Wanted]) -> Look:
         now = self._kit.clock.now()
@@ -72,7 +68,7 @@ class Keeper:
         for plan, slot in tuple(self._due(wanted, self._kit.clock.now())):
             self._runs.run(wanted, plan, Errand(slot))
 
-    def pass_gate(self, gate: BackupGate, call: HookCall, hooks: Hooks = no_hooks) -> HookEnd:
+    def pass_gate(self, gate: BackupGate, call: HookCall, hooks: AroundData = no_hooks) -> HookEnd:
         """A hook of the kind backup: see ``Gate``."""
         wanted = self.wanted(call.attempt.stack, call.manifest.backups, call.variables, hooks)
         return self._gate.let_pass(wanted, gate, call)
@@ -92,7 +88,7 @@ class Keeper:
                     self.prune(wanted)
                     return ""
                 case Do.RESTORE:
-                    self._restores.restore(wanted, order, who)
+                    self.restores.by_hand(wanted, order, who)
                     return ""
                 case _:
                     assert_never(order.do)
@@ -131,6 +127,11 @@ class Keeper:
             store, pinned = self._kit.store(wanted.stack, plan), self._runs.pinned(wanted.stack, plan)
             gone += prune(plan, wanted.stack, store, pinned)
         return tuple(gone)
+
+    def losses(self, wanted: Wanted, backups: Iterable[Backup]) -> tuple[tuple[Backup, Loss], ...]:
+        """What going back to each would lose, counted in the live databases. Raises StalledError, WaitingError."""
+        now = self._kit.clock.now()
+        return tuple((backup, loss_of(backup, self.restores.counted(wanted, backup), now)) for backup in backups)
 
     def _due(self, wanted: Wanted, now: float) -> Iterator[tuple[BackupPlan, float]]:
         record = self._kit.journal.stack(wanted.stack)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from reconciler.backup.containers import Containers
 from reconciler.backup.engines import Engine, scripts_of
@@ -13,25 +12,15 @@ from reconciler.backup.entry import Backup
 from reconciler.backup.making import Maker, Target
 from reconciler.backup.restoring import Restorer
 from reconciler.backup.store import Store, across, named
+from reconciler.backup.variables import with_variables
 from reconciler.model.backup import BackupPlan
+from reconciler.model.data import AroundData, no_hooks
 from reconciler.model.errors import StalledError, WaitingError
-from reconciler.model.hook import BackupFacts, Phase
 from reconciler.model.observed import State
 from reconciler.ports import BackupBook, Clock, Journal
 from reconciler.ports import Engine as DockerEngine
 
 Stop = Callable[[], str]
-
-
-class Hooks(Protocol):
-    """What a stack has run around its backups and restores."""
-
-    def __call__(self, phase: Phase, facts: BackupFacts, error: str = "") -> None:
-        """Raises StalledError where one fails that must not, WaitingError(reason="Interrupted")."""
-
-
-def no_hooks(phase: Phase, facts: BackupFacts, error: str = "") -> None:
-    """Of a stack that declares none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +30,7 @@ class Wanted:
     stack: str
     plans: tuple[BackupPlan, ...]
     problems: tuple[str, ...] = ()
-    hooks: Hooks = no_hooks
+    hooks: AroundData = no_hooks
 
     def plan(self, name: str) -> BackupPlan:
         """Raises StalledError."""
@@ -71,6 +60,13 @@ class Kit:
     folder_of: Callable[[str], Path]
     data_of: Callable[[str], Path]
     engines: Callable[[str], Engine] = scripts_of
+
+    def wanted(
+        self, stack: str, plans: Iterable[BackupPlan], variables: Mapping[str, str], hooks: AroundData = no_hooks
+    ) -> Wanted:
+        found = [with_variables(plan, variables, str(self.data_of(stack))) for plan in plans]
+        problems = tuple(dict.fromkeys(problem for _, wrong in found for problem in wrong))
+        return Wanted(stack, tuple(plan for plan, _ in found), problems, hooks)
 
     def store(self, stack: str, plan: BackupPlan) -> Store:
         return Store(Path(plan.folder) if plan.folder else self.folder_of(stack))

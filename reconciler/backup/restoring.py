@@ -6,7 +6,7 @@ Until the swap, which is one transaction, the live database is not touched; what
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +35,9 @@ class Restored:
     old: str = ""
 
 
+def _nothing() -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Restorer:
     containers: Containers
@@ -56,6 +59,10 @@ class Restorer:
         finding = ladder.read(digest, size, backup.sha256, backup.size, 0, "")
         if finding:
             raise StalledError(f"{backup.name} is not what was written: {finding.problem}", reason="BadBackup")
+
+    def counted(self, backup: Backup, engine: Engine, container: str) -> Mapping[str, int]:
+        """The rows of each table of the live database."""
+        return said(self._do("count", backup, engine, container, BACKUP_DATABASE=backup.database)).counts
 
     def is_there(self, database: str, backup: Backup, engine: Engine, container: str) -> bool:
         return database in self._databases(backup, engine, container)
@@ -82,8 +89,19 @@ class Restorer:
             raise
         return Restored(database)
 
-    def in_place(self, backup: Backup, store: Store, engine: Engine, container: str, *, drop_old: bool) -> Restored:
-        """Raises StalledError, WaitingError; then the live database is what it was."""
+    def in_place(
+        self,
+        backup: Backup,
+        store: Store,
+        engine: Engine,
+        container: str,
+        *,
+        drop_old: bool,
+        swapping: Callable[[], None] = _nothing,
+        swapped: Callable[[], None] = _nothing,
+    ) -> Restored:
+        """``swapping`` and ``swapped`` are called right before and after the change of names, while nobody uses it. Raises
+        StalledError, WaitingError; where ``swapped`` was not called, the live database is what it was."""
         live, moment = (
             posixpath.basename(backup.database),
             f"{datetime.fromtimestamp(self.clock.now(), UTC):%Y%m%dT%H%M%S}",
@@ -95,7 +113,9 @@ class Restorer:
         try:
             sharing = () if engine.has_server else self.containers.sharing(container, backup.database)
             with self.standstill.users_stopped(backup.stack, backup.service, sharing):
+                swapping()
                 self._do("swap", backup, engine, container, BACKUP_NEW=new, BACKUP_OLD=old)
+                swapped()
         except BaseException:
             if self._is_still(new, backup, engine, container):
                 with suppress(ReconcilerError):

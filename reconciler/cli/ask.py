@@ -18,6 +18,7 @@ from reconciler.cli.wait import TIMED_OUT, Verdict, judge, timeout_option, until
 
 if TYPE_CHECKING:
     from reconciler.layout import Layout
+    from reconciler.model.data import DataBackup
     from reconciler.model.record import StackRecord
     from reconciler.ports import Journal
 
@@ -97,28 +98,46 @@ def _await_answers(journal: Journal, rows: list[int], deadline: float) -> bool:
 @click.argument("stack")
 @click.argument("release", required=False, type=click.IntRange(min=1))
 @click.option("--reason", default="", help="Why, for the record.")
+@click.option("--restore-db", is_flag=True, help="With the data from before the release that is left.")
+@click.option("--force", is_flag=True, help="Of --restore-db: also where more is lost than maxLoss allows.")
 @click.option("--wait", "waits", is_flag=True, help="Wait until it is done; exit codes as those of wait.")
 @timeout_option
 @click.pass_obj
-def rollback(options: Options, stack: str, release: int | None, reason: str, waits: bool, timeout_s: float) -> int:
+def rollback(
+    options: Options,
+    stack: str,
+    release: int | None,
+    reason: str,
+    restore_db: bool,
+    force: bool,
+    waits: bool,
+    timeout_s: float,
+) -> int:
     """Go back to an earlier release of a stack: to the one before, or to RELEASE.
 
     What is left is put in quarantine, so that it does not come back by itself; a new commit, or `reconcile --force`,
     ends that. `reconciler history STACK` lists what can be gone back to.
+
+    The data stay as they are, unless --restore-db: then the backup from before the release that is left is restored on the
+    way, once nothing of that release runs any more, and the live database is backed up before. It is refused where rows came
+    or went since, or the backup is older, than the backup's maxLoss allows; --force goes back all the same.
     """
     from reconciler.model.record import RequestKind
 
+    if force and not restore_db:
+        raise Failure("--force is about what --restore-db loses; a rollback without it loses nothing", WRONG_USE)
     layout = roots.layout_of(options.root)
     deadline = time.monotonic() + timeout_s
     with roots.open_journal(layout) as journal:
         roots.check_stack(journal, stack)
+        data = _data(options, journal, stack, release, force=force) if restore_db else ()
         last = max((event.id for event in journal.events(stack=stack)), default=0)
 
         def is_done() -> bool:
             return any(event.reason == "RollbackAsked" for event in journal.events(after=last, stack=stack))
 
         at_once = hand_in(
-            options, layout, journal, is_done, RequestKind.ROLLBACK, stack, release=release, reason=reason
+            options, layout, journal, is_done, RequestKind.ROLLBACK, stack, release=release, reason=reason, data=data
         )
         target = _target(journal, stack)
         output.line(f"{stack} goes back to release {target}")
@@ -126,6 +145,21 @@ def rollback(options: Options, stack: str, release: int | None, reason: str, wai
             output.note("no daemon runs: `reconciler once`, or the daemon's next start, does it")
             return FAILED if waits else 0
         return _await_release(journal, stack, target, deadline) if waits else 0
+
+
+def _data(
+    options: Options, journal: Journal, stack: str, release: int | None, *, force: bool
+) -> tuple[DataBackup, ...]:
+    """Raises Failure, also where there is no such release."""
+    from reconciler.cli.backup_orders import data_before
+    from reconciler.planning.rollback import target_of
+
+    record = journal.stack(stack)
+    assert record is not None, "the stack was checked"
+    target, problem = target_of(record, journal.releases(stack), release)
+    if target is None:
+        raise Failure(problem)
+    return data_before(options, stack, target, force=force)
 
 
 def _target(journal: Journal, stack: str) -> int | None:

@@ -14,12 +14,16 @@ from reconciler.cli.logs import level_of
 from reconciler.cli.options import Options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reconciler.backup.entry import Backup
     from reconciler.backup.orders import Order
     from reconciler.backup.store import Store
+    from reconciler.cli.wiring import Parts
     from reconciler.execution.work import Work
     from reconciler.host import Host
     from reconciler.layout import Layout
+    from reconciler.model.data import DataBackup
     from reconciler.ports import Journal
 
 
@@ -44,6 +48,55 @@ def _ask(layout: Layout, stack: str, order: Order, timeout_s: float) -> str:
             raise Failure("the daemon has not answered yet; the request stays: see reconciler backup list and events")
         found = answer(journal, row)
     return "" if found == "ok" else found
+
+
+def data_before(options: Options, stack: str, target: int, *, force: bool) -> tuple[DataBackup, ...]:
+    """What ``rollback --restore-db`` restores on the way to release ``target``. Raises Failure where there is none, or where
+    it would lose more than may be lost and nobody insists."""
+    from reconciler.backup.choosing import last_before
+    from reconciler.cli.wiring import opened
+    from reconciler.model.data import DataBackup
+    from reconciler.planning.rollback import first_left
+
+    layout = roots.layout_of(options.root)
+    with opened(layout, log_level=level_of(options, tells_itself=True)) as parts:
+        record = parts.journal.stack(stack)
+        left = None if record is None else first_left(record, parts.journal.releases(stack), target)
+        found = (
+            ()
+            if left is None
+            else last_before([b for b, _ in backups_of(options, stack)], left.number, left.created_at)
+        )
+        if left is None or not found:
+            raise Failure(
+                f"{stack} has no good backup from before release {left.number if left else target + 1}; see: reconciler "
+                f"backup list {stack}. Without --restore-db the data stay as they are"
+            )
+        if not force:
+            _refuse_loss(parts, stack, found)
+    for backup in found:
+        output.note(
+            f"the data of {backup.name} are restored, made {output.local(backup.created_at)}, before release {left.number}"
+        )
+    return tuple(DataBackup(backup.name, backup.service) for backup in found)
+
+
+def _refuse_loss(parts: Parts, stack: str, found: Sequence[Backup]) -> None:
+    from reconciler.backup.loss import beyond
+    from reconciler.model.errors import ReconcilerError
+
+    work = _work(parts.host(lambda _: None), stack)
+    wanted = parts.backups.wanted(stack, work.manifest.backups, work.variables)
+    try:
+        losses = parts.backups.losses(wanted, found)
+    except ReconcilerError as error:
+        raise Failure(f"what would be lost cannot be counted: {error}; --force goes back all the same") from error
+    for backup, loss in losses:
+        why = beyond(loss, wanted.plan(backup.plan).max_loss)
+        if why:
+            raise Failure(
+                f"nothing was done: {backup.name} would be restored, but {why}; --force goes back all the same"
+            )
 
 
 def _is_answered(journal: Journal, row: int, timeout_s: float) -> bool:

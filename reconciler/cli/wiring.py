@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from reconciler.backup.keeper import Keeper as BackupKeeper
     from reconciler.certs.keeper import Keeper
     from reconciler.daemon import Daemon
+    from reconciler.execution.data import DataKeeping
     from reconciler.execution.desire import Desire
     from reconciler.execution.execute import Executor
     from reconciler.execution.hooks import HookKeeping
@@ -204,6 +205,7 @@ class Parts:
         from reconciler.execution.books import Books
         from reconciler.execution.observe import Observer
         from reconciler.execution.report import Report
+        from reconciler.execution.stage import Stage
         from reconciler.execution.tidying import Tidier
         from reconciler.host import Assembly, Host
         from reconciler.loop import StackLoop
@@ -219,7 +221,7 @@ class Parts:
             desire=self.desire,
             books=books,
             observer=observer,
-            stacks=StackLoop(books, report, observer, self._executor(), self.hook_keeping),
+            stacks=StackLoop(Stage(books, observer, self._executor()), report, self.hook_keeping, self.data_keeping),
             hooks=self.hook_keeping,
             tidier=Tidier(
                 source=self.source,
@@ -313,6 +315,7 @@ class Parts:
                 clock=self.clock,
                 hooks=self.hook_keeping,
                 traffic=self.traffic,
+                restores=self.data_keeping,
             )
         )
 
@@ -320,7 +323,13 @@ class Parts:
     def hook_keeping(self) -> HookKeeping:
         from reconciler.execution.hooks import HookKeeping
 
-        return HookKeeping(self.hooks, self.journal.hooks, self.journal, self.clock)
+        return HookKeeping(self.hooks, self.journal.hooks, self.journal, self.clock, self.data_keeping.begin)
+
+    @cached_property
+    def data_keeping(self) -> DataKeeping:
+        from reconciler.execution.data import DataKeeping
+
+        return DataKeeping(self.journal.data, self.backups.restores)
 
     @cached_property
     def hooks(self) -> HookRunner:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from reconciler.declared.schedules import wrong_cron, wrong_zone
-from reconciler.model.backup import SCRIPTS, SERVER_SCRIPTS, VERIFY_MEMORY, BackupPlan, Keep, Verify
+from reconciler.model.backup import SCRIPTS, SERVER_SCRIPTS, VERIFY_MEMORY, BackupPlan, Keep, MaxLoss, Verify
 from reconciler.model.duration import parse_duration
 from reconciler.model.schedule import Schedule
 
@@ -92,4 +92,12 @@ def _plan(name: str, own: Mapping[str, Any]) -> BackupPlan:
         stop=target.get("stop", False),
         recipients=tuple(own.get("encrypt", {}).get("recipients", ())),
         memory=own.get("verifyMemory", VERIFY_MEMORY),
+        max_loss=_max_loss(own.get("maxLoss", {})),
     )
+
+
+def _max_loss(values: Mapping[str, Any]) -> MaxLoss:
+    given: dict[str, Any] = {"rows": values["rows"]} if "rows" in values else {}
+    if "age" in values:
+        given["age_s"] = parse_duration(values["age"])
+    return MaxLoss(**given)

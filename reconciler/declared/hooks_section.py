@@ -77,6 +77,8 @@ def wrong_hooks(root: Mapping[str, Any], folder: str, files: RepositoryFiles) ->
             yield (*declared.where, "on"), fault
         if "backup" in declared.values:
             yield from _gate_faults(declared, root.get("backups"))
+        if declared.values.get("changesData") is True and (fault := _change_fault(declared, root)):
+            yield (*declared.where, "changesData"), fault
         path = declared.values.get("script")
         if isinstance(path, str) and path and not path.startswith("/"):
             yield from (((*declared.where, "script"), fault) for fault in _script_faults(folder, path, files))
@@ -117,6 +119,33 @@ def _gate_faults(declared: _Declared, backups: Any) -> Iterator[tuple[KeyPath, s
         )
 
 
+def _change_fault(declared: _Declared, root: Mapping[str, Any]) -> str:
+    """Why the data could not be brought back if its release failed. A first release has none to go back to."""
+    if declared.phase not in (Phase.PRE_SYNC, Phase.POST_SYNC):
+        return f"it is about releases that fail, so it belongs to hooks of {Phase.PRE_SYNC} and {Phase.POST_SYNC}; take it out"
+    if "backup" in declared.values:
+        return "a backup changes no data; take it out"
+    unsaved = _occasions(declared) - {Occasion.FIRST}
+    for gate in _declared(root):
+        is_before = declared.phase != Phase.PRE_SYNC or str(gate.values.get("name")) < str(declared.values.get("name"))
+        if gate.phase == Phase.PRE_SYNC and "backup" in gate.values and is_before:
+            unsaved -= _occasions(gate)
+    if not unsaved:
+        return ""
+    names = ", ".join(occasion for occasion in Occasion if occasion in unsaved)
+    return (
+        f"on {names} no backup is made before it that could be gone back to; declare one in {Phase.PRE_SYNC} whose name comes "
+        "first, such as {name: 00-dump, backup: db}, or name in on: what both are for"
+    )
+
+
+def _occasions(declared: _Declared) -> frozenset[Occasion]:
+    named, known = declared.values.get("on"), occasions_of(Phase(declared.phase))
+    if not isinstance(named, list) or not set(named) <= set(Occasion):
+        return known
+    return known & {Occasion(occasion) for occasion in named}
+
+
 def _script_faults(folder: str, path: str, files: RepositoryFiles) -> Iterator[str]:
     if leads_out(path):
         yield f'"{shown(path)}" leads out of the stack\'s folder; name a file inside it, or one of {FOLDER}/'
@@ -152,6 +181,8 @@ def _hook(declared: _Declared, scripts: Mapping[str, TreeEntry]) -> Hook:
         given["timeout_s"] = parse_duration(values["timeout"])
     if "onFailure" in values:
         given["on_failure"] = OnFailure(values["onFailure"])
+    if "changesData" in values:
+        given["changes_data"] = values["changesData"]
     return Hook(Phase(declared.phase), values["name"], _kind(values, scripts), **given)
 
 

@@ -272,9 +272,11 @@ class Books:
 
     def failed_release(self, work: Work, number: int) -> Release | None:
         """None where it did not fail, or is not kept."""
+        return self._shelf.load(work.name, number) if self.has_failed(work, number) else None
+
+    def has_failed(self, work: Work, number: int) -> bool:
         records = (found for found in self._journal.releases(work.name) if found.number == number)
-        is_failed = any(found.outcome is Outcome.FAILED for found in records)
-        return self._shelf.load(work.name, number) if is_failed else None
+        return any(found.outcome is Outcome.FAILED for found in records)
 
     def newest_pass(self, work: Work) -> int:
         return next((found.id for found in self._journal.passes(work.name, 1)), 0)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import assert_never
 
+from reconciler.execution.around import Around
+from reconciler.execution.data import DataKeeping, data_scene
 from reconciler.execution.drain import Drain
 from reconciler.execution.hooks import HookKeeping, HookScene
 from reconciler.execution.prove import Prover
@@ -47,6 +49,7 @@ from reconciler.model.plan import (
     RemoveNetwork,
     RenameContainer,
     RestartContainer,
+    RestoreData,
     RestoreObject,
     RunHook,
     ShiftTraffic,
@@ -134,6 +137,7 @@ class Hands:
     clock: Clock
     hooks: HookKeeping
     traffic: Traffic
+    restores: DataKeeping
 
 
 class Executor:
@@ -230,6 +234,8 @@ class _Walker:
                 self._hands.traffic.drop(self._walk.release, services)
             case RunHook(phase, name):
                 self._run_hook(Phase(phase), name)
+            case RestoreData(backup, forth):
+                self._restore_data(backup, forth)
             case RemoveNetwork(identity, _):
                 engine.remove_network(identity)
             case AwaitHealthy(_, refs, within_s, soak_s):
@@ -297,6 +303,19 @@ class _Walker:
         self._lay_out_files()
         if not self._hands.hooks.run(scene, phase, name, self._walk.pass_id):
             _end_if_asked(self._walk)
+
+    def _restore_data(self, backup: str, forth: bool) -> None:
+        walk, hands = self._walk, self._hands
+        assert walk.scene is not None, "data are restored for a release"
+        scene = walk.scene
+        why = f"release {scene.attempt.release} asks for it" if forth else "a release failed after it had changed data"
+        around = Around(hands.hooks, hands.clock, lambda: scene, lambda: walk.pass_id)
+        try:
+            hands.restores.restore(data_scene(scene, why, around), backup, forth=forth)
+        except WaitingError as error:
+            if error.reason == "Interrupted":
+                _end_if_asked(walk)
+            raise
 
     def _lay_out_files(self) -> None:
         """What the containers will mount or be built from is in its place before Compose looks for it."""

@@ -58,9 +58,17 @@ def scene_of(call: HookCall) -> HookScene:
 
 
 class HookKeeping:
-    """Safe to use from several threads as long as no two work on the same stack."""
+    """Safe to use from several threads as long as no two work on the same stack. ``before_change``: what must be so before a hook changes data; raises StalledError where it is not."""
 
-    def __init__(self, hooks: Hooks, book: HookBook, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self,
+        hooks: Hooks,
+        book: HookBook,
+        journal: Journal,
+        clock: Clock,
+        before_change: Callable[[HookScene, Hook], None],
+    ) -> None:
+        self._before_change = before_change
         self._hooks = hooks
         self._book = book
         self._journal = journal
@@ -117,6 +125,8 @@ class HookKeeping:
 
     def _run(self, scene: HookScene, hook: Hook, known: HookRecord | None, pass_id: int) -> HookRecord:
         attempt = scene.attempt
+        if hook.changes_data:
+            self._before_change(scene, hook)
         begun = _record(attempt, hook, HookState.BEGUN, pass_id, self._clock.now())
         self._book.save_hook(begun)
         end = self._end_of(scene, hook, known is not None and known.state is not HookState.OWED)

@@ -5,6 +5,7 @@ Writes to the journal, and closes kept releases; never touches the engine, and d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from reconciler.execution.books import Books
@@ -82,7 +83,8 @@ class Report:
         self._books.save(replace(self._books.record(work), ready=ready))
         self._books.tell(work, "error", failure.reason, ready.message)
 
-    def undone(self, work: Work, pass_id: int, observed: Observed) -> StackRecord:
+    def undone(self, work: Work, pass_id: int, observed: Observed, restored: Sequence[str] = ()) -> StackRecord:
+        """``restored``: the backups that data were restored from."""
         self._journal.end_pass(pass_id, "done", self._clock.now())
         record, before = self._books.record(work), self._books.applied(work)
         health = Health.MISSING if before is None else stack_health(before, observed)
@@ -91,7 +93,8 @@ class Report:
             if before is None
             else f"release {before.number} serves as before"
         )
-        message = f"{record.ready.message}\n{serves[0].upper()}{serves[1:]}."
+        data = f", on the data of {', '.join(restored)}" if restored else ""
+        message = f"{record.ready.message}\n{serves[0].upper()}{serves[1:]}{data}."
         ready = replace(record.ready, message=message)
         return self._books.save(replace(record, sync=Sync.OUT_OF_SYNC, health=health, ready=ready))
 
@@ -103,6 +106,10 @@ class Report:
         self._books.tell(work, "error", "UndoFailed", f"going back failed at {why}")
         ready = Ready(Truth.FALSE, record.ready.reason, message)
         return self._books.save(replace(record, health=Health.DEGRADED, ready=ready))
+
+    def also_failed(self, work: Work, failure: StepFailedError) -> None:
+        """What was tried all the same after something else had failed."""
+        self._books.tell(work, "error", failure.reason, f"going back failed at {work.mask.clean(str(failure))}")
 
     def repaired(self, work: Work, goal: Goal, pass_id: int, found: Plan, observed: Observed) -> StackRecord:
         self._journal.end_pass(pass_id, "done", self._clock.now())

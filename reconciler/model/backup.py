@@ -46,6 +46,14 @@ class Keep:
 
 
 @dataclass(frozen=True, slots=True)
+class MaxLoss:
+    """What may be lost by going back to a backup before somebody must insist: rows that came or went since, and its age."""
+
+    rows: int = 0
+    age_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
 class BackupPlan:
     """One entry of ``backups`` in stack.yaml. ``engine``: the folder of hooks/ that knows how. ``user``: "" for the one
     that the container was made with. ``database``: for an engine of files the path of a mount inside the container, and ``stop``
@@ -68,6 +76,7 @@ class BackupPlan:
     recipients: tuple[str, ...] = ()
     folder: str = ""
     at_most: bool = False
+    max_loss: MaxLoss = field(default_factory=MaxLoss)
 
 
 @dataclass(frozen=True, slots=True)

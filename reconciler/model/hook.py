@@ -122,6 +122,7 @@ class Hook:
     on: frozenset[Occasion] = frozenset(Occasion)  # of which a phase knows only its own, see occasions_of
     timeout_s: float = 300.0
     on_failure: OnFailure = OnFailure.ABORT
+    changes_data: bool = False  # where its release fails, the data are restored
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,6 +182,15 @@ class RunHook:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoreData:
+    """A backup, by its name, in the place of the live database; what uses that is stopped for the moment it takes to change.
+    ``forth``: on the way to a release, which can fail yet: then what is replaced is backed up first."""
+
+    backup: str
+    forth: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveNetwork:
     id: str
     name: str
@@ -231,6 +240,7 @@ Action = (
     | DrainContainer
     | DropUpstreams
     | RunHook
+    | RestoreData
     | RemoveNetwork
     | AwaitHealthy
     | AwaitCompleted
@@ -247,6 +257,7 @@ class CauseKind(StrEnum):
     DRIFT = "drift"  # somebody changed what runs
     CERTIFICATE = "certificate"  # a pair of certs/ is new
     HOOK = "hook"  # stack.yaml says so
+    DATA = "data"  # they are not what the release that runs knew
     DEPENDENCY = "dependency"  # something it stands on is replaced
     REMOVED = "removed"  # no longer in the release
     UNFINISHED = "unfinished"  # left over from a swap that did not end

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from reconciler.model.data import DataBackup
+
 KEPT_RELEASES = 10  # of a stack, the newest that were applied: a rollback can go to them
 
 
@@ -169,6 +171,7 @@ class Request:
     until: float | None = None
     handled_at: float | None = None
     answer: str = ""
+    data: tuple[DataBackup, ...] = ()  # of a rollback: what is to be restored with it
 
 
 @dataclass(frozen=True, slots=True)

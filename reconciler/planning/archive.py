@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from reconciler.model.backup import BackupPlan, Keep, Verify
+from reconciler.model.backup import BackupPlan, Keep, MaxLoss, Verify
 from reconciler.model.desired import (
     Condition,
     Dependency,
@@ -117,6 +117,7 @@ def _backup(entry: Mapping[str, Any]) -> BackupPlan:
         "schedule": Schedule(**entry["schedule"]),
         "keep": Keep(**entry["keep"]),
         "verify": Verify(entry["verify"]),
+        "max_loss": MaxLoss(**entry.get("max_loss", {})),
     }
     return BackupPlan(**{**entry, **parts})
 

@@ -29,6 +29,7 @@ from reconciler.model.plan import (
     RemoveNetwork,
     RenameContainer,
     RestartContainer,
+    RestoreData,
     RestoreObject,
     RunHook,
     ServicePlan,
@@ -144,6 +145,8 @@ def describe(action: Action) -> str:
             return f"tell the proxies no more of {', '.join(services)}"
         case RunHook(phase, name):
             return f"run {phase} hook {name}"
+        case RestoreData(backup, _):
+            return f"restore the data of {backup}"
         case RemoveNetwork(_, name):
             return f"remove network {name}"
         case AwaitHealthy(service, _, within_s, soak_s):

@@ -131,6 +131,40 @@ def test_a_gate_that_could_never_open_is_told_of(hook: str, message: str) -> Non
     assert message in told
 
 
+GATE = "{name: a, backup: db, on: [release, config]}"
+MIGRATE = "name: b, script: migrate.sh, changesData: true"
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        f"preSync: [{GATE}, {{{MIGRATE}, on: [release, first]}}]",
+        f"preSync: [{GATE}], postSync: [{{{MIGRATE.replace('b', 'a', 1)}, on: [config]}}]",
+        f"preSync: [{{{MIGRATE}, on: [first]}}]",
+    ],
+)
+def test_a_hook_that_changes_data_is_fine_where_a_backup_comes_before_it(section: str) -> None:
+    assert any(hook.changes_data for hook in hooks(BACKUPS % "restore" + f"hooks: {{{section}}}"))
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        (f"preSync: [{{{MIGRATE}}}]", "on config, release, rollback no backup is made before it"),
+        (f"preSync: [{GATE}, {{{MIGRATE}}}]", "on rollback no backup is made before it"),
+        (
+            f"preSync: [{GATE.replace('name: a', 'name: c')}, {{{MIGRATE}, on: [release]}}]",
+            "on release no backup is made before it",
+        ),
+        (f"syncFail: [{{{MIGRATE}}}]", "belongs to hooks of preSync and postSync"),
+        ("preSync: [{name: a, backup: db, changesData: true}]", "a backup changes no data"),
+    ],
+)
+def test_a_hook_that_changes_data_without_a_way_back_is_told_of(section: str, message: str) -> None:
+    (told,) = said(BACKUPS % "restore" + f"hooks: {{{section}}}")
+    assert message in told
+
+
 @pytest.mark.parametrize(
     ("phase", "on"), [("postCert", "release"), ("preSync", "cert"), ("preBackup", "release"), ("preSync", "restore")]
 )

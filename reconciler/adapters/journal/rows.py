@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.model.backup import BackupRecord, Level
+from reconciler.model.data import DataBackup
 from reconciler.model.observed import Endpoint, LiveSettings
 from reconciler.model.record import (
     EventRecord,
@@ -46,7 +47,7 @@ IMAGE = (
     "seen, written"
 )
 HOOK = "stack, release, attempt, phase, name, state, pass_id, began_at, ended_at, exit_code, output, failed_step, error, domains"
-REQUEST = "id, kind, stack, who, created_at, force, release, reason, until, handled_at, answer"
+REQUEST = "id, kind, stack, who, created_at, force, release, reason, until, handled_at, answer, data"
 
 
 def stack_of(row: Row) -> StackRecord:
@@ -150,7 +151,7 @@ def event_of(row: Row) -> EventRecord:
 
 
 def request_of(row: Row) -> Request:
-    id_, kind, stack, who, created, force, release, reason, until, handled, answer = row
+    id_, kind, stack, who, created, force, release, reason, until, handled, answer, data = row
     return Request(
         id=id_,
         kind=RequestKind(kind),
@@ -163,6 +164,7 @@ def request_of(row: Row) -> Request:
         until=until,
         handled_at=handled,
         answer=answer,
+        data=tuple(DataBackup(*found) for found in json.loads(data)),
     )
 
 

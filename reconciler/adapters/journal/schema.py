@@ -103,6 +103,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (stack, release)
         ) WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE data_changes (
+            stack TEXT PRIMARY KEY, release INTEGER NOT NULL, back TEXT NOT NULL, forth TEXT NOT NULL
+        ) WITHOUT ROWID""",
+        "ALTER TABLE requests ADD COLUMN data TEXT NOT NULL DEFAULT '[]'",
+    ),
 )
 
 

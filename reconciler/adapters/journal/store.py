@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -12,11 +12,13 @@ from typing import Any, Self, TypeVar, cast
 from reconciler.adapters.journal import rows
 from reconciler.adapters.journal.backups import BackupTable
 from reconciler.adapters.journal.certificates import CertificateTables
+from reconciler.adapters.journal.data import DataTable, text_of
 from reconciler.adapters.journal.database import Database, Synchronous
 from reconciler.adapters.journal.hooks import HookTables, end_attempt
 from reconciler.adapters.journal.identity import root_id, take
 from reconciler.adapters.journal.images import ImageTable
 from reconciler.adapters.journal.updates import UpdateTables
+from reconciler.model.data import DataBackup
 from reconciler.model.observed import LiveSettings
 from reconciler.model.record import (
     EventRecord,
@@ -60,6 +62,7 @@ class SqliteJournal:
         self.hooks = HookTables(self._database)
         self.images = ImageTable(self._database)
         self.updates = UpdateTables(self._database)
+        self.data = DataTable(self._database)
         self._remembered: tuple[int, dict[tuple[str, str], Any]] = (-1, {})
 
     @property
@@ -120,6 +123,7 @@ class SqliteJournal:
                 "backup_runs",
                 "tracked_images",
                 "approvals",
+                "data_changes",
             ):
                 connection.execute(f"DELETE FROM {table} WHERE stack = ?", (name,))
 
@@ -298,12 +302,12 @@ class SqliteJournal:
     # Requests
 
     def ask(self, kind: RequestKind, stack: str, who: str, now: float, **details: Any) -> int:
-        """``details``: ``force``, ``release``, ``reason``, ``until``, as in Request. Raises TypeError for any other."""
+        """``details``: ``force``, ``release``, ``reason``, ``until``, ``data``, as in Request. Raises TypeError for any other."""
         asked_for = _details(**details)
         with self._database.write() as connection:
             asked = connection.execute(
-                "INSERT INTO requests (kind, stack, who, created_at, force, release, reason, until, answer) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, '')",
+                "INSERT INTO requests (kind, stack, who, created_at, force, release, reason, until, data, answer) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
                 (kind.value, stack, who, now, *asked_for),
             )
             request_id = cast(int, asked.lastrowid)
@@ -349,9 +353,14 @@ def _change_release(connection: sqlite3.Connection, stack: str, number: int, cha
 
 
 def _details(
-    *, force: bool = False, release: int | None = None, reason: str = "", until: float | None = None
+    *,
+    force: bool = False,
+    release: int | None = None,
+    reason: str = "",
+    until: float | None = None,
+    data: Sequence[DataBackup] = (),
 ) -> rows.Row:
-    return (force, release, reason, until)
+    return (force, release, reason, until, text_of(data))
 
 
 def _places(values: rows.Row) -> str:

@@ -15,11 +15,13 @@ from typing import Any
 
 from reconciler.adapters.journal import SqliteJournal
 from reconciler.execution.books import Books
+from reconciler.execution.data import DataKeeping
 from reconciler.execution.execute import Executor, Hands, StoppedError
 from reconciler.execution.hooks import HookKeeping
 from reconciler.execution.observe import Observer
 from reconciler.execution.report import Report
 from reconciler.execution.shelf import Shelf
+from reconciler.execution.stage import Stage
 from reconciler.execution.work import Work
 from reconciler.loop import StackLoop
 from reconciler.model.desired import Release
@@ -30,6 +32,7 @@ from reconciler.model.record import StackRecord
 from reconciler.model.source import Revision, TreeEntry
 from reconciler.model.updates import ImageRecord
 from tests.builders import STACK, Services, manifest, release
+from tests.fakes.backups import FakeBackups
 from tests.fakes.certificates import FakeCertificates
 from tests.fakes.clock import FakeClock
 from tests.fakes.compose import FakeCompose
@@ -69,6 +72,8 @@ LOOKS = frozenset(
         "astray",
         "unled",
         "under_way",
+        "data_change",
+        "passed_by",
     ]
 )
 
@@ -241,6 +246,7 @@ class World:
         self.objects = PlainObjects()
         self.git = Git()
         self.hooks = FakeHooks()
+        self.backups = FakeBackups()
         self.said: list[str] = []
         self.journal = SqliteJournal(folder / "state.db", synchronous="OFF")
         self._assemble()
@@ -263,7 +269,10 @@ class World:
         self.certificates = FakeCertificates()
         hooks: Any = Fated("hooks", self.hooks, self.fate)
         book: Any = Fated("book", self.journal.hooks, self.fate)
-        self.keeping = HookKeeping(hooks, book, fated, self.clock)
+        data: Any = Fated("data", self.journal.data, self.fate)
+        backups: Any = Fated("backups", self.backups, self.fate)
+        data_keeping = DataKeeping(data, backups)
+        self.keeping = HookKeeping(hooks, book, fated, self.clock, data_keeping.begin)
         traffic: Any = Fated("traffic", FakeTraffic(self.host), self.fate)
         self.hands = Hands(
             engine,
@@ -277,10 +286,12 @@ class World:
             self.clock,
             self.keeping,
             traffic,
+            data_keeping,
         )
         self.observer = Observer(engine, fated, self.objects, self.certificates, traffic)
         report = Report(self.books, fated, shelf, self.clock)
-        self.loop = StackLoop(self.books, report, self.observer, Executor(self.hands), self.keeping)
+        stage = Stage(self.books, self.observer, Executor(self.hands))
+        self.loop = StackLoop(stage, report, self.keeping, data_keeping)
 
     def fork(self, folder: Path) -> World:
         """Another world that went the same way so far. This one must be stopped: its files are copied."""

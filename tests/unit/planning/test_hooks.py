@@ -108,7 +108,7 @@ def test_hooks_are_kept_with_their_release() -> None:
     hooks = (
         Hook(Phase.PRE_SYNC, "a", Script("x.sh", tracked("hooks/x.sh"), ("--y",)), timeout_s=5.0),
         Hook(Phase.PRE_SYNC, "b", Exec("web", ("true",), "root"), on=frozenset({Occasion.CONFIG})),
-        Hook(Phase.POST_SYNC, "c", Run("web"), on_failure=OnFailure.CONTINUE),
+        Hook(Phase.POST_SYNC, "c", Run("web"), on_failure=OnFailure.CONTINUE, changes_data=True),
         Hook(Phase.POST_SYNC, "d", Http("https://{D}/", 204, "a", "b", True)),
         Hook(Phase.PRE_SYNC, "e", BackupGate("db", Require.MADE, 900.0)),
     )

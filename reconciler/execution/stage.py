@@ -1,0 +1,69 @@
+"""What every pass does with one stack, whichever way it goes: look, plan, walk. Decides nothing about where to go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from reconciler.execution.books import Books
+from reconciler.execution.execute import Executor, Walk
+from reconciler.execution.hooks import HookScene
+from reconciler.execution.observe import Observer, Snapshot
+from reconciler.execution.work import Work
+from reconciler.model.desired import Release
+from reconciler.model.observed import Observed
+from reconciler.model.plan import Plan, Step
+from reconciler.planning.planner import plan
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    books: Books
+    observer: Observer
+    executor: Executor
+
+    def observe(self, work: Work, release: Release, snapshot: Snapshot | None = None) -> Observed:
+        return self.observer.of(work.name, release, self.books.applied(work), snapshot)
+
+    def plan(self, work: Work, release: Release, observed: Observed) -> Plan:
+        """Every step from what is to ``release``; without hooks, which only a new release has. Raises StalledError."""
+        renewed = self.observer.renewed(work.manifest)
+        observed = replace(observed, unproven=self.books.unproven(work), renewed=renewed)
+        return plan(release, observed, work.manifest, self.books.applied(work), work.mask)
+
+    def scene(self, work: Work, release: Release, number: int) -> HookScene:
+        """What hooks of the ``number``-th try at ``release`` need."""
+        return HookScene(
+            attempt=self.books.attempt_at(work, release, number),
+            manifest=work.manifest,
+            release=release,
+            model=self.books.model_path(work, release),
+            environment={**work.environment, **release.variables},
+            variables=work.variables,
+            progress=work.progress,
+            stop=work.stop,
+            clean=work.mask.clean,
+        )
+
+    def walk(
+        self,
+        work: Work,
+        release: Release,
+        found: Plan,
+        pass_id: int,
+        steps: tuple[Step, ...] | None = None,
+        first: int = 1,
+        scene: HookScene | None = None,
+    ) -> None:
+        """Raises StepFailedError, StoppedError."""
+        walk = Walk(
+            pass_id=pass_id,
+            release=release,
+            manifest=work.manifest,
+            model=self.books.model_path(work, release),
+            environment=work.environment,
+            progress=work.progress,
+            stop=work.stop,
+            clean=work.mask.clean,
+            scene=scene,
+        )
+        self.executor.walk(found, walk, steps, first)

@@ -1,0 +1,125 @@
+"""Where in a plan data are restored: after their own server runs as it is to, and before anything that uses it starts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from reconciler.model.data import DataChange
+from reconciler.model.desired import Release, ServiceSpec
+from reconciler.model.hook import BackupGate, Occasion, Phase
+from reconciler.model.manifest import Manifest, Rollout
+from reconciler.model.observed import Container, Observed
+from reconciler.model.plan import (
+    AwaitCompleted,
+    AwaitHealthy,
+    Cause,
+    CauseKind,
+    Plan,
+    RecreateServices,
+    RestoreData,
+    StartContainer,
+    Step,
+    StopContainer,
+)
+from reconciler.planning.rollout import existing
+
+
+def with_restores(
+    found: Plan, release: Release, observed: Observed, rollout: Rollout, change: DataChange, *, forth: bool
+) -> Plan:
+    """``found``: towards ``release``. ``forth``: with what a person asked for on the way to it, and else with what undoes
+    the change. What is of another release stops first, for it must not write to what is restored."""
+    backups = change.forth if forth else change.back
+    if not backups:
+        return found
+    why = "rollback --restore-db asks for it" if forth else f"release {change.release} changed data, and failed"
+    cause = Cause(CauseKind.DATA, why)
+    serving = {backup.service for backup in backups}
+    users = users_of(release, serving)
+    towards, rest = found.steps[: found.proven_after], found.steps[found.proven_after :]
+    at = _place(towards, serving, users)
+    steps = (
+        *_stops(release, observed, serving, cause),
+        *towards[:at],
+        *(Step(RestoreData(backup.name, forth), cause, backup.service) for backup in backups),
+        *towards[at:],
+        *_proofs(release, observed, rollout, users, cause),
+    )
+    return replace(found, steps=(*steps, *rest), proven_after=len(steps))
+
+
+def users_of(release: Release, serving: set[str]) -> set[str]:
+    """The services that depend on one of them, however far."""
+    found: set[str] = set()
+    while True:
+        more = {
+            spec.name
+            for spec in release.services
+            if spec.name not in found and any(need.service in serving | found for need in spec.depends_on)
+        }
+        if not more:
+            return found - serving
+        found |= more
+
+
+def _place(towards: tuple[Step, ...], serving: set[str], users: set[str]) -> int:
+    """Behind the last step that brings up what serves the data, as far as that comes before the first that brings up what
+    uses it."""
+    place = 0
+    for index, step in enumerate(towards):
+        about = set(step.action.services) if isinstance(step.action, RecreateServices) else {step.service}
+        if not isinstance(step.action, StartContainer | RecreateServices | AwaitHealthy | AwaitCompleted):
+            continue
+        if about & users:
+            return place
+        if about & serving:
+            place = index + 1
+    return place
+
+
+def _stops(release: Release, observed: Observed, serving: set[str], cause: Cause) -> Iterator[Step]:
+    for container in observed.containers:
+        if container.running and container.service not in serving and not _is_of(container, release):
+            yield Step(StopContainer(existing(container)), cause, container.service)
+
+
+def _proofs(release: Release, observed: Observed, rollout: Rollout, users: set[str], cause: Cause) -> Iterator[Step]:
+    """What goes on running is stopped while the data change, and must be well afterwards."""
+    for spec in release.services:
+        kept = tuple(existing(found) for found in observed.of(spec.name) if found.running and _is_of(found, release))
+        if spec.name in users and kept and not spec.job:
+            within_s = rollout.of(spec.name).timeout_s
+            assert within_s is not None
+            yield Step(AwaitHealthy(spec.name, kept, within_s, 0.0), cause, spec.name)
+
+
+def _is_of(container: Container, release: Release) -> bool:
+    spec: ServiceSpec | None = release.service(container.service)
+    return spec is not None and spec.digest == container.definition
+
+
+def notes_on_data(manifest: Manifest, occasion: Occasion) -> Iterator[str]:
+    """What the failing of a release means for its data, told before anything begins."""
+    changing = [hook.name for hook in manifest.hooks if hook.changes_data and occasion in hook.on]
+    if not changing:
+        return
+    names = ", ".join(changing)
+    if occasion is Occasion.FIRST:
+        yield f"{names} changes data, and before a first release there is no backup to go back to: what it did stays if it fails"
+        return
+    gates = [gate.backup for gate in gates_at(manifest, occasion)]
+    if gates:
+        yield (
+            f"{names} changes data: if this release fails after that, {', '.join(gates)} is restored from the backup before "
+            "it, and what was written since is lost"
+        )
+
+
+def gates_at(manifest: Manifest, occasion: Occasion) -> tuple[BackupGate, ...]:
+    """The backups that a release passes by."""
+    return tuple(
+        hook.kind
+        for hook in manifest.hooks
+        if hook.phase is Phase.PRE_SYNC and occasion in hook.on and isinstance(hook.kind, BackupGate)
+    )

@@ -1,0 +1,79 @@
+"""Laws of restores in a plan: after what serves the data, before what uses them, and nothing else writes meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.model.data import DataBackup, DataChange
+from reconciler.model.desired import Release
+from reconciler.model.hook import BackupGate, Exec, Hook, Occasion, Phase
+from reconciler.model.manifest import Rollout
+from reconciler.model.observed import Observed
+from reconciler.planning.data import notes_on_data, users_of, with_restores
+from tests.builders import decide, healthy, made, manifest, release, seen, steps, stopped
+
+CHANGE = DataChange("shop", 2, back=(DataBackup("b1", "db"),))
+
+
+def shop(version: int, **more: Any) -> Release:
+    web = healthy(image=f"web:{version}", depends_on={"db": "service_healthy"})
+    return release({"db": healthy(image="db:1"), "web": web, "other": healthy(), **more}, number=version)
+
+
+OLD, NEW = shop(1), shop(2)
+
+
+def back(observed: Observed, towards: Release = OLD) -> list[str]:
+    found = decide(towards, observed)
+    with_them = with_restores(found, towards, observed, Rollout(), CHANGE, forth=False)
+    assert with_them.proven_after - found.proven_after == len(with_them.steps) - len(found.steps)
+    return steps(with_them)
+
+
+def test_where_nothing_is_replaced_the_data_are_restored_and_what_uses_them_must_be_well_then() -> None:
+    observed = seen(made(OLD, "db"), made(OLD, "web"), made(OLD, "other"), of=(OLD, NEW))
+    assert back(observed) == ["restore the data of b1", "wait until web is healthy (within 2m)"]
+
+
+def test_the_release_that_failed_stops_before_and_the_old_one_starts_after() -> None:
+    observed = seen(made(OLD, "db"), stopped(made(OLD, "web")), made(NEW, "web", 2), made(OLD, "other"), of=(OLD, NEW))
+    found = back(observed)
+    restored = found.index("restore the data of b1")
+    assert found[0] == "stop shop-web-2"
+    assert found.index("start shop-web-1") > restored
+    assert found.index("remove shop-web-2, its volumes stay") > restored
+
+
+def test_a_server_that_was_replaced_itself_is_put_back_first() -> None:
+    newer = shop(2, db=healthy(image="db:2"))
+    observed = seen(
+        stopped(made(OLD, "db")), made(newer, "db", 2), stopped(made(OLD, "web")), made(OLD, "other"), of=(OLD, NEW)
+    )
+    found = back(observed)
+    restored = found.index("restore the data of b1")
+    assert found.index("start shop-db-1") < restored < found.index("start shop-web-1")
+    assert "stop shop-db-2" not in found[:1]
+
+
+def test_users_are_found_however_far() -> None:
+    far = healthy(depends_on={"web": "service_started"})
+    assert users_of(shop(1, far=far), {"db"}) == {"web", "far"}
+
+
+def test_a_plan_without_data_stays_as_it_is() -> None:
+    found = decide(OLD, seen(of=OLD))
+    assert with_restores(found, OLD, seen(of=OLD), Rollout(), CHANGE, forth=True) is found
+
+
+@pytest.mark.parametrize(
+    ("occasion", "words"),
+    [(Occasion.RELEASE, "db is restored from the backup before it"), (Occasion.FIRST, "what it did stays if it fails")],
+)
+def test_what_a_failing_means_for_the_data_is_told_before(occasion: Occasion, words: str) -> None:
+    gate = Hook(Phase.PRE_SYNC, "dump", BackupGate("db"))
+    migrate = Hook(Phase.PRE_SYNC, "migrate", Exec("web", ("x",)), changes_data=True)
+    (note,) = notes_on_data(manifest(hooks=(gate, migrate)), occasion)
+    assert words in note
+    assert list(notes_on_data(manifest(hooks=(gate,)), occasion)) == []
