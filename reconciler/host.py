@@ -10,6 +10,7 @@ from reconciler.execution.around import Around
 from reconciler.execution.books import Books
 from reconciler.execution.desire import Desire
 from reconciler.execution.hooks import HookKeeping
+from reconciler.execution.newer import Newer
 from reconciler.execution.observe import Observer, Snapshot
 from reconciler.execution.shelf import Shelf
 from reconciler.execution.tidying import Tidier
@@ -17,7 +18,7 @@ from reconciler.execution.work import Work
 from reconciler.loop import StackLoop
 from reconciler.manifest import Discovery
 from reconciler.model.desired import Release
-from reconciler.model.errors import EngineUnavailableError, Problem, StalledError
+from reconciler.model.errors import EngineUnavailableError, Problem, ReconcilerError, StalledError
 from reconciler.model.hook import Attempt
 from reconciler.model.manifest import HostSettings, Manifest
 from reconciler.model.plan import Plan
@@ -84,7 +85,7 @@ class Host:
     def _work(self, manifest: Manifest, revision: Revision | None) -> Work:
         desire = self._made.desire
         mask = desire.mask(manifest.name)
-        return Work(
+        work = Work(
             name=manifest.name,
             manifest=manifest,
             revision=revision,
@@ -95,6 +96,14 @@ class Host:
             progress=lambda text: self._progress(mask.clean(text)),
             stop=self._stop,
         )
+        return replace(work, newer=Newer(work, self._made.source.tip, self._told_by))
+
+    def _told_by(self, name: str, revision: Revision) -> Release | None:
+        """What Git says of one stack; None where it cannot be read, which is no reason to give anything up."""
+        try:
+            return next(self._made.books.rendered(work) for work in self.works(revision) if work.name == name)
+        except (ReconcilerError, StopIteration):
+            return None
 
     def _last_manifest(self, name: str) -> Manifest:
         record = self._made.journal.stack(name)

@@ -104,11 +104,15 @@ class StoppedError(ReconcilerError):
     reason = "Interrupted"
 
 
+def _never() -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Walk:
     """What a walk needs besides the plan. ``environment``: for Compose; ``stop``: a reason to end between two steps;
     ``clean``: a text without the stack's secrets, since Compose and the engine quote what they were given. ``scene``: what
-    its hooks need; None for what has none.
+    its hooks need; None for what has none. ``newer``: a reason not to wait any longer for what is not getting healthy.
     """
 
     pass_id: int
@@ -120,6 +124,7 @@ class Walk:
     stop: Callable[[], str]
     clean: Callable[[str], str]
     scene: HookScene | None = None
+    newer: Callable[[], str] = _never
 
 
 @dataclass
@@ -148,7 +153,7 @@ class Executor:
         """Take ``steps`` (all of the plan's, if None), numbered from ``first``. Raises StepFailedError, StoppedError."""
         taken = _Walker(self._hands, plan, walk)
         for number, step in enumerate(plan.steps if steps is None else steps, first):
-            _end_if_asked(walk)
+            _end_if(walk.stop())
             self._take(taken, number, step, walk)
 
     def give_up_pairs(self, manifest: Manifest, failure: StepFailedError, why: str) -> None:
@@ -173,8 +178,7 @@ class Executor:
         journal.done(walk.pass_id, number, clock.now())
 
 
-def _end_if_asked(walk: Walk) -> None:
-    reason = walk.stop()
+def _end_if(reason: str) -> None:
     if reason:
         raise StoppedError(reason)
 
@@ -186,7 +190,7 @@ class _Walker:
         self._hands = hands
         self._walk = walk
         self._stack = plan.stack
-        self._prover = Prover(hands.engine, hands.clock, lambda: _end_if_asked(walk))
+        self._prover = Prover(hands.engine, hands.clock, lambda: _end_if(walk.stop()), lambda: _end_if(walk.newer()))
         self._new: dict[New, Container] = {}
 
     def act(self, action: Action) -> None:
@@ -276,7 +280,7 @@ class _Walker:
 
     def _drain(self, ref: Ref, within_s: float) -> None:
         hands, release = self._hands, self._walk.release
-        drain = Drain(hands.clock, lambda: _end_if_asked(self._walk))
+        drain = Drain(hands.clock, lambda: _end_if(self._walk.stop()))
         drain.until_idle(lambda: hands.traffic.under_way(release, self._seen(ref)), within_s)
 
     def _check_ports(self, ports: tuple[str, ...]) -> None:
@@ -302,7 +306,7 @@ class _Walker:
         assert scene is not None, "only an attempt at a release has hooks"
         self._lay_out_files()
         if not self._hands.hooks.run(scene, phase, name, self._walk.pass_id):
-            _end_if_asked(self._walk)
+            _end_if(self._walk.stop())
 
     def _restore_data(self, backup: str, forth: bool) -> None:
         walk, hands = self._walk, self._hands
@@ -314,7 +318,7 @@ class _Walker:
             hands.restores.restore(data_scene(scene, why, around), backup, forth=forth)
         except WaitingError as error:
             if error.reason == "Interrupted":
-                _end_if_asked(walk)
+                _end_if(walk.stop())
             raise
 
     def _lay_out_files(self) -> None:

@@ -15,15 +15,19 @@ _MOST_RESTARTS = 5  # an application may fall over while its database starts; th
 
 
 class Prover:
-    """``still_wanted`` is called at every look and raises when nobody wants to know any more.
+    """``still_wanted`` is called at every look and raises when nobody wants to know any more; ``still_hoped_for`` the same,
+    while something is not healthy.
 
     Every container it was ever asked about is watched at every look, so that soaks of several services overlap.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, still_wanted: Callable[[], None]) -> None:
+    def __init__(
+        self, engine: Engine, clock: Clock, still_wanted: Callable[[], None], still_hoped_for: Callable[[], None]
+    ) -> None:
         self._engine = engine
         self._clock = clock
         self._still_wanted = still_wanted
+        self._still_hoped_for = still_hoped_for
         self._healthy_since: dict[str, float] = {}
         self._started_at: dict[str, float] = {}
         self.failing: str | None = None
@@ -41,6 +45,8 @@ class Prover:
             if not waiting:
                 self.failing = None
                 return
+            if any(self._healthy_since[identity] == now for identity in waiting):
+                self._still_hoped_for()
             self._give_up_after(began + within_s + soak_s, now, waiting, within_s)
             self._pause(now - began)
 

@@ -60,6 +60,7 @@ class Report:
             record = replace(record, wanted_release=None)
         record = self._say(work, record)
         how = "what runs already" if found.empty else "applied and proven"
+        self._shelf.supersede(release, self._clock.now())
         self._books.tell(work, "info", "Applied", f"release {release.number} is {how}")
         self._shelf.tidy(work.name, record)
         return record

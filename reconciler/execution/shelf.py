@@ -104,6 +104,12 @@ class Shelf:
         if release.number is not None:
             self._journal.end_release(release.stack, release.number, outcome, now, quarantined)
 
+    def supersede(self, applied: Release, now: float) -> None:
+        """Those that never came to their end, because this one was wanted before they did."""
+        for found in self._journal.releases(applied.stack):
+            if found.outcome is Outcome.PENDING and found.number != applied.number:
+                self._journal.end_release(found.stack, found.number, Outcome.SUPERSEDED, now)
+
     def seen_at(self, release: Release, revision: str) -> None:
         """The release is what a newer commit says, too."""
         if revision:

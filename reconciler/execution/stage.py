@@ -65,5 +65,6 @@ class Stage:
             stop=work.stop,
             clean=work.mask.clean,
             scene=scene,
+            newer=work.newer,
         )
         self.executor.walk(found, walk, steps, first)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reconciler.model.errors import Problem
 from reconciler.model.manifest import Manifest
@@ -24,6 +24,7 @@ class Work:
     its folder is no longer in Git. ``waits_for``: a stack it depends on that is not ready. ``forced``: a person wants
     it now, quarantine and patience aside. ``hurried``: what an attempt failed for may be there now, patience aside.
     ``past_windows``: a person wants it now, windows aside.
+    ``newer``: while a release is not getting healthy, why nobody waits for it any more; "" where somebody does.
     ``variables``: the stack's own, from its tracked files and the host's, for the URLs of hooks.
     """
 
@@ -42,8 +43,14 @@ class Work:
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     progress: Progress = field(default=lambda _: None)
     stop: Callable[[], str] = field(default=_never)
+    newer: Callable[[], str] = field(default=_never)
 
     @property
     def commit(self) -> str:
         """What Git says, "" while it was never fetched."""
         return self.revision.commit if self.revision is not None else ""
+
+    @property
+    def patient(self) -> Work:
+        """What is waited for is waited for, whatever Git says meanwhile."""
+        return replace(self, newer=_never)

@@ -72,12 +72,14 @@ class StackRecord:
 
 
 class Outcome(StrEnum):
-    """Of a release. PENDING: being applied, or interrupted while it was. WAITING: known, and not begun yet."""
+    """Of a release. PENDING: being applied, or interrupted while it was. WAITING: known, and not begun yet.
+    SUPERSEDED: another one was applied before it came to its end."""
 
     WAITING = "waiting"
     PENDING = "pending"
     APPLIED = "applied"
     FAILED = "failed"
+    SUPERSEDED = "superseded"
 
 
 @dataclass(frozen=True, slots=True)

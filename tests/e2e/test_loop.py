@@ -216,6 +216,22 @@ def test_reconcile_wait_says_what_went_wrong(host: World, name: str) -> None:
     assert "nothing works" in done.stderr
 
 
+def test_a_release_that_does_not_get_healthy_gives_way_to_the_commit_that_mends_it(host: World, name: str) -> None:
+    patient = {"rollout": {"timeout": "1h", "soak": "0s"}}
+    never = {"test": ["CMD", "false"], "interval": "1h", "start_period": "2h"}
+    host.await_ready(name, host.commit(host.compose(name, stack(web=service()), patient)))
+    old = host.container(name, "web")["Id"]
+    host.commit(host.compose(name, stack(web=service(healthcheck=never)), patient))
+    eventually(lambda: len(host.containers(name, "web")) == 2)
+    assert host.status(name)["ready"] != "False"
+    mended = host.commit(host.compose(name, stack(web=checked(environment=version(3))), patient))
+    host.await_ready(name, mended)
+    (now,) = host.containers(name, "web")
+    assert now["Id"] != old
+    assert "VERSION=3" in now["Config"]["Env"]
+    assert [found["outcome"] for found in host.releases(name)] == ["applied", "superseded", "applied"]
+
+
 def test_force_tries_a_quarantined_release_again(host: World, name: str) -> None:
     allowed = host.root / "data" / host.name(name) / "data" / "allowed"
     host.await_ready(name, host.commit(release(host, name, 1)))

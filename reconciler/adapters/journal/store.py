@@ -163,9 +163,9 @@ class SqliteJournal:
         self._change_release(stack, number, "images = ?", rows.images_text(images))
 
     def end_release(self, stack: str, number: int, outcome: Outcome, now: float, quarantined: str = "") -> None:
-        """One that failed ends its attempt with it, so that the next try of it has hooks of its own."""
+        """One that failed or was given up ends its attempt with it, so that the next try of it has hooks of its own."""
         with self._database.write() as connection:
-            if outcome is Outcome.FAILED:
+            if outcome in (Outcome.FAILED, Outcome.SUPERSEDED):
                 end_attempt(connection, stack, number)
             _change_release(connection, stack, number, "outcome = ?, ended_at = ?", outcome.value, now)
             if quarantined:

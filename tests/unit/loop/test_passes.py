@@ -309,6 +309,34 @@ def test_no_secret_is_said_of_a_failure(world: World) -> None:
     assert not any("hunter22" in text for text in (record.ready.message, *told, *failed))
 
 
+# A newer commit
+
+
+def test_a_release_that_does_not_get_healthy_gives_way_to_a_newer_commit_at_once(world: World) -> None:
+    before = applied(world, {"web": web()})
+    world.host.registry["web:slow"] = "sha256:web:slow"
+    world.behaves("web:slow", healthcheck=True, healthy_after_s=None, unhealthy_after_s=1e6)
+    world.commit({"web": web("web:slow")})
+    began = world.clock.monotonic()
+    world.once(newer=lambda: "a newer one" if world.clock.monotonic() > began + 3 else "")
+    assert [box.image for box in world.boxes()] == ["web:1", "web:slow"]
+    assert world.clock.monotonic() < began + 10
+    world.commit({"web": web("web:3")})
+    record = world.settle()
+    assert (record.ready.status, record.applied_release) == (Truth.TRUE, 3)
+    assert [box.image for box in world.boxes()] == ["web:3"]
+    assert world.boxes()[0].id not in before
+    assert world.host.gaps(STACK, "web") == ()
+    assert outcomes(world) == [(1, Outcome.APPLIED, False), (2, Outcome.SUPERSEDED, False), (3, Outcome.APPLIED, False)]
+
+
+def test_a_release_that_is_healthy_and_soaks_is_not_given_up_for_a_newer_commit(world: World) -> None:
+    applied(world, {"web": web()})
+    world.commit({"web": web("web:2")})
+    world.once(newer=lambda: "a newer one" if "web:2" in [box.image for box in world.boxes() if box.serves] else "")
+    assert world.record.applied_release == 2
+
+
 # What time mends
 
 
