@@ -17,6 +17,7 @@ from reconciler.plumbing.remote import Reach
 BASE = "refs/reconciler/base"  # the tip of the branch that is written to
 _ATTEMPTS = 3
 _MOVED_ON = re.compile(r"fetch first|non-fast-forward|cannot lock ref|failed to update ref", re.IGNORECASE)
+_OBJECT_ID = re.compile(r"\b[0-9a-f]{40}(?:[0-9a-f]{24})?\b")
 _AUTHOR = {
     "GIT_AUTHOR_NAME": "reconciler",
     "GIT_AUTHOR_EMAIL": "reconciler@localhost",
@@ -80,5 +81,6 @@ def _committed(git: Git, base: str, files: Mapping[str, bytes], message: str) ->
 
 
 def _refused(reach: Reach, branch: str, error: GitFailedError) -> SourceError:
-    said = " ".join(error.said.split())[:300]
+    # Each try makes a commit of its own, and the same refusal is to read the same.
+    said = _OBJECT_ID.sub("it", " ".join(error.said.split()))[:300]
     return SourceError(f"{reach.where} does not take a commit to {branch}: {said}", reason="PushRefused")

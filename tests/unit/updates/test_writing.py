@@ -14,6 +14,7 @@ from reconciler.adapters.journal import SqliteJournal
 from reconciler.model.manifest import SourceSettings
 from reconciler.model.updates import ImagePolicy, ImageRecord, Track, Updates, WriteBack
 from reconciler.planning.pinning import pin_of
+from reconciler.plumbing import publishing
 from reconciler.updates.editing import CannotEditError, Places, edited
 from reconciler.updates.writing import WriteBacks, Written
 from tests.builders import manifest, release
@@ -158,12 +159,14 @@ def test_what_somebody_pushed_meanwhile_is_kept(stage: Stage) -> None:
     assert git(stage.remote, "show", "main:shop/README") == "hello"
 
 
-def test_a_push_that_is_refused_is_said_once_and_tried_again(stage: Stage) -> None:
+def test_a_push_that_is_refused_is_said_once_and_tried_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     hook = stage.remote / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\necho protected branch >&2\nexit 1\n")
     hook.chmod(0o755)
-    for _ in range(3):
+    for made in range(3):
+        # Each is another commit.
+        monkeypatch.setitem(publishing._AUTHOR, "GIT_COMMITTER_DATE", f"{1_700_000_000 + made} +0000")
         stage.clock.advance(stage.turn() + 1)
     assert stage.told() == ["WriteBackFailed"]
     (event,) = stage.journal.events(stack="shop")
