@@ -180,7 +180,8 @@ def _image_step(turnover: Turnover, situation: Situation) -> Step | None:
     if pinned and image is not None and image.id != pinned and situation.observed.images.get(pinned):
         cause = Cause(CauseKind.DRIFT, f"{spec.image} names {image.id[7:19]} now, the release runs {pinned[7:19]}")
         return Step(TagImage(spec.image, pinned), cause, spec.name)
-    if pinned and image is None and situation.observed.images.get(pinned):
+    by_digest = "@" in spec.image  # such a name cannot be given: only a pull brings it, once a container is made of it
+    if pinned and image is None and situation.observed.images.get(pinned) and not by_digest:
         return Step(TagImage(spec.image, pinned), Cause(CauseKind.DRIFT, f"{spec.image} was untagged"), spec.name)
     if not turnover.new and not (spec.pull_always and not pinned):
         return None

@@ -49,6 +49,16 @@ def test_an_image_is_not_pulled_for_a_service_that_does_not_change() -> None:
     assert decide(wanted, seen(made(wanted, "web"), of=wanted, lacking=["web:1"])).empty
 
 
+def test_an_image_that_is_named_by_a_digest_is_not_tagged_again_but_pulled_when_it_is_needed() -> None:
+    """No tag can change what a digest names; and what runs needs no name."""
+    name = "web:1@sha256:abc"
+    wanted = release({"web": {"image": name}})
+    nameless = {name: None, image_id(name): Image(image_id(name))}
+    assert decide(wanted, seen(made(wanted, "web"), of=wanted, images=nameless), previous=wanted).empty
+    found = decide(wanted, seen(of=wanted, images=nameless), previous=wanted)
+    assert steps(found)[0] == f"pull image {name}"
+
+
 def test_a_retagged_image_is_tagged_back() -> None:
     wanted = release({"web": {}})
     foreign = seen(made(wanted, "web"), of=wanted, images={"web:1": Image(NEW), NEW: Image(NEW)})
