@@ -9,7 +9,8 @@ import structlog
 
 from reconciler.model.data import DataChange
 from reconciler.model.errors import ReconcilerError
-from reconciler.model.record import Outcome, Request, RequestKind, StackRecord, Suspension, Truth
+from reconciler.model.record import Request, RequestKind, StackRecord, Suspension, Truth
+from reconciler.planning.gate import awaited_release
 from reconciler.planning.rollback import target_of
 from reconciler.ports import Clock, Journal
 
@@ -150,17 +151,13 @@ class Desk:
         return ""
 
     def _approve(self, record: StackRecord, request: Request) -> str:
-        """The release that is named, or the newest that waits."""
-        releases = [found for found in self._journal.releases(record.name) if found.number != record.applied_release]
-        waiting = [found.number for found in releases if found.outcome is Outcome.WAITING]
-        number = request.release if request.release is not None else max(waiting, default=None)
-        if number is None or number not in {found.number for found in releases}:
-            named = (
-                f"release {number} of {record.name} does not wait"
-                if number
-                else f"{record.name} has no release that waits"
-            )
-            return f"{named} for an approval; see: reconciler history {record.name}"
+        """The release that is named, or the one that Ready says is waited for."""
+        number = request.release if request.release is not None else awaited_release(record.ready)
+        known = {found.number for found in self._journal.releases(record.name)} - {record.applied_release}
+        if number is None or number not in known:
+            named = f"release {number} of {record.name}" if number else f"no release of {record.name}"
+            verb = "does not wait" if number else "waits"
+            return f"{named} {verb} for an approval; see: reconciler get {record.name}"
         self._journal.approve(record.name, number, request.who, self._clock.now())
         self._told(record, "Approved", f"release {number} by {request.who}", request)
         return ""

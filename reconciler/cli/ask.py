@@ -184,7 +184,7 @@ def _await_release(journal: Journal, stack: str, target: int | None, deadline: f
 @click.argument("release", required=False, type=click.IntRange(min=1))
 @click.pass_obj
 def approve(options: Options, stack: str, release: int | None) -> None:
-    """Let a release begin that waits for it (approval: manual): the newest one that waits, or RELEASE.
+    """Let a release begin that waits for it (approval: manual): the one that get tells of, or RELEASE.
 
     `reconciler get STACK` says which one waits, and `reconciler diff STACK` what it would do. The approval is for that very
     release: another commit or image makes another one.

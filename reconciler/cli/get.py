@@ -48,7 +48,7 @@ def get(options: Options, stack: str | None, form: str | None) -> None:
         show(records, wide=form == "wide", backups=backups)
         if stack is not None:
             _show_message(records[0])
-        for text in (*_failed_backups(records, backups), *_failed_looks(records, images)):
+        for text in (*_failed_backups(records, backups), *_told_of_images(records, images)):
             output.note(text)
         _say_what_matters(layout, journal, is_empty=not records)
         _say_which_certificates_need_somebody(journal.certificates.certificates())
@@ -78,6 +78,8 @@ def as_object(
                 "takenAt": output.utc(found.taken_at or None),
                 "lookedAt": output.utc(found.looked_at or None),
                 "problem": found.problem,
+                "waitsFor": found.waits_for,
+                "waitsUntil": output.utc(found.waits_until or None),
             }
             for found in images
             if found.stack == record.name
@@ -108,9 +110,12 @@ def _failed_backups(records: Sequence[StackRecord], backups: Sequence[BackupReco
                 )
 
 
-def _failed_looks(records: Sequence[StackRecord], images: Sequence[ImageRecord]) -> Iterator[str]:
+def _told_of_images(records: Sequence[StackRecord], images: Sequence[ImageRecord]) -> Iterator[str]:
     names = {record.name for record in records}
     for found in images:
+        if found.waits_for and found.stack in names:
+            when = output.local(found.waits_until)
+            yield f"{found.stack}: {found.service} goes to {found.waits_for} at {when}, when it is old enough (minAge)"
         if found.problem and found.stack in names:
             kept = f"{found.reference} stays" if found.digest else "nothing is known of it yet"
             yield (

@@ -461,11 +461,16 @@ class Parts:
         from reconciler.updates.keeper import Tracked
 
         tip = self.source.tip()
-        for manifest in () if tip is None else self.desire.stacks(tip).manifests:
-            if tip is not None and manifest.updates.images:
+        if tip is None:
+            return
+        known = {record.stack for record in self.journal.updates.images()}
+        for manifest in self.desire.stacks(tip).manifests:
+            if manifest.updates.images:
                 with suppress(ReconcilerError):
                     declared = self.desire.declared_images(manifest, tip)
                     yield Tracked(manifest.name, manifest.updates, declared)
+            elif manifest.name in known:
+                yield Tracked(manifest.name, manifest.updates, {})  # it tracks none any more
 
     def daemon(self, progress: Progress) -> Daemon:
         from reconciler.certs.vigil import Vigil

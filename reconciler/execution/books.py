@@ -88,7 +88,14 @@ class Books:
         if is_quarantined or work.forced:
             return release
         instead = instead_of_bad(release, applied, bad_images(known, applied), work.manifest.updates.images)
-        return self._desire.release(work.manifest, revision, instead) if instead else release
+        if not instead:
+            return release
+        told = tuple(
+            f"{name} stays at {image} until something newer than what failed is found"
+            for name, image in instead.items()
+        )
+        release = self._desire.release(work.manifest, revision, instead)
+        return replace(release, warnings=(*release.warnings, *told))
 
     def applied(self, work: Work) -> Release | None:
         """The last release that was proven."""

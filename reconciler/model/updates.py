@@ -93,7 +93,8 @@ class ImageRecord:
     ``digest``: the image that was taken, "" before the first; ``before``: the one before it. ``slot``: of the schedule, that
     was looked for last. ``problem``: why the last look failed, "" if it did not; ``attempts``: how often in a row, and
     ``retry_at``: when it is tried again. ``seen``: images that may be taken when they are old enough, the one that is
-    taken among them. ``written``: what was written back to Git.
+    taken among them. ``written``: what was written back to Git. ``waits_for``: the next image that is taken, at
+    ``waits_until``; "" where none waits to be old enough.
     """
 
     stack: str
@@ -111,6 +112,8 @@ class ImageRecord:
     retry_at: float = 0.0
     seen: tuple[Seen, ...] = ()
     written: str = ""
+    waits_for: str = ""
+    waits_until: float = 0.0
 
     @property
     def reference(self) -> str:

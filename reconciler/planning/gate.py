@@ -4,6 +4,7 @@ pending: it gates beginnings only, so nothing that has begun is ever interrupted
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,12 +12,14 @@ from zoneinfo import ZoneInfo
 
 from reconciler.model.desired import Release
 from reconciler.model.plan import CauseKind, Plan
+from reconciler.model.record import Ready
 from reconciler.model.schedule import Schedule
 from reconciler.model.updates import Gate, Updates, Window
 from reconciler.planning.schedule import last_slot, next_slot
 
 _MOST_STEPS = 400  # from one edge of a window to the next: of daily ones, more than half a year
 _NEVER = float("inf")
+_APPROVE = re.compile(r"reconciler approve \S+ (\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,12 @@ def hold_of(pending: Pending, updates: Updates, stack: str, now: float) -> Hold 
     if not holds:
         return None
     return Hold(holds[0].reason, "; ".join(hold.message for hold in holds), max(hold.until for hold in holds))
+
+
+def awaited_release(ready: Ready) -> int | None:
+    """The release that ``hold_of`` said is to be approved."""
+    found = _APPROVE.search(ready.message) if ready.reason == "WaitsForApproval" else None
+    return int(found[1]) if found else None
 
 
 def gate_of_release(wanted: Release, before: Release) -> Gate:

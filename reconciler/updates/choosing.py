@@ -53,6 +53,16 @@ def after_look(record: ImageRecord, policy: ImagePolicy, found: Found, min_age_s
     An image is taken when this host has known it for ``min_age_s``; the first one at once, since nothing is known of its
     age. Of versions a lower one is never gone back to: that one is gone from a registry is no reason to.
     """
+    taken = _taken(record, policy, found, min_age_s, now)
+    waiting = [one for one in taken.seen if _is_news(taken, policy, one)]
+    if not waiting:
+        return replace(taken, waits_for="", waits_until=0.0)
+    first = min(waiting, key=lambda one: one.since)
+    name = f"{record.repository}:{first.tag}@{first.digest}"
+    return replace(taken, waits_for=name, waits_until=first.since + min_age_s)
+
+
+def _taken(record: ImageRecord, policy: ImagePolicy, found: Found, min_age_s: float, now: float) -> ImageRecord:
     known = replace(record, seen=_seen(record, found, now), problem="", attempts=0, retry_at=0.0)
     is_taken = bool(record.digest) and _current(record, policy, found)
     for one in _best_first(known, policy):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import structlog
 
@@ -179,6 +180,10 @@ class Keeper:
             self._event(stack, "error", "ImageLookFailed", f"{service}: {after.problem}; {kept}")
         elif before.problem and not after.problem:
             self._event(stack, "info", "ImageLookRecovered", f"{service}: {after.repository} can be read again")
+        if after.waits_for and after.waits_for != before.waits_for:
+            until = datetime.fromtimestamp(after.waits_until, UTC).strftime("%Y-%m-%d %H:%M UTC")
+            told = f"{service}: {after.waits_for} is old enough (minAge) at {until}"
+            self._event(stack, "info", "ImageWaits", told)
         if after.reference != before.reference:
             log.info("image_found", stack=stack, service=service, image=after.reference)
             was = f"{before.reference} -> " if before.digest else ""

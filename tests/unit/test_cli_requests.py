@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.model.record import Outcome, Request, RequestKind, Suspension, Sync
+from reconciler.model.record import Outcome, Ready, Request, RequestKind, Suspension, Sync, Truth
 from tests.unit.cli_root import COMMIT, NOON, OLDER, WEB, Root
 
 NO_DAEMON_DOES_IT = "no daemon runs: `reconciler once`, or the daemon's next start, does it\n"
@@ -174,20 +174,23 @@ def test_an_unknown_stack_is_wrong_use(root: Root, command: str) -> None:
     assert done.stderr.startswith('error: there is no stack "wbe"')
 
 
-def test_a_release_that_waits_is_approved_by_its_number_or_as_the_newest(root: Root) -> None:
+def test_a_release_that_waits_is_approved_by_its_number_or_as_the_one_that_is_waited_for(root: Root) -> None:
     first = root.journal.await_release("web", "digest", COMMIT, "a change", "Ada", time.time()).number
     newest = root.journal.await_release("web", "another", COMMIT, "a change", "Ada", time.time()).number
+    # Git says the first one again: the newest is not what waits.
+    told = f"a newer release is known: it waits for somebody to approve it: reconciler approve web {first}"
+    root.save(replace(root.record("web"), ready=Ready(Truth.TRUE, "WaitsForApproval", told)))
     done = root.call("approve", "web")
     assert done.exit_code == 0
-    assert done.stdout.startswith(f"web: approved release {newest} by ")
-    assert root.journal.approved_by("web", newest)
-    assert not root.journal.approved_by("web", first)
-    assert root.call("approve", "web", str(first)).exit_code == 0
+    assert done.stdout.startswith(f"web: approved release {first} by ")
     assert root.journal.approved_by("web", first)
+    assert not root.journal.approved_by("web", newest)
+    assert root.call("approve", "web", str(newest)).exit_code == 0
+    assert root.journal.approved_by("web", newest)
 
 
 def test_what_does_not_wait_cannot_be_approved(root: Root) -> None:
     done = root.call("approve", "web")
     assert done.exit_code == 1
-    assert "has no release that waits" in done.stderr
+    assert "no release of web waits for an approval" in done.stderr
     assert root.call("approve", "web", "77").exit_code == 1

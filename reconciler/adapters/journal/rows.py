@@ -44,7 +44,7 @@ BACKUP = "stack, plan, slot, began_at, ended_at, failed, level, verified_at, ver
 EVENT = "id, at, stack, severity, reason, message, revision"
 IMAGE = (
     "stack, service, repository, policy, tag, digest, before, taken_at, slot, looked_at, problem, attempts, retry_at, "
-    "seen, written"
+    "seen, written, waits_for, waits_until"
 )
 HOOK = "stack, release, attempt, phase, name, state, pass_id, began_at, ended_at, exit_code, output, failed_step, error, domains"
 REQUEST = "id, kind, stack, who, created_at, force, release, reason, until, handled_at, answer, data"
@@ -169,5 +169,6 @@ def request_of(row: Row) -> Request:
 
 
 def image_of(row: Row) -> ImageRecord:
-    values: Row = (*row[:-2], tuple(Seen(*one) for one in json.loads(row[-2])), row[-1])
+    seen = tuple(Seen(*one) for one in json.loads(row[13]))
+    values: Row = (*row[:13], seen, *row[14:])
     return ImageRecord(*values)

@@ -109,6 +109,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID""",
         "ALTER TABLE requests ADD COLUMN data TEXT NOT NULL DEFAULT '[]'",
     ),
+    (
+        "ALTER TABLE tracked_images ADD COLUMN waits_for TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE tracked_images ADD COLUMN waits_until REAL NOT NULL DEFAULT 0",
+    ),
 )
 
 

@@ -54,4 +54,6 @@ def _row(record: ImageRecord) -> Row:
         record.retry_at,
         seen,
         record.written,
+        record.waits_for,
+        record.waits_until,
     )

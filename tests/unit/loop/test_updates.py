@@ -183,6 +183,7 @@ def test_an_image_that_failed_is_undone_and_taken_along_by_no_other_release(worl
     assert images(world) == [ONE]
     world.commit(web("web:live", environment={"COLOUR": "blue"}))
     assert world.settle().ready.status is Truth.TRUE
+    assert f"web stays at {ONE} until something newer" in world.record.ready.message
     assert images(world) == [ONE]
     world.start()  # nor after a restart
     assert world.settle().ready.status is Truth.TRUE
