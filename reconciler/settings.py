@@ -40,6 +40,8 @@ def load_settings(text: bytes, file: str) -> HostSettings:
     given: dict[str, Any] = {"stacks": tuple(root["stacks"])} if "stacks" in root else {}
     if "concurrency" in root:
         given["concurrency"] = int(root["concurrency"])
+    if "keep" in root.get("releases", {}):
+        given["kept_releases"] = int(root["releases"]["keep"])
     return HostSettings(source=_source(root["source"]), certificates=_certificates(root.get("certs", {})), **given)
 
 

@@ -60,6 +60,7 @@ class Kit:
     folder_of: Callable[[str], Path]
     data_of: Callable[[str], Path]
     engines: Callable[[str], Engine] = scripts_of
+    kept_releases: int = 10
 
     def wanted(
         self, stack: str, plans: Iterable[BackupPlan], variables: Mapping[str, str], hooks: AroundData = no_hooks

@@ -13,7 +13,7 @@ from reconciler.backup.store import Store
 from reconciler.model.backup import BackupPlan, BackupRecord, Level
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.hook import BackupFacts, Phase
-from reconciler.model.record import KEPT_RELEASES, Outcome
+from reconciler.model.record import Outcome
 
 log = structlog.get_logger()
 
@@ -105,7 +105,7 @@ class Runs:
         applied = [found.number for found in self._kit.journal.releases(stack) if found.outcome is Outcome.APPLIED]
         record = self._kit.journal.stack(stack)
         tried = record.attempted_release if record else None
-        return frozenset(applied[-KEPT_RELEASES:]) | (frozenset() if tried is None else {tried})
+        return frozenset(applied[-self._kit.kept_releases :]) | (frozenset() if tried is None else {tried})
 
     def with_verified(self, record: BackupRecord, plan: BackupPlan, store: Store) -> BackupRecord:
         newest = next((found for found in store.all(record.stack, plan.name) if found.verified), None)

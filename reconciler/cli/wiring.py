@@ -199,7 +199,13 @@ class Parts:
         from reconciler.adapters.release_store import ReleaseFiles
         from reconciler.execution.shelf import Shelf
 
-        return Shelf(self.journal, ReleaseFiles(self.layout.root), self.source.keep, self.source.release)
+        return Shelf(
+            self.journal,
+            ReleaseFiles(self.layout.root),
+            self.source.keep,
+            self.source.release,
+            self.settings.kept_releases,
+        )
 
     def host(self, progress: Progress) -> Host:
         from reconciler.execution.books import Books
@@ -380,6 +386,7 @@ class Parts:
                 folder_of=self.layout.backups_of,
                 data_of=lambda stack: self.layout.data / stack,
                 engines=lambda name: scripts_of(name, self._own_engine),
+                kept_releases=self.settings.kept_releases,
             )
         )
 

@@ -11,7 +11,7 @@ from reconciler.model.desired import Release
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Observed
-from reconciler.model.record import KEPT_RELEASES, Outcome, ReleaseRecord, StackRecord
+from reconciler.model.record import Outcome, ReleaseRecord, StackRecord
 from reconciler.planning.archive import pack, unpack, unpack_manifest
 from reconciler.ports import Journal, Releases
 
@@ -19,7 +19,8 @@ _IN_MEMORY = 64
 
 
 class Shelf:
-    """``keep_commit`` and ``drop_commit``: let a commit survive force-pushes, and no longer."""
+    """``keep_commit`` and ``drop_commit``: let a commit survive force-pushes, and no longer. ``kept``: how many of the
+    applied releases of a stack can be gone back to."""
 
     def __init__(
         self,
@@ -27,11 +28,13 @@ class Shelf:
         releases: Releases,
         keep_commit: Callable[[str], None],
         drop_commit: Callable[[str], None],
+        kept: int = 10,
     ) -> None:
         self._journal = journal
         self._releases = releases
         self._keep_commit = keep_commit
         self._drop_commit = drop_commit
+        self._kept = kept
         self._loaded: OrderedDict[tuple[str, int], tuple[Release, Manifest]] = OrderedDict()
 
     def load(self, stack: str, number: int) -> Release | None:
@@ -125,7 +128,7 @@ class Shelf:
         """Forget the models of all but the newest applied releases and those that are in use."""
         applied = [found for found in self._journal.releases(stack) if found.outcome is Outcome.APPLIED]
         in_use = {record.applied_release, record.attempted_release, record.wanted_release}
-        kept = {found.number for found in applied[-KEPT_RELEASES:]} | in_use
+        kept = {found.number for found in applied[-self._kept :]} | in_use
         for found in self._journal.releases(stack):
             if found.number not in kept and found.outcome is not Outcome.PENDING:
                 self._releases.remove(stack, found.number)

@@ -145,9 +145,11 @@ class SourceSettings:
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """``stacks``: shell patterns of the stack names that run on this host."""
+    """``stacks``: shell patterns of the stack names that run on this host. ``kept_releases``: of each stack, the newest
+    that were applied; a rollback can go to them."""
 
     source: SourceSettings
     stacks: tuple[str, ...] = ("*",)
     concurrency: int = 4
+    kept_releases: int = 10
     certificates: CertificateSettings = field(default_factory=CertificateSettings)

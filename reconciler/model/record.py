@@ -9,8 +9,6 @@ from types import MappingProxyType
 
 from reconciler.model.data import DataBackup
 
-KEPT_RELEASES = 10  # of a stack, the newest that were applied: a rollback can go to them
-
 
 class Sync(StrEnum):
     SYNCED = "Synced"

@@ -41,6 +41,7 @@ source:
   knownHosts: /etc/reconciler/known_hosts
 stacks: [upsignon, "web-*"]
 concurrency: 2
+releases: {keep: 5}
 """
     assert load_settings(text.encode(), "host.yaml") == HostSettings(
         source=SourceSettings(
@@ -54,6 +55,7 @@ concurrency: 2
         ),
         stacks=("upsignon", "web-*"),
         concurrency=2,
+        kept_releases=5,
     )
 
 
@@ -90,7 +92,7 @@ WRONG = [
     (f"{URL}, ssh_key: /k}}\n", ['1: source.ssh_key: unknown key "ssh_key"; did you mean "sshKey"?']),
     (f"{URL}}}\ninterval: 60s\n", ['2: interval: unknown key "interval"; it belongs under source']),
     (f"{URL}, concurrency: 3}}\n", ['1: source.concurrency: unknown key "concurrency"; it belongs at the top, not indented']),
-    (f"{URL}}}\nbackups: {{}}\n", ['2: backups: unknown key "backups"; known here: source, stacks, concurrency, certs']),
+    (f"{URL}}}\nbackups: {{}}\n", ['2: backups: unknown key "backups"; known here: source, stacks, concurrency, releases, certs']),
     (f"{URL}, interval: 60}}\n", ["1: source.interval: expected a duration such as 30s, found the number 60; write 60s"]),
     (
         f"{URL}, interval: 1m30s}}\n",
@@ -160,6 +162,7 @@ WRONG = [
         ['3: stacks[0]: expected the name of a stack or a pattern such as "web-*", found the number 7; put it in quotes'],
     ),
     (f"{URL}}}\nconcurrency: 0\n", ["2: concurrency: expected a whole number from 1 to 32, found the number 0"]),
+    (f"{URL}}}\nreleases: {{keep: 1}}\n", ["2: releases.keep: expected a whole number from 2 to 100, found the number 1"]),
     (f"{URL}}}\nconcurrency: 99\n", ["2: concurrency: expected a whole number from 1 to 32, found the number 99"]),
     (f"{URL}}}\nconcurrency: 1.5\n", ["2: concurrency: expected a whole number from 1 to 32, found the number 1.5"]),
     (f"{URL}}}\nconcurrency: four\n", ['2: concurrency: expected a whole number from 1 to 32, found "four"']),

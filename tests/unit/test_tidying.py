@@ -26,13 +26,13 @@ from tests.fakes.host import FakeHost
 class World:
     """A host of which only the shelf and the journal are real. ``collected``: what each collecting was told to keep."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, **kept: int) -> None:
         (root / "state").mkdir()
         self.journal = SqliteJournal(root / "state" / "state.db", synchronous="OFF")
         self.commits: set[str] = set()
         self.containers: list[Container] = []
         self.collected: list[frozenset[str]] = []
-        self.shelf = Shelf(self.journal, ReleaseFiles(root), self.commits.add, self.commits.discard)
+        self.shelf = Shelf(self.journal, ReleaseFiles(root), self.commits.add, self.commits.discard, **kept)
         self.engine = FakeHost()
         self.tidier = Tidier(
             source=cast(Any, self),
@@ -147,3 +147,11 @@ def test_an_image_that_is_gone_already_is_forgotten(world: World) -> None:
     world.journal.images.save_brought("sha256:gone", "web:old")
     world.tidier.tidy()
     assert world.journal.images.brought() == {}
+
+
+def test_as_many_releases_are_kept_as_the_host_says(tmp_path: Path) -> None:
+    world = World(tmp_path, kept=3)
+    releases(world, 5)
+    world.tidier.tidy()
+    assert {*world.engine.images} == {"web:v3", "web:v4", "web:v5"}
+    world.journal.close()
