@@ -1,6 +1,7 @@
 """`make bench`: each figure as a ratio against the peer, measured in turns in the same run. Figures, no verdicts.
 
 commit to converged   one changed service of 20: the daemon          against  git pull && docker compose up -d
+many stacks           all services of 10 stacks of 5: the daemon     against  docker compose up -d, one after the other
 nothing to do         a pass over 100 services in the daemon         against  docker compose up -d
 idle                  the daemon with 100 containers: memory and CPU
 drop to served        a certificate, until a handshake shows it      against  the least that can do it
@@ -18,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.certs import Loss, drop_to_served, rotations_under_load, two_proxies
-from tests.bench.converge import commit_to_converged
+from tests.bench.converge import commit_to_converged, many_stacks
 from tests.bench.idle import idle_daemon, nothing_to_do
 
 _RESTARTS = 5
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows: list[Row] = []
     ours, peer = commit_to_converged(asked.runs)
     rows.append(_row("commit to converged, 1 of 20 services", ours, peer, "<= 1.2"))
+    ours, peer = many_stacks(min(asked.runs, 3))
+    rows.append(_row("commit to converged, all of 10 stacks of 5", ours, peer, ""))
     with nothing_to_do(asked.runs) as found:
         rows.append(_row("nothing to do, 100 services", found.ours, found.peer, "<= 0.2"))
         idle = idle_daemon(found.world, asked.idle_seconds)

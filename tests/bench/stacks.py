@@ -10,13 +10,14 @@ from reconciler.adapters.compose.find import usable
 _COMMAND = ["sh", "-c", "trap 'exit 0' TERM; sleep 100000 & wait"]
 
 
-def model(count: int, generation: int) -> str:
-    """``count`` services; the first one has another environment in each generation."""
+def model(count: int, generation: int, all_of_them: bool = False) -> str:
+    """``count`` services; the first one, or each, has another environment in each generation."""
     services: dict[str, Any] = {
         f"s{number:03}": {"image": "rig/busybox:1", "command": _COMMAND, "stop_grace_period": "2s"}
         for number in range(count)
     }
-    services["s000"]["environment"] = {"GENERATION": str(generation)}
+    for service in list(services.values()) if all_of_them else [services["s000"]]:
+        service["environment"] = {"GENERATION": str(generation)}
     return json.dumps({"services": services})
 
 
