@@ -6,6 +6,7 @@ nothing to do         a pass over 100 services in the daemon         against  do
 idle                  the daemon with 100 containers: memory and CPU
 drop to served        a certificate, until a handshake shows it      against  the least that can do it
 rotations             requests lost under load                       against  writing the file and restarting Traefik
+dump, restore         a PostgreSQL database of 1 GiB                 against  pg_dump and pg_restore
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.backups import a_gibibyte
 from tests.bench.certs import Loss, drop_to_served, rotations_under_load, two_proxies
 from tests.bench.converge import commit_to_converged, many_stacks
 from tests.bench.idle import idle_daemon, nothing_to_do
@@ -39,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=int, default=7, help="measured runs of each side (default 7)")
     parser.add_argument("--idle-seconds", type=float, default=20.0, help="how long the idle daemon is watched")
     parser.add_argument("--rotations", type=int, default=50, help="certificates that are dropped (default 50)")
+    parser.add_argument("--backups", type=int, default=2, help="dumps and restores of 1 GiB (default 2)")
     asked = parser.parse_args(arguments)
     console = Console()
     rows: list[Row] = []
@@ -54,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     rows.append(Row("idle daemon, 100 containers: CPU", f"{idle.cpu_percent:.2f} % of a core", "", "", "<= 0.2 %"))
     rows.extend(_certificates(asked.rotations))
+    rows.extend(_backups(asked.backups))
     console.print(_table(rows))
 
 
@@ -68,6 +72,16 @@ def _certificates(rotations: int) -> list[Row]:
         Row("certificate: drop to served, 95 % within", f"{late * 1000:.0f} ms", "", "", "< 50 ms"),
         Row(f"{_RESTARTS} rotations under load: requests lost", _lost(lost), _lost(theirs), "", "0"),
         Row("the same: longest time without an answer", f"{lost.gap_s:.2f} s", f"{theirs.gap_s:.2f} s", "", ""),
+    ]
+
+
+def _backups(runs: int) -> list[Row]:
+    found = a_gibibyte(runs)
+    grown = f"{max(found.grown_mib):.1f} MiB"
+    return [
+        _row(f"dump of {found.gib:.2f} GiB: hashed, synced, counted", found.dump, found.peer_dump, "<= 1.1"),
+        _row("restore of it: read, counted, swapped", found.restore, found.peer_restore, "<= 1.1"),
+        Row("resident memory that streaming it takes", grown, "", "", "bounded"),
     ]
 
 
