@@ -103,6 +103,10 @@ def test_a_mariadb_is_proven_to_its_rows_and_comes_back_to_the_last_byte(mariadb
     wrong = Backing(mariadb, "mariadb", "nosuch", tmp_path).made()
     assert wrong.finding is not None
     assert (wrong.finding.level, "nosuch" in wrong.finding.problem) == (Level.L0, True)
+    _sql(mariadb, "ALTER USER root@localhost IDENTIFIED BY 'another'")
+    wrong = backing.made()
+    assert wrong.finding is not None
+    assert (wrong.finding.level, "Access denied" in wrong.finding.problem) == (Level.L0, True)
 
 
 def _databases(server: Any) -> list[str]:

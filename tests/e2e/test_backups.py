@@ -489,7 +489,7 @@ def test_backups_come_as_often_as_the_variable_says_and_no_more_are_kept_than_it
     assert not [name for name in shop.files() if "partial" in name]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[Any]:
     """A server of its own, without a stack."""
     engine = docker.from_env()
@@ -521,6 +521,29 @@ def test_a_restore_that_runs_out_of_memory_is_found_at_its_level_and_more_of_it_
     assert made.finding.level is Level.L2
     assert "ran out of memory (256m)" in made.finding.problem
     Backing(server, "postgres", "shop", tmp_path, memory="2g").good()
+    asked(server, "DROP TABLE eager")
+
+
+def test_a_wrong_password_is_a_failed_backup_that_leaves_the_good_one(server: Any, tmp_path: Path) -> None:
+    backing = Backing(server, "postgres", "shop", tmp_path)
+    kept = backing.good()
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    asked(server, "ALTER USER keeper PASSWORD 'another'")
+    hba = "/var/lib/postgresql/data/pg_hba.conf"
+    change = f"cp {hba} {hba}.kept && sed -i 's/^local.*/local all all scram-sha-256/' {hba} && kill -HUP 1"
+    assert server.exec_run(["sh", "-c", change]).exit_code == 0
+    try:
+        eventually(lambda: server.exec_run("psql -w -U keeper shop -c ''").exit_code != 0)
+        made = backing.made()
+    finally:
+        server.exec_run(["sh", "-c", f"cp {hba}.kept {hba} && kill -HUP 1"])
+    eventually(lambda: server.exec_run("psql -w -U keeper shop -c ''").exit_code == 0)
+    assert made.backup is None
+    assert made.finding is not None
+    assert made.finding.level is Level.L0
+    assert "password authentication failed" in made.finding.problem
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
+    assert backing.proven(kept).level is Level.L3
 
 
 def test_a_swap_that_fails_leaves_the_live_database_and_starts_its_users_again(server: Any, tmp_path: Path) -> None:
