@@ -135,7 +135,7 @@ class Keeper:
 
     def _due(self, wanted: Wanted, now: float) -> Iterator[tuple[BackupPlan, float]]:
         record = self._kit.journal.stack(wanted.stack)
-        if record is None or record.applied_release is None:
+        if record is None or record.applied_release is None or self._data_are_owed(wanted.stack):
             return
         records = {found.plan: found for found in self._kit.book.backups(wanted.stack)}
         for plan in wanted.plans:
@@ -143,6 +143,11 @@ class Keeper:
             slot = due_slot(plan.schedule, self._offset(wanted.stack, plan), last, now)
             if slot is not None:
                 yield plan, slot
+
+    def _data_are_owed(self, stack: str) -> bool:
+        """A release changed them and is not proven, or is being undone: a backup of them would be one of something half."""
+        change = self._kit.journal.data.data_change(stack)
+        return change is not None and bool(change.back)
 
     def _last_slot(self, stack: str, plan: BackupPlan, record: BackupRecord | None) -> float | None:
         """None makes it due now. Where state.db was lost, the newest backup says when it was last time."""

@@ -100,12 +100,14 @@ class Runs:
 
     def pinned(self, stack: str, plan: BackupPlan) -> frozenset[int]:
         """Releases that can be gone back to, and the one that is tried: what was backed up of and before them stays."""
+        change = self._kit.journal.data.data_change(stack)
+        owed = frozenset({change.release}) if change is not None and change.back else frozenset[int]()
         if plan.at_most:
-            return frozenset()
+            return owed
         applied = [found.number for found in self._kit.journal.releases(stack) if found.outcome is Outcome.APPLIED]
         record = self._kit.journal.stack(stack)
         tried = record.attempted_release if record else None
-        return frozenset(applied[-self._kit.kept_releases :]) | (frozenset() if tried is None else {tried})
+        return frozenset(applied[-self._kit.kept_releases :]) | owed | (frozenset() if tried is None else {tried})
 
     def with_verified(self, record: BackupRecord, plan: BackupPlan, store: Store) -> BackupRecord:
         newest = next((found for found in store.all(record.stack, plan.name) if found.verified), None)

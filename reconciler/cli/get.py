@@ -48,6 +48,7 @@ def get(options: Options, stack: str | None, form: str | None) -> None:
         show(records, wide=form == "wide", backups=backups)
         if stack is not None:
             _show_message(records[0])
+            _show_backups(_of(records[0], backups))
         for text in (*_failed_backups(records, backups), *_told_of_images(records, images)):
             output.note(text)
         _say_what_matters(layout, journal, is_empty=not records)
@@ -176,6 +177,12 @@ def _show_message(record: StackRecord) -> None:
     """Of one stack all that is known: the last lines of a failing container's log are in it."""
     if "\n" in record.ready.message.strip():
         output.line(f"\n{record.ready.reason}: {record.ready.message.strip()}")
+
+
+def _show_backups(backups: Sequence[BackupRecord]) -> None:
+    for found in backups:
+        when = output.ago(found.verified_at, time.time()) if found.verified_at else "never"
+        output.line(f"Backup {found.plan}: last verified {when}")
 
 
 def _say_what_matters(layout: Layout, journal: Journal, *, is_empty: bool) -> None:

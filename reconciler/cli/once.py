@@ -63,8 +63,20 @@ def _pass_over_all(parts: Parts, forced: frozenset[str]) -> int:
     for record in records:
         desk.answer(record.name, record)
     _show(records)
+    _say_what_is_due(parts, host)
     is_ready = all(record.ready.status is Truth.TRUE for record in records)
     return 0 if is_fetched and is_ready else FAILED
+
+
+def _say_what_is_due(parts: Parts, host: Host) -> None:
+    """One pass makes none: it would take as long as the biggest database, and restore it for a try."""
+    works = [work for work in host.works() if work.manifest.backups and not work.gone]
+    if not works:
+        return
+    backups = parts.backups
+    due = backups.look(backups.wanted(work.name, work.manifest.backups, work.variables) for work in works).due
+    for name in sorted(due):
+        output.note(f"{name}: a backup is due, and `once` makes none: reconciler backup run {name}")
 
 
 def _fetch(parts: Parts, host: Host, desk: Desk) -> bool:

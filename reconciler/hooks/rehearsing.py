@@ -8,7 +8,7 @@ from typing import assert_never
 
 from reconciler.hooks.asking import filled
 from reconciler.hooks.runner import HookRunner
-from reconciler.model.hook import Attempt, BackupGate, Exec, Hook, Http, Occasion, Phase, Run, Script
+from reconciler.model.hook import Attempt, BackupGate, Exec, Hook, Http, Run, Script, occasions_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,9 @@ class Rehearsal:
 
 def rehearse(hook: Hook, attempt: Attempt, variables: Mapping[str, str], runner: HookRunner) -> Rehearsal:
     """``variables``: the stack's own, for URLs. Raises StalledError for one that is not set."""
-    if hook.phase is Phase.POST_CERT:
-        attempt = replace(attempt, occasion=Occasion.CERT, changed=(), previous_release=attempt.release)
+    own = occasions_of(hook.phase)
+    if len(own) == 1:  # it is about no release, but about what runs
+        attempt = replace(attempt, occasion=min(own), changed=(), previous_release=attempt.release)
     environment = {} if isinstance(hook.kind, Http | BackupGate) else runner.environment(hook, attempt, cut_short=False)
     return Rehearsal(hook, attempt, _command(hook, attempt, variables, runner), environment)
 

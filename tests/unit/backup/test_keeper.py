@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.backup.entry import Finding
 from reconciler.backup.making import Made
 from reconciler.backup.orders import Do, Order, order_of
-from reconciler.model.backup import Level
+from reconciler.backup.store import Store
+from reconciler.model.backup import Keep, Level
+from reconciler.model.data import DataBackup, DataChange
 from reconciler.model.errors import WaitingError
 from reconciler.model.record import StackRecord
-from tests.unit.backup.desk import DAY, Desk
+from tests.unit.backup.desk import DAY, PLAN, Desk
 
 
 def test_a_stack_is_backed_up_once_a_release_of_it_is_applied_and_then_once_a_slot(desk: Desk) -> None:
@@ -40,6 +44,21 @@ def test_a_run_that_was_cut_short_is_made_up_once(desk: Desk) -> None:
     desk.keeper.run_due(desk.wanted)
     assert not desk.is_due()
     assert len(desk.maker.made) == 2
+
+
+def test_nothing_is_due_while_data_are_half_way_and_what_they_are_restored_from_stays(desk: Desk) -> None:
+    desk.wanted = replace(desk.wanted, plans=(replace(PLAN, keep=Keep(last=1), min_verified=0, at_most=True),))
+    (first,) = desk.keeper.run(desk.wanted, (), "ada")
+    assert first.backup is not None
+    Store(desk.folder).describe(first.backup.before(2))
+    desk.clock.advance(DAY)
+    desk.journal.data.save_data_change(DataChange("shop", 2, (DataBackup(first.backup.name, "db"),)))
+    assert not desk.is_due()
+    desk.keeper.run(desk.wanted, (), "ada")
+    assert desk.keeper.prune(desk.wanted) == ()
+    desk.journal.data.drop_data_change("shop")
+    assert desk.is_due()
+    assert desk.keeper.prune(desk.wanted) == (first.backup.name,)
 
 
 def test_a_failed_run_is_an_event_uses_its_slot_up_and_its_end_is_told(desk: Desk) -> None:

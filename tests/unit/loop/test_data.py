@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -162,15 +162,15 @@ def test_a_release_that_is_forced_begins_on_the_old_data_again(world: World) -> 
     assert world.backups.live == "old, migrated by 1, migrated by 2"
 
 
-def ways(folder: Path, world: World) -> Iterator[World]:
-    """A world for each deed of the product that it could be killed before, while release 2 fails."""
+def ways(folder: Path, world: World, begin: Callable[[World], None]) -> Iterator[World]:
+    """A world for each deed of the product that it could be killed before, after ``begin``."""
     for at in range(1, 200):
         other = world.fork(folder / f"killed-{at}")
         other.hooks.ends = dict(world.hooks.ends)
         other.hooks.during = lambda call, made=other: happens(made, call)  # type: ignore[misc]
         other.backups = replace(world.backups, kept=dict(world.backups.kept), passed=dict(world.backups.passed))
         other.start()
-        other.commit(services(2))
+        begin(other)
         other.fate.strike(at, Killed())
         try:
             other.settle()
@@ -188,7 +188,7 @@ def test_killed_at_any_moment_a_failing_release_ends_on_the_old_data(world: Worl
     world.hooks.ends[fails] = HALF_WAY
     world.stop()
     kills = 0
-    for other in ways(tmp_path.parent / f"{tmp_path.name}-ways", world):
+    for other in ways(tmp_path.parent / f"{tmp_path.name}-ways", world, lambda other: other.commit(services(2))):
         other.start()
         other.settle()
         kills += 1
@@ -211,6 +211,38 @@ def test_what_somebody_asked_to_restore_with_a_rollback_is_on_the_way_to_it_and_
     assert (serving(world), world.backups.live) == (["web:1"], "old, migrated by 1")
     assert world.backups.restored == ["backup-1"]
     assert world.journal.data.data_change(STACK) is None
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["works", "fails"])
+def test_killed_at_any_moment_a_rollback_with_its_data_ends_with_both_or_neither(
+    world: World, tmp_path: Path, fails: bool
+) -> None:
+    go(world, 1)
+    go(world, 2)
+    if fails:
+        world.hooks.ends["smoke"] = HALF_WAY
+    world.stop()
+    kills = 0
+    for other in ways(tmp_path.parent / f"{tmp_path.name}-ways", world, ask_back):
+        other.start()
+        other.settle()
+        kills += 1
+        data = "old, migrated by 1, migrated by 2" if fails else "old, migrated by 1"
+        assert (serving(other), other.backups.live) == ([f"web:{2 if fails else 1}"], data)
+        assert other.journal.data.data_change(STACK) is None
+    assert kills > 20
+    world.start()
+
+
+def test_what_is_at_stake_is_told_before_it_begins(world: World) -> None:
+    go(world, 1)
+    world.commit(services(2))
+    work = world.work()
+    release = world.books.rendered(work)
+    assert release is not None
+    told = world.loop.announce(work, release, world.observer.of(STACK, release, world.applied()))
+    assert any("db is restored from the backup before it" in note for note in told.notes)
+    assert world.settle().ready.message == "release 2 is healthy"
 
 
 def test_a_rollback_that_fails_leaves_the_data_that_were_live(world: World) -> None:
