@@ -122,3 +122,10 @@ def test_a_release_that_may_be_gone_back_to_keeps_its_newest_backup_and_the_newe
     assert gone == {f"db-{number:05}" for number in (0, 1, 2, 4, 5, 6)}
     gone = {found.name for found in may_go(history, Keep(last=1), 3)}
     assert gone == {f"db-{number:05}" for number in range(5)}
+
+
+def test_a_release_that_may_be_gone_back_from_keeps_the_backup_from_before_it() -> None:
+    precedes = {1: (4,), 2: (4, 5), 3: (5,)}
+    history = [backup(number, 1.7e9 + number * 60.0, precedes=precedes.get(number, ())) for number in range(8)]
+    gone = {found.name for found in may_go(history, Keep(last=1), 0, frozenset({4, 5}))}
+    assert gone == {f"db-{number:05}" for number in (0, 1, 4, 5, 6)}
