@@ -152,6 +152,18 @@ def test_a_commit_that_comes_before_the_data_are_restored_waits_for_them(world: 
     assert world.backups.live == "old, migrated by 1, migrated by 3"
 
 
+def test_a_release_that_is_given_up_after_its_migration_leaves_the_old_data_to_the_next(world: World) -> None:
+    go(world, 1)
+    world.commit(services(2))
+    world.once(stop=lambda: "something newer" if "by 2" in world.backups.live else "")
+    assert world.backups.live == "old, migrated by 1, migrated by 2"
+    seen: list[str] = []
+    world.backups.during = lambda: seen.append(world.backups.live)
+    assert go(world, 3) is Truth.TRUE
+    assert seen == ["old, migrated by 1, migrated by 2"]
+    assert (serving(world), world.backups.live) == (["web:3"], "old, migrated by 1, migrated by 3")
+
+
 def test_a_release_that_is_forced_begins_on_the_old_data_again(world: World) -> None:
     go(world, 1)
     world.hooks.ends["b-migrate"] = HALF_WAY
