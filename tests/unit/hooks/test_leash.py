@@ -83,7 +83,7 @@ def test_what_a_killed_process_left_is_found_by_its_mark_and_others_are_left_alo
     )
     try:
         leash.end_all(mark)
-        assert orphan.wait(10) == -15
+        assert orphan.wait(10) in (-15, -9)  # the harder word where a busy machine took its time
         assert stranger.poll() is None
     finally:
         stranger.kill()
