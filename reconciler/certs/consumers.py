@@ -20,6 +20,8 @@ from reconciler.model.errors import EngineUnavailableError, ReconcilerError, Wai
 from reconciler.model.manifest import CertificateUse, Manifest
 from reconciler.model.observed import Container
 from reconciler.model.observed import Probe as Health
+from reconciler.model.updates import Gate
+from reconciler.planning.gate import opens_at
 from reconciler.ports import Clock, Engine
 
 _TAKES_S = 10.0  # to notice that it was told
@@ -94,11 +96,12 @@ class Consumers:
         """The next step of each service: put, tell, verify; what is not shown then is taken back."""
         for key in [key for key in self._waits if key[0] == stack]:
             del self._waits[key]
+        closed_s = self._closed_s(manifest)
         for use in manifest.certificates:
             if use.pair in pairs:
                 wish = _Wish(stack, use, pairs[use.pair], self._place(stack, use))
                 try:
-                    yield from self._see_to(wish)
+                    yield from self._see_to(wish, closed_s)
                 except EngineUnavailableError:
                     self._waits[wish.key] = _AWAY_S
                 except ReconcilerError as error:
@@ -165,12 +168,21 @@ class Consumers:
         if not wish.place.version or not running:
             wish.place.put(wish.pair)
 
-    def _see_to(self, wish: _Wish) -> Iterator[Said]:
+    def _closed_s(self, manifest: Manifest) -> float:
+        """Seconds until a service may be told of another pair; 0 for now."""
+        now = self._clock.now()
+        return opens_at(manifest.updates.windows, Gate.CERTS, now) - now if manifest.updates.windows else 0.0
+
+    def _see_to(self, wish: _Wish, closed_s: float) -> Iterator[Said]:
         running = self._recipients.running(wish.stack, wish.use.service)
         if self._is_refused(wish, running):
             self._put_back(wish, running)
             return
         if not wish.place.holds(wish.pair):
+            if closed_s > 0 and running and wish.place.version:
+                self._waits[wish.key] = closed_s
+                yield from self._say_that_it_waits(wish)
+                return
             wish.place.put(wish.pair)
             self._trials.pop(wish.key, None)
         if wish.place.marked(wish.version, Mark.SERVED) == _how(wish.use):
@@ -256,6 +268,15 @@ class Consumers:
         if wish.use.port is not None:
             self._shown[wish.key] = wish.pair.fingerprint
             self._news.add(wish.pair.fingerprint)
+
+    def _say_that_it_waits(self, wish: _Wish) -> Iterator[Said]:
+        """Once for each pair."""
+        told = f"waits {wish.version}"
+        if self._said.get(wish.key) != told:
+            self._said[wish.key] = told
+            yield Said(
+                "info", "CertificateWaits", f"{wish.name}: another pair is there, and waits for the window (certs)"
+            )
 
     def _complain(self, wish: _Wish, why: str) -> Iterator[Said]:
         """Once; it is tried all the same."""

@@ -31,6 +31,7 @@ from reconciler.planning.fronts import fronts
 from reconciler.ports import Clock
 
 RESCAN_S = 60.0
+_A_WINDOW_S = 30.0  # longer than anything that is being found out takes
 _PROVE_EVERY_S = 300.0
 _POLL_ORDERS_S = 0.25
 
@@ -160,8 +161,9 @@ class Keeper:
         self._kit.ordering.files.forget(storage, names)
 
     def settled(self) -> bool:
-        """Nothing is being found out, and nobody was told a moment ago."""
-        return self._kit.ordering.reach.settled() and self._kit.consumers.due_in_s is None
+        """Nothing is being found out, and nobody was told a moment ago. What waits for a window is not waited for."""
+        due_s = self._kit.consumers.due_in_s
+        return self._kit.ordering.reach.settled() and (due_s is None or due_s > _A_WINDOW_S)
 
     # The pass, in the order of its steps
 

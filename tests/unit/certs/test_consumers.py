@@ -16,6 +16,7 @@ from reconciler.model.desired import LifecycleHook
 from reconciler.model.errors import EngineUnavailableError, WaitingError
 from reconciler.model.manifest import CertificateUse, Manifest
 from reconciler.model.observed import Container, Probe, State
+from reconciler.model.updates import Gate, Updates, Window
 from tests.builders import manifest
 from tests.fakes.clock import FakeClock
 
@@ -457,3 +458,25 @@ def test_what_is_served_is_not_given_up_for_what_fails_later(stage: Stage) -> No
     stage.install(REPLACED)
     assert list(stage.consumers.refuse(declared(REPLACED), "web", "it crashed")) == []
     assert stage.lies_there == A.chain
+
+
+@pytest.mark.parametrize("use", [TOLD, REPLACED], ids=["told", "replaced"])
+def test_another_pair_waits_for_the_window_of_certificates(stage: Stage, use: CertificateUse) -> None:
+    """The world's clock begins at 22:13 UTC."""
+    stage.install(use)
+    window = Window(True, "0 1 * * *", 7200.0, gates=frozenset({Gate.CERTS}))
+    held = manifest(certificates=(use,), updates=Updates(windows=(window,)))
+
+    def turn() -> list[str]:
+        return [said.reason for said in stage.consumers.turn("shop", held, {"db": B})]
+
+    assert turn() == ["CertificateWaits"]
+    assert turn() == []
+    assert stage.lies_there == A.chain
+    assert stage.server.told == []
+    due_s = stage.consumers.due_in_s
+    assert due_s is not None
+    assert 2 * 3600 < due_s < 3 * 3600
+    stage.clock.advance(due_s)
+    turn()
+    assert stage.lies_there == B.chain
