@@ -71,7 +71,7 @@ def diff(options: Options, stack: str | None, revision: str | None, no_fetch: bo
         except ReconcilerError as error:
             output.complain(f"error: {told(error)}")
             return ERROR
-        images = () if no_fetch or revision is not None else parts.look_ahead()
+        images = () if no_fetch or revision is not None else parts.look_ahead([work.name for work in works])
         found = [_with_images(_look(parts, host, work), images) for work in works]
     if form == "json":
         output.print_json([_object(one) for one in found])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import posixpath
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -454,11 +454,12 @@ class Parts:
             if manifest.updates.write_back
         )
 
-    def look_ahead(self) -> tuple[tuple[ImageRecord, ImageRecord | None], ...]:
+    def look_ahead(self, stacks: Collection[str]) -> tuple[tuple[ImageRecord, ImageRecord | None], ...]:
         """What a look at the registries would find now, and what is known; ``desire`` then is what would come of it."""
         assert self.ahead is not None, "made before desire is asked for"
         known = {(record.stack, record.service): record for record in self.journal.updates.images()}
-        found = [record for tracked in self.tracked() for record in self.updates.preview(tracked)]
+        mine = (tracked for tracked in self.tracked() if tracked.stack in stacks)
+        found = [record for tracked in mine for record in self.updates.preview(tracked)]
         self.ahead.lay_over(found)
         return tuple((record, known.get((record.stack, record.service))) for record in found)
 

@@ -22,6 +22,7 @@ from reconciler.planning.drift import is_drift
 from reconciler.planning.health import stack_health
 from reconciler.planning.status import held, ready_of, settled, still_told, went_back
 from reconciler.planning.story import causes_of
+from reconciler.planning.takeover import is_about_certificates
 from reconciler.planning.target import Candidates, Goal, why_not
 from reconciler.ports import Clock, Journal
 
@@ -141,7 +142,9 @@ class Report:
         if work.manifest.drift is DriftMode.WARN:
             status = Truth.TRUE if health is Health.HEALTHY else Truth.FALSE
             ready = Ready(status, "DriftFound", f"drift is reported only (drift: warn): {told}")
-        elif hold := self._books.memory.unmended.get(work.name):
+        elif (hold := self._books.memory.unmended.get(work.name)) and is_about_certificates(found):
+            ready = Ready(Truth.TRUE, hold.reason, f"another certificate is to be read, and {hold.message}: {told}")
+        elif hold:
             ready = Ready(Truth.FALSE, hold.reason, f"drift is not mended yet ({hold.message}): {told}")
         else:
             ready = Ready(Truth.FALSE, "DriftComesBack", f"mended too often of late, waiting: {told}")

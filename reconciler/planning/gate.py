@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from reconciler.model.desired import Release
-from reconciler.model.plan import CauseKind, Plan
+from reconciler.model.plan import Plan
 from reconciler.model.record import Ready
 from reconciler.model.schedule import Schedule
 from reconciler.model.updates import Gate, Updates, Window
 from reconciler.planning.schedule import last_slot, next_slot
+from reconciler.planning.takeover import is_about_certificates
 
 _MOST_STEPS = 400  # from one edge of a window to the next: of daily ones, more than half a year
 _NEVER = float("inf")
@@ -65,9 +66,7 @@ def gate_of_release(wanted: Release, before: Release) -> Gate:
 
 
 def gate_of_repair(found: Plan) -> Gate:
-    kinds = {step.cause.kind for step in found.steps}
-    of_certificates = CauseKind.CERTIFICATE in kinds and CauseKind.DRIFT not in kinds
-    return Gate.CERTS if of_certificates else Gate.SELF_HEAL
+    return Gate.CERTS if is_about_certificates(found) else Gate.SELF_HEAL
 
 
 def opens_at(windows: Iterable[Window], gate: Gate, now: float) -> float:

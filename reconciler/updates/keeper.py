@@ -24,6 +24,7 @@ log = structlog.get_logger()
 
 _RETRY_BASE_S = 30.0
 _RETRY_CAP_S = 3600.0
+_MOST_PAUSE_S = 12 * 3600.0  # longer than any registry is left alone for
 _LEAST_BETWEEN_S = 60.0  # however often a pass fails at an image
 
 
@@ -117,8 +118,10 @@ class Keeper:
             return current
         if tracked.stack in asked.failing and now - record.looked_at >= _LEAST_BETWEEN_S:
             return current
-        if record.problem and not now < record.retry_at <= now + 2 * _RETRY_CAP_S * 6:
-            return record.slot
+        if record.problem:
+            # One that lies far ahead was written down by a clock that was wrong.
+            waits = now < record.retry_at <= now + _MOST_PAUSE_S
+            return due_slot(updates.schedule, offset, record.slot, now) if waits else record.slot
         if ripens_at(record, updates.images[record.service], updates.min_age_s) <= now:
             return record.slot
         return due_slot(updates.schedule, offset, record.slot, now)
@@ -135,7 +138,8 @@ class Keeper:
     def _found(self, reference: ImageReference, policy: ImagePolicy) -> Found:
         until, why = self._paused.get(reference.registry, (0.0, None))
         if why is not None and until > self._clock.monotonic():
-            raise why
+            left_s = until - self._clock.monotonic()
+            raise WaitingError(str(why), reason=why.reason, retry_after_s=left_s)
         try:
             tags = () if policy.track is Track.DIGEST else self._registry.tags(reference)
             good = taken_by(policy, tags, reference.tag)
@@ -163,7 +167,7 @@ class Keeper:
         for record in self._book.images(tracked.stack):
             if record.problem:
                 waits.append(record.retry_at)
-            if record.service in updates.images:
+            elif record.service in updates.images:
                 waits.append(ripens_at(record, updates.images[record.service], updates.min_age_s))
         return min(waits) - now
 

@@ -16,6 +16,7 @@ log = structlog.get_logger()
 
 _LOOK_EVERY_S = 60.0  # a clock that is set is seen by then
 _AFTER_TROUBLE_S = 5.0
+_LEAST_S = 0.5  # whatever is due again at once
 _NEEDS_A_LOOK = ("ImageUnknown", "ImagePullFailed")
 
 
@@ -63,7 +64,7 @@ class Lookout:
             self._woken.wait(wait_s)
             self._woken.clear()
             if not self._leaving.is_set():
-                wait_s = min(self.turn(), _LOOK_EVERY_S)
+                wait_s = min(max(self.turn(), _LEAST_S), _LOOK_EVERY_S)
 
     def turn(self) -> float:
         """Every look that is due; what goes wrong is logged and tried again. Seconds until the next."""

@@ -79,7 +79,7 @@ def test_a_release_that_was_cut_short_goes_on_although_its_window_has_closed(wor
     with pytest.raises(Killed):
         world.once(past_windows=True)
     world.start()
-    assert world.settle().sync is Sync.SYNCED
+    assert world.once().sync is Sync.SYNCED
     assert images(world) == ["web:2"]
 
 
@@ -191,6 +191,42 @@ def test_an_image_that_failed_is_undone_and_taken_along_by_no_other_release(worl
     world.git.found = {"web": TWO}
     assert world.settle().ready.status is Truth.TRUE
     assert images(world) == [TWO]
+
+
+def test_an_image_that_is_gone_before_it_is_pulled_is_asked_for_and_its_successor_is_taken(world: World) -> None:
+    """The tag moved between the look and the pull, and the registry let go of what it meant."""
+    declare(world, images=WEB)
+    world.git.found = {"web": ONE}
+    world.commit(web("web:live"))
+    world.settle()
+    world.host.registry.pop(TWO)
+    world.git.found = {"web": TWO}
+    record = world.once()
+    assert (record.ready.status, record.ready.reason) == (Truth.FALSE, "ImagePullFailed")  # so the lookout looks again
+    assert images(world) == [ONE]
+    three = "web:live@sha256:3"
+    world.host.registry[three] = "id:three"
+    world.git.found = {"web": three}
+    assert world.settle().ready.status is Truth.TRUE
+    assert images(world) == [three]
+
+
+def test_a_new_certificate_waits_for_its_window_and_that_is_no_trouble(world: World) -> None:
+    declare(world, windows=(replace(NIGHT, gates=frozenset({Gate.CERTS})),))
+    world.commit(web())
+    world.settle()
+    (box,) = world.boxes("web")
+    world.clock.advance(60)
+    world.certificates.renewed = {"web": world.clock.now()}
+    record = world.once()
+    assert (record.ready.status, record.ready.reason) == (Truth.TRUE, "WaitsForWindow")
+    assert "another certificate is to be read, and its window (certs) opens at" in record.ready.message
+    assert world.boxes("web") == [box]
+    wait_s = world.books.due_in_s(STACK, world.clock.monotonic())
+    assert wait_s is not None
+    world.clock.advance(wait_s)
+    world.settle()
+    assert world.boxes("web")[0].id != box.id
 
 
 def test_a_stack_without_updates_asks_nothing_of_what_others_pay_for(world: World) -> None:

@@ -164,6 +164,19 @@ def test_a_registry_that_stays_away_is_asked_ever_more_seldom(stage: Stage) -> N
     assert 20 <= stage.shelf.asked <= 60
 
 
+def test_an_image_that_is_old_enough_while_its_registry_is_away_makes_nobody_ask_again_and_again(stage: Stage) -> None:
+    stage.updates = Updates(images=stage.updates.images, schedule=NIGHTLY, min_age_s=HOUR)
+    stage.turn()
+    stage.shelf.images["live"] = "sha256:b"
+    stage.turn(by_hand=frozenset({"shop"}))
+    stage.shelf.trouble = WaitingError("away", reason="RegistryUnavailable")
+    stage.clock.advance(2 * HOUR)
+    stage.turn()
+    asked = stage.shelf.asked
+    assert stage.turn() > 1.0
+    assert stage.shelf.asked == asked
+
+
 def test_another_tag_or_policy_in_git_is_looked_for_at_once(stage: Stage) -> None:
     stage.turn()
     stage.declared, stage.shelf.images["next"] = "example.com/shop:next", "sha256:n"

@@ -82,6 +82,7 @@ def test_of_a_tag_in_a_variable_the_tag_is_written() -> None:
         ("services: {web: {image: '${REPO}/web:2'}}\n", None, "put together from variables"),
         ("services: {web: {image: '${T}', labels: {v: '${T}'}}}\n", "T=1\n", "used 2 times"),
         ("x-i: &i example.com/web:2\nservices: {web: {image: *i}, db: {image: *i}}\n", None, "shared with others"),
+        ("services: {web: &web {image: x:1}, db: *web}\n", None, "shared with others"),
     ],
 )
 def test_what_cannot_be_written_alone_is_left_and_says_why(compose: str, env: str | None, words: str) -> None:
