@@ -17,6 +17,7 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
 from reconciler.model.event import Event, Trigger
+from reconciler.planning.upstreams import service_of
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 from git import Repo
@@ -128,6 +129,12 @@ class FolderWatcher:
 def stack_of_env_file(path: Path) -> str | None:
     """``upsignon.env`` is the stack ``upsignon``."""
     return path.name.removesuffix(".env") or None
+
+
+def stack_of_upstreams(path: Path) -> str | None:
+    """``proxy/upstreams-shop.web.yml`` is of the stack ``shop``."""
+    found = service_of(path.name)
+    return found[0] if found else None
 
 
 class _Watch:

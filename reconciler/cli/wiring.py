@@ -493,18 +493,21 @@ class Parts:
         return daemon
 
     def watchers(self, emit: Callable[[Event], None]) -> Sequence[Watcher]:
-        """A repository on this host, ``env/``, ``certs/`` and the mounted objects: a change is a reason to look again."""
+        """A repository on this host, ``env/``, ``certs/``, the mounted objects and what proxies are told: a change is a
+        reason to look again."""
         from reconciler.model.event import Trigger
         from reconciler.model.remote import Transport, parse_remote
-        from reconciler.triggers import FolderWatcher, RefWatcher, stack_of_env_file
+        from reconciler.planning.upstreams import PREFIX
+        from reconciler.triggers import FolderWatcher, RefWatcher, stack_of_env_file, stack_of_upstreams
 
         env = FolderWatcher(self.layout.env, emit, Trigger.ENVIRONMENT, stack_of_env_file, "*.env")
         objects = FolderWatcher(self.layout.objects, emit, Trigger.OBJECT, lambda _: None)
         certs = FolderWatcher(self.layout.certs, lambda _: self.on_news(), Trigger.CERTIFICATE, lambda _: None)
+        told = FolderWatcher(self.layout.traefik, emit, Trigger.UPSTREAMS, stack_of_upstreams, f"{PREFIX}*.yml")
         remote = parse_remote(self.settings.source.url)
         if remote.transport is not Transport.LOCAL:
-            return (env, certs, objects)
-        return (RefWatcher(Path(remote.path), emit), env, certs, objects)
+            return (env, certs, objects, told)
+        return (RefWatcher(Path(remote.path), emit), env, certs, objects, told)
 
 
 def read_settings(layout: Layout) -> HostSettings:

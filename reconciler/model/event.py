@@ -16,6 +16,7 @@ class Trigger(StrEnum):
     CERTIFICATE = "certificate"  # a file in certs/ changed
     REGISTRY = "registry"  # a registry has a newer image
     OBJECT = "object"  # a file under state/objects was touched by somebody else
+    UPSTREAMS = "upstreams"  # a file that tells proxies where services are changed
     TIMER = "timer"  # a wait has passed: retry, back-off, resume, periodic look
     REQUEST = "request"  # a row in state.db: reconcile, rollback, suspend, resume
 

@@ -176,6 +176,53 @@ def new_connections(load: Load, over: threading.Event) -> None:
             connection.close()
 
 
+def slow(load: Load, over: threading.Event) -> None:
+    _one_by_one(load, over, "slow", "/slow?s=2")
+
+
+def stream(load: Load, over: threading.Event) -> None:
+    _one_by_one(load, over, "stream", "/stream?s=3")
+
+
+def _one_by_one(load: Load, over: threading.Event, kind: str, path: str) -> None:
+    """Each on a connection of its own, read to its end."""
+    context = _trusting()
+    while not over.is_set():
+        connection = _Connection(load, context)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+            load.count(kind, answer.status)
+        except (OSError, http.client.HTTPException) as error:
+            load.fail(kind, error)
+        finally:
+            connection.close()
+
+
+def websocket(load: Load, over: threading.Event) -> None:
+    """Read until the server says that it is over."""
+    context = _trusting()
+    while not over.is_set():
+        connection = _Connection(load, context)
+        try:
+            connection.connect()
+            head = f"GET /socket?s=3 HTTP/1.1\r\nHost: {load.domain}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            connection.sock.sendall(f"{head}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {_KEY}\r\n\r\n".encode())
+            found = b""
+            while more := connection.sock.recv(4096):
+                found += more
+            is_whole = found.startswith(b"HTTP/1.1 101 ") and found.endswith(b"\x88\x00")
+            load.count("WebSocket", 200 if is_whole else 0)
+        except OSError as error:
+            load.fail("WebSocket", error)
+        finally:
+            connection.close()
+
+
+_KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+
+
 def http2(load: Load, over: threading.Event) -> None:
     with httpx.Client(http2=True, verify=False, base_url=f"https://{HERE}:{load.port}", timeout=10) as client:
         while not over.is_set():
@@ -196,4 +243,16 @@ def served(world: World, *domains: str) -> Iterator[Served]:
         yield made
 
 
-__all__ = ["Load", "Served", "http2", "keep_alive", "new_connections", "served", "write"]
+__all__ = [
+    "Load",
+    "Served",
+    "behind_traefik",
+    "http2",
+    "keep_alive",
+    "new_connections",
+    "served",
+    "slow",
+    "stream",
+    "websocket",
+    "write",
+]

@@ -1,7 +1,7 @@
 """A web app of one file that stands in for the server and the dashboard of the sample stack.
 
-`serve` answers /healthz, /version, / (rows in the database), POST / (adds one), /slow?s=SECONDS; SIGTERM lets the
-requests under way finish. `healthcheck` exits 0 when /healthz answers 200. Three versions misbehave on purpose:
+`serve` answers /healthz, /version, / (rows in the database), POST / (adds one), /slow?s=SECONDS, and with its version again and
+again /stream?s=SECONDS and, as a WebSocket, /socket?s=SECONDS; SIGTERM lets the requests under way finish. `healthcheck` exits 0 when /healthz answers 200. Three versions misbehave on purpose:
 `crash` (exits 1 at once), `unhealthy` (never healthy), `fails-late` (healthy for FAIL_AFTER_S seconds, then 500).
 """
 
@@ -14,6 +14,8 @@ VERSION = os.environ.get("APP_VERSION", "dev")
 PORT = int(next((os.environ[k] for k in ("PORT", "PRO_SERVER_PORT", "PRO_DASHBOARD_PORT") if os.environ.get(k)), 3000))
 FAIL_AFTER_S = float(os.environ.get("FAIL_AFTER_S", "20"))
 LAST_REQUEST_WITHIN_S = 20.0
+WORD_EVERY_S = 0.1
+WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 STARTED = time.monotonic()
 
 
@@ -73,11 +75,22 @@ def query(*statements):
 
 
 def serve():
+    import base64
+    import hashlib
     import signal
     import socketserver
     import threading
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
     from urllib.parse import parse_qs, urlsplit
+
+    def seconds(url):
+        return min(60.0, float(parse_qs(url.query).get("s", ["1"])[0]))
+
+    def words(lasts_s):
+        until = time.monotonic() + lasts_s
+        while time.monotonic() < until:
+            yield (VERSION + "\n").encode()
+            time.sleep(WORD_EVERY_S)
 
     idle = threading.Condition()
     under_way = 0
@@ -111,12 +124,36 @@ def serve():
             elif url.path == "/version":
                 self.answer(200, VERSION)
             elif url.path == "/slow":
-                time.sleep(min(60.0, float(parse_qs(url.query).get("s", ["1"])[0])))
+                time.sleep(seconds(url))
                 self.answer(200, VERSION)
+            elif url.path == "/stream":
+                self.stream(seconds(url))
+            elif url.path == "/socket":
+                self.socket(seconds(url))
             elif url.path == "/":
                 self.rows("select count(*) from visits")
             else:
                 self.answer(404, "not found")
+
+        def stream(self, lasts_s):
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for word in words(lasts_s):
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(word), word))
+            self.wfile.write(b"0\r\n\r\n")
+
+        def socket(self, lasts_s):
+            key = self.headers.get("Sec-WebSocket-Key", "").encode()
+            self.send_response(101)
+            self.send_header("Upgrade", "websocket")
+            self.send_header("Connection", "Upgrade")
+            self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(key + WEBSOCKET).digest()).decode())
+            self.end_headers()
+            for word in words(lasts_s):
+                self.wfile.write(b"\x81%c%s" % (len(word), word))
+            self.wfile.write(b"\x88\x00")
+            self.close_connection = True
 
         def post(self):
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
