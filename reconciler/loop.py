@@ -120,6 +120,7 @@ class StackLoop:
         release = self._books.applied(work) or nothing_of(work.name)
         observed = self._stage.observe(work, release, snapshot)
         if not observed.containers:
+            self._stage.executor.forget(work.name)
             return self._report.forgotten(work)
         return self._report.gone(work, release, observed)
 

@@ -16,7 +16,7 @@ from reconciler.execution.data import DataKeeping, data_scene
 from reconciler.execution.drain import Drain
 from reconciler.execution.hooks import HookKeeping, HookScene
 from reconciler.execution.prove import Prover
-from reconciler.model.desired import Release, ServiceSpec
+from reconciler.model.desired import Release, ServiceSpec, nothing_of
 from reconciler.model.errors import (
     EngineUnavailableError,
     ReconcilerError,
@@ -155,6 +155,11 @@ class Executor:
         for number, step in enumerate(plan.steps if steps is None else steps, first):
             _end_if(walk.stop())
             self._take(taken, number, step, walk)
+
+    def forget(self, stack: str) -> None:
+        """Nothing of the stack is there any more, and nobody is to be sent there. Raises WaitingError."""
+        nothing = nothing_of(stack)
+        self._hands.traffic.drop(nothing, tuple(self._hands.traffic.unled(nothing)))
 
     def give_up_pairs(self, manifest: Manifest, failure: StepFailedError, why: str) -> None:
         """A service that could not start with a new pair: its old container must not read that when it starts again."""

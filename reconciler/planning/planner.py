@@ -36,7 +36,7 @@ from reconciler.planning.images import room_for
 from reconciler.planning.names import rename_steps
 from reconciler.planning.order import with_dependents
 from reconciler.planning.prune import Pruning, container_steps, network_steps, pruning, removed_containers
-from reconciler.planning.rollout import existing, removal_steps, rollout_steps, stopped_by
+from reconciler.planning.rollout import Told, existing, removal_steps, rollout_steps, stopped_by
 from reconciler.planning.secrets import Mask
 from reconciler.planning.strategy import fixed_ports
 from reconciler.planning.takeover import takeover_notes, takeover_steps
@@ -72,7 +72,7 @@ def plan(
     pruned = pruning(release, standing, manifest.prune)
     outgoing, led = leaving(found, chain(*pruned.removed.values()), previous), led_services(release)
     opening = tuple(opening_steps(found, standing, led))
-    rollout = rollout_steps(found, manifest.rollout, outgoing, led)
+    rollout = rollout_steps(found, manifest.rollout, outgoing, Told(led, observed.unled))
     towards = (
         *opening,
         *_restore_steps(observed),
@@ -91,7 +91,7 @@ def plan(
         *container_steps(pruned.removed, stopped_by(rollout)),
         *rename_steps(found, release.stack),
         *network_steps(release, standing, pruned.stays),
-        *dropping_steps(observed, pruned.stays),
+        *dropping_steps(observed, pruned.stays, rollout),
     )
     return Plan(
         stack=release.stack,

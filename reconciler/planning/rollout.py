@@ -20,6 +20,7 @@ from reconciler.model.plan import (
     Cause,
     CauseKind,
     DrainContainer,
+    DropUpstreams,
     Existing,
     New,
     RecreateServices,
@@ -40,6 +41,15 @@ def existing(container: Container) -> Existing:
     return Existing(container.id, container.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """``led``: services whose upstreams are ours to say. ``unled``: those that the proxies are told of although the release
+    does not ask for it, because what it replaces did."""
+
+    led: frozenset[str] = frozenset()
+    unled: frozenset[str] = frozenset()
+
+
 @dataclass
 class _Rollout:
     """The walk over the levels, with what was already started and proven."""
@@ -47,10 +57,10 @@ class _Rollout:
     turnovers: dict[str, Turnover]
     policy: Rollout
     leaving: tuple[Leaving, ...]
-    led: frozenset[str]
+    told: Told
     serving: dict[str, tuple[Ref, ...]] = field(
         default_factory=dict
-    )  # whom the proxies were told to ask, where it was said
+    )  # whom the proxies are told to ask, where they are
     steps: list[Step] = field(default_factory=list)
     unproven: dict[str, None] = field(default_factory=dict)  # services that have a soak before them, in order
     proven: dict[str, None] = field(default_factory=dict)  # the last one last
@@ -72,18 +82,17 @@ class _Rollout:
 
     def leads(self, turnover: Turnover) -> bool:
         """Whether the proxies are told, step by step, whom of its containers to ask."""
-        return turnover.spec.name in self.led and not (turnover.by_compose or _stops_first(turnover))
+        return turnover.spec.name in self.told.led and not (turnover.by_compose or _stops_first(turnover))
 
 
 def rollout_steps(
     turnovers: tuple[Turnover, ...],
     policy: Rollout,
     outgoing: tuple[Leaving, ...] = (),
-    led: frozenset[str] = frozenset(),
+    told: Told | None = None,
 ) -> tuple[Step, ...]:
-    """From the first start to the last stop. Images are here and new containers are made already. ``led``: services whose
-    upstreams are ours to say."""
-    walk = _Rollout({turnover.spec.name: turnover for turnover in turnovers}, policy, outgoing, led)
+    """From the first start to the last stop. Images are here and new containers are made already."""
+    walk = _Rollout({turnover.spec.name: turnover for turnover in turnovers}, policy, outgoing, told or Told())
     for level in levels(tuple(turnover.spec for turnover in turnovers)):
         members = [walk.turnovers[spec.name] for spec in level]
         for turnover in members:
@@ -135,6 +144,7 @@ def _begin(walk: _Rollout, turnover: Turnover) -> None:
     """Everything of a service up to its last start; all rounds but the last are proven at once, one by one."""
     _take_over(walk, turnover)
     if turnover.by_compose:
+        _drop(walk, turnover)
         walk.add(turnover, RecreateServices((turnover.spec.name,)))
         _moved(walk, turnover)
         return
@@ -152,6 +162,7 @@ def _begin(walk: _Rollout, turnover: Turnover) -> None:
     if _stops_first(turnover):
         for container in stops:
             walk.add(turnover, StopContainer(existing(container)))
+        _drop(walk, turnover)
     for ref in starts:
         walk.add(turnover, StartContainer(ref))
     _moved(walk, turnover)
@@ -218,6 +229,14 @@ def _hand_over(walk: _Rollout, turnover: Turnover) -> None:
         walk.shift(turnover, _proven_refs(turnover), _proven(turnover))
     for container in stops:
         _let_go(walk, turnover, container)
+    _drop(walk, turnover)
+
+
+def _drop(walk: _Rollout, turnover: Turnover) -> None:
+    """What leads to the old one leads nowhere from now on, and must not stand beside what leads to the new one."""
+    if turnover.spec.name in walk.told.unled:
+        cause = Cause(CauseKind.CHANGED, "Traefik finds its new containers by their labels")
+        walk.add(turnover, DropUpstreams((turnover.spec.name,)), cause)
 
 
 def _prove(walk: _Rollout, turnover: Turnover, *, soak: bool, refs: tuple[Ref, ...] | None = None) -> None:

@@ -42,9 +42,10 @@ def settling_steps(
             yield Step(ShiftTraffic(name), Cause(kind, "the proxies' file says something else"), name)
 
 
-def dropping_steps(observed: Observed, stays: Collection[str]) -> Iterator[Step]:
+def dropping_steps(observed: Observed, stays: Collection[str], before: tuple[Step, ...]) -> Iterator[Step]:
     """``stays``: services that are left running although the release does not have them."""
-    dropped = observed.unled - frozenset(stays)
+    done = {name for step in before if isinstance(step.action, DropUpstreams) for name in step.action.services}
+    dropped = observed.unled - frozenset(stays) - done
     if dropped:
         cause = Cause(CauseKind.REMOVED, "nothing of the release leads there")
         yield Step(DropUpstreams(tuple(sorted(dropped))), cause)

@@ -21,7 +21,7 @@ from reconciler.planning.strategy import linked_services, may_start_first
 PREFIX = "upstreams-"
 _MARK = re.compile(rb"/\.reconciler/[^`]*/([0-9a-f]{32})`")
 _FIRST_OF_ALL = "1000000"  # the mark's router must win over whatever catches all
-_NOBODY = "127.0.0.1"  # where nobody answers: a load balancer must have a server
+NOBODY = "nobody.invalid"  # a load balancer must have a server, and nobody ever has this name (RFC 6761)
 
 
 @dataclass(frozen=True, slots=True)

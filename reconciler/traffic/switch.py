@@ -20,6 +20,7 @@ from reconciler.planning import traefik_labels
 from reconciler.planning.proxies import Proxy
 from reconciler.planning.traffic import led_services
 from reconciler.planning.upstreams import (
+    NOBODY,
     PREFIX,
     Upstreams,
     file_of,
@@ -133,7 +134,7 @@ class Switch:
             assert spec is not None
             for place in self._places(release, spec):
                 upstreams = self._upstreams(place, release, spec, ())
-                if _mark_of_equal(upstreams, files.content_of(place.path)) is None:
+                if _mark_of_equal(upstreams, _held(place.path)) is None:
                     yield service
 
     def _unled(self, release: Release) -> Iterator[tuple[str, Path]]:
@@ -159,7 +160,7 @@ class Switch:
         labels: Mapping[str, str] = labels_of(spec.definition)
         if containers and all(container.definition != spec.digest for container in containers):
             labels = dict(containers[0].labels)
-        hosts = tuple(_address(container, place, labels) for container in containers)
+        hosts = tuple(_hosts(containers, spec, place, labels))
         return Upstreams(release.stack, spec.name, labels, hosts, place.entry_points)
 
     def _put(self, place: _Place, content: bytes) -> None:
@@ -233,24 +234,42 @@ class Switch:
         )
 
 
+def _held(path: Path) -> bytes | None:
+    try:
+        return files.content_of(path)
+    except WaitingError:
+        return None  # whatever it says, it is not what it should be
+
+
 def _mark_of_equal(upstreams: Upstreams, held: bytes | None) -> str | None:
     """The mark of what lies there, if that says the same already."""
     mark = mark_in(held) if held is not None else None
     return mark if mark is not None and upstreams.rendered(mark) == held else None
 
 
+def _hosts(
+    containers: Sequence[Container], spec: ServiceSpec, place: _Place, labels: Mapping[str, str]
+) -> Iterator[str]:
+    """Those of another release may stand where Traefik does not reach them: then nobody was ever sent there, and nobody is.
+    Raises WaitingError for one of this release."""
+    found = [address for container in containers if (address := _address(container, place, labels))]
+    for container in containers:
+        if container.definition == spec.digest and not _address(container, place, labels):
+            raise WaitingError(
+                f"{container.name} has no address on a network of the Traefik {place.proxies[0].place}, so nobody can be "
+                "sent there",
+                reason="TrafficNotShifted",
+            )
+    yield from found or ((NOBODY,) if containers else ())
+
+
 def _address(container: Container, place: _Place, labels: Mapping[str, str]) -> str:
-    """On the network that its labels name for Traefik, or the first that they share."""
+    """On the network that its labels name for Traefik, or the first that they share; "" for none."""
     shared = {network: address for network, address in container.addresses if network in place.networks and address}
     named = traefik_labels.label(labels, "traefik.docker.network")
     if named in shared:
         return shared[named]
-    if not shared:
-        raise WaitingError(
-            f"{container.name} has no address on a network of the Traefik {place.proxies[0].place}, so nobody can be sent there",
-            reason="TrafficNotShifted",
-        )
-    return shared[min(shared)]
+    return shared[min(shared)] if shared else ""
 
 
 def _unread(proxy: Proxy, patience_s: float) -> WaitingError:

@@ -7,6 +7,7 @@ idle                  the daemon with 100 containers: memory and CPU
 drop to served        a certificate, until a handshake shows it      against  the least that can do it
 rotations             requests lost under load                       against  writing the file and restarting Traefik
 dump, restore         a PostgreSQL database of 1 GiB                 against  pg_dump and pg_restore
+releases              requests lost under load                       against  docker compose up -d, and a second container first
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from tests.bench.backups import a_gibibyte
 from tests.bench.certs import Loss, drop_to_served, rotations_under_load, two_proxies
 from tests.bench.converge import commit_to_converged, many_stacks
 from tests.bench.idle import idle_daemon, nothing_to_do
+from tests.bench.traffic import releases_under_load
 
 _RESTARTS = 5
 
@@ -42,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--idle-seconds", type=float, default=20.0, help="how long the idle daemon is watched")
     parser.add_argument("--rotations", type=int, default=50, help="certificates that are dropped (default 50)")
     parser.add_argument("--backups", type=int, default=2, help="dumps and restores of 1 GiB (default 2)")
+    parser.add_argument("--releases", type=int, default=20, help="releases under load (default 20)")
     asked = parser.parse_args(arguments)
     console = Console()
     rows: list[Row] = []
@@ -58,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows.append(Row("idle daemon, 100 containers: CPU", f"{idle.cpu_percent:.2f} % of a core", "", "", "<= 0.2 %"))
     rows.extend(_certificates(asked.rotations))
     rows.extend(_backups(asked.backups))
+    rows.extend(_releases(asked.releases))
     console.print(_table(rows))
 
 
@@ -82,6 +86,18 @@ def _backups(runs: int) -> list[Row]:
         _row(f"dump of {found.gib:.2f} GiB: hashed, synced, counted", found.dump, found.peer_dump, "<= 1.1"),
         _row("restore of it: read, counted, swapped", found.restore, found.peer_restore, "<= 1.1"),
         Row("resident memory that streaming it takes", grown, "", "", "bounded"),
+    ]
+
+
+def _releases(releases: int) -> list[Row]:
+    found = releases_under_load(releases)
+    name = f"{releases} releases under load: requests lost"
+    gap = f"{found.ours.gap_s:.2f} s"
+    return [
+        Row(f"{name}, against compose up -d", _lost(found.ours), _lost(found.compose), "", "0"),
+        Row("the same: longest time without an answer", gap, f"{found.compose.gap_s:.2f} s", "", ""),
+        Row(f"{name}, against a second container first", _lost(found.ours), _lost(found.second), "", "0"),
+        Row("the same: longest time without an answer", gap, f"{found.second.gap_s:.2f} s", "", ""),
     ]
 
 

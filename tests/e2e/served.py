@@ -176,6 +176,19 @@ def new_connections(load: Load, over: threading.Event) -> None:
             connection.close()
 
 
+def ask_version(port: int, domain: str) -> str:
+    """Which version of the app answers; "" for none."""
+    connection = _Connection(Load(port, domain), _trusting())
+    try:
+        connection.request("GET", "/version", headers={"Connection": "close"})
+        answer = connection.getresponse()
+        return answer.read().decode().strip() if answer.status == 200 else ""
+    except (OSError, http.client.HTTPException):
+        return ""
+    finally:
+        connection.close()
+
+
 def slow(load: Load, over: threading.Event) -> None:
     _one_by_one(load, over, "slow", "/slow?s=2")
 
@@ -246,6 +259,7 @@ def served(world: World, *domains: str) -> Iterator[Served]:
 __all__ = [
     "Load",
     "Served",
+    "ask_version",
     "behind_traefik",
     "http2",
     "keep_alive",

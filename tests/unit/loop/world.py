@@ -273,7 +273,8 @@ class World:
         backups: Any = Fated("backups", self.backups, self.fate)
         data_keeping = DataKeeping(data, backups)
         self.keeping = HookKeeping(hooks, book, fated, self.clock, data_keeping.begin)
-        traffic: Any = Fated("traffic", FakeTraffic(self.host), self.fate)
+        self.traffic = FakeTraffic(self.host)
+        traffic: Any = Fated("traffic", self.traffic, self.fate)
         self.hands = Hands(
             engine,
             compose,

@@ -128,6 +128,14 @@ def test_what_no_release_leads_to_any_more_is_dropped_last() -> None:
     assert "tell the proxies no more of web" in steps(gone)
 
 
+def test_what_is_no_longer_led_is_dropped_as_soon_as_nothing_is_there_to_lead_to() -> None:
+    before, wanted = shop(), shop(user="1", labels={"traefik.enable": "false"})
+    there = seen(made(before, "traefik"), made(before, "web"), of=[before, wanted], unled=frozenset({"web"}))
+    told = steps(decide(wanted, there, previous=before))
+    assert told.index("tell the proxies no more of web") == told.index("stop shop-web-1") + 1
+    assert told.count("tell the proxies no more of web") == 1
+
+
 def test_what_prune_leaves_running_is_not_dropped() -> None:
     before, wanted = shop(), release({"traefik": traefik()})
     there = seen(made(wanted, "traefik"), made(before, "web"), of=wanted, unled=frozenset({"web"}))

@@ -173,6 +173,24 @@ def test_a_container_that_traefik_cannot_reach_fails_the_shift(scene: Scene) -> 
         scene.switch.shift(found, "web", [at(found, "10.0.0.2", network="other")])
 
 
+def test_where_traefik_could_never_reach_the_old_one_nobody_is_sent_to_the_new_one_before_its_time(
+    scene: Scene,
+) -> None:
+    found = shop()
+    old = replace(at(found, "10.0.0.2", network="other"), definition="of old", labels=tuple(led("web").items()))
+    scene.switch.shift(found, "web", [old])
+    assert scene.servers() == ["http://nobody.invalid:80"]
+
+
+def test_what_cannot_be_read_is_not_as_it_should_be(scene: Scene) -> None:
+    found = shop()
+    scene.switch.shift(found, "web", [])
+    (file,) = scene.files()
+    file.unlink()
+    file.mkdir()
+    assert scene.switch.astray(found) == {"web"}
+
+
 def test_somebodys_edit_and_somebodys_delete_are_seen(scene: Scene) -> None:
     found = shop()
     scene.switch.shift(found, "web", [])
