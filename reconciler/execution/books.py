@@ -11,6 +11,7 @@ from pathlib import Path
 
 from reconciler.execution.desire import Desire
 from reconciler.execution.execute import StepFailedError
+from reconciler.execution.holding import Holding
 from reconciler.execution.shelf import Shelf
 from reconciler.execution.work import Work
 from reconciler.model.desired import Release
@@ -19,12 +20,9 @@ from reconciler.model.hook import Attempt
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Plan
 from reconciler.model.record import Health, Outcome, PassGoal, Ready, ReleaseRecord, StackRecord, Sync, Truth
-from reconciler.model.source import Revision
 from reconciler.planning.drift import print_of
-from reconciler.planning.gate import Hold, Pending, gate_of_release, gate_of_repair, hold_of
 from reconciler.planning.hooks import changed_services, failed_at_hook, occasion_of
 from reconciler.planning.patience import Patience
-from reconciler.planning.pinning import bad_images, instead_of_bad
 from reconciler.planning.story import causes_of
 from reconciler.planning.target import Candidates
 from reconciler.ports import Clock, Journal
@@ -39,8 +37,6 @@ class Memory:
     applying: dict[str, Patience] = field(default_factory=dict)
     repairing: dict[str, Patience] = field(default_factory=dict)
     told_drift: dict[str, str] = field(default_factory=dict)
-    holds: dict[str, Hold] = field(default_factory=dict)  # why what Git says does not begin
-    unmended: dict[str, Hold] = field(default_factory=dict)  # why drift is not mended
 
 
 class Books:
@@ -52,6 +48,7 @@ class Books:
         self._desire = desire
         self._clock = clock
         self.memory = Memory()
+        self.holding = Holding(journal, desire, clock)
 
     # What is known before a pass
 
@@ -78,24 +75,8 @@ class Books:
             return None
         release = self._desire.release(work.manifest, work.revision)
         if work.manifest.updates.images:
-            release = self._without_bad_images(work, work.revision, release)
+            release = self.holding.without_bad_images(work, work.revision, release, self.applied(work))
         return self._shelf.with_pins(release, self.applied(work))
-
-    def _without_bad_images(self, work: Work, revision: Revision, release: Release) -> Release:
-        """An image that failed is not taken along by a release that is new for another reason."""
-        known, applied = self._journal.releases(work.name), self.applied(work)
-        is_quarantined = any(found.quarantined for found in known if found.digest == release.digest)
-        if is_quarantined or work.forced:
-            return release
-        instead = instead_of_bad(release, applied, bad_images(known, applied), work.manifest.updates.images)
-        if not instead:
-            return release
-        told = tuple(
-            f"{name} stays at {image} until something newer than what failed is found"
-            for name, image in instead.items()
-        )
-        release = self._desire.release(work.manifest, revision, instead)
-        return replace(release, warnings=(*release.warnings, *told))
 
     def applied(self, work: Work) -> Release | None:
         """The last release that was proven."""
@@ -133,8 +114,7 @@ class Books:
             for found in self._journal.releases(work.name)
             if found.quarantined and not self._has_other_hooks(work, found)
         }
-        self.memory.holds.pop(work.name, None)
-        self.memory.unmended.pop(work.name, None)
+        self.holding.begin(work.name)
         if work.forced and rendered is not None:
             quarantined.pop(rendered.digest, None)
         wanted = record.wanted_release
@@ -156,73 +136,17 @@ class Books:
     def _waiting(self, work: Work, rendered: Release) -> str:
         if work.waits_for:
             return f"waits for {work.waits_for}, which it depends on"
-        if hold := self._hold(work, rendered):
-            self.memory.holds[work.name] = hold
+        if hold := self.holding.release(work, rendered, self.applied(work)):
             return hold.message
         patience = self.memory.applying.get(work.name, Patience())
         if work.forced or work.hurried or patience.remaining_s(rendered.digest, self._clock.monotonic()) <= 0:
             return ""
         return patience.why
 
-    def hold(self, work: Work) -> Hold | None:
-        """Why what Git says does not begin now, as this pass found it."""
-        return self.memory.holds.get(work.name)
-
-    def _hold(self, work: Work, rendered: Release) -> Hold | None:
-        """A first release waits for nothing but its images, and one that has begun for nothing at all."""
-        updates, applied = work.manifest.updates, self.applied(work)
-        if updates.images and (unknown := self._unknown_images(work)):
-            return Hold("ImageUnknown", unknown, float("inf"))
-        if not updates.holds or applied is None or applied.digest == rendered.digest or self._has_begun(work, rendered):
-            return None
-        pending = Pending(gate_of_release(rendered, applied), past_windows=work.past_windows)
-        if updates.manual or updates.min_age_s:
-            known = self._awaited(work, rendered)
-            needs_approval = updates.manual and not self._journal.approved_by(work.name, known.number)
-            since = None if self._changes_only_images(work, rendered, applied) else known.created_at
-            pending = replace(pending, number=known.number, needs_approval=needs_approval, since=since)
-        return hold_of(pending, updates, work.name, self._clock.now())
-
-    def _unknown_images(self, work: Work) -> str:
-        assert work.revision is not None
-        names = self._desire.unknown_images(work.manifest, work.revision)
-        if not names:
-            return ""
-        problems = {record.service: record.problem for record in self._desire.found_images(work.manifest)}
-        told = "; ".join(f"{name}: {problems[name]}" for name in names if problems.get(name))
-        return f"the registry has not said yet which image {', '.join(names)} is to run" + (f": {told}" if told else "")
-
-    def _has_begun(self, work: Work, rendered: Release) -> bool:
-        left = self._journal.open_pass(work.name)
-        return left is not None and left.goal is PassGoal.APPLY and left.release == rendered.number
-
-    def _awaited(self, work: Work, rendered: Release) -> ReleaseRecord:
-        """The release's record, made when it is first seen: so it has a number to be approved by, and an age."""
-        for found in self._journal.releases(work.name):
-            if found.digest == rendered.digest:
-                return found
-        subject, since = "", self._clock.now()
-        if work.revision is not None:
-            subject, since = work.revision.subject, min(since, work.revision.committed_at)
-        return self._journal.await_release(work.name, rendered.digest, rendered.revision, subject, work.asked_by, since)
-
-    def _changes_only_images(self, work: Work, rendered: Release, applied: Release) -> bool:
-        """Each of which was old enough when it was taken."""
-        tracked = work.manifest.updates.images
-        found = (applied.service(name) for name in tracked)
-        before = {spec.name: spec.image for spec in found if spec is not None and rendered.service(spec.name)}
-        if not before or work.revision is None:
-            return False
-        return self._desire.release(work.manifest, work.revision, before).digest == applied.digest
-
     def must_wait(self, work: Work, found: Plan, *, has_begun: bool = True) -> bool:
         """Whether this very repair was made too often of late, or has to wait for a window if it has not begun."""
-        updates = work.manifest.updates
-        if updates.windows and not has_begun and self.applied(work) is not None:
-            pending = Pending(gate_of_repair(found), past_windows=work.past_windows)
-            if hold := hold_of(pending, updates, work.name, self._clock.now()):
-                self.memory.unmended[work.name] = hold
-                return True
+        if not has_begun and self.applied(work) is not None and self.holding.repair(work, found):
+            return True
         patience = self.memory.repairing.get(work.name, Patience())
         return not work.forced and patience.remaining_s(print_of(found), self._clock.monotonic()) > 0
 
@@ -232,10 +156,8 @@ class Books:
         now = self._clock.monotonic()
         found = (self.memory.applying.get(stack), self.memory.repairing.get(stack))
         waits = [patience.due_at for patience in found if patience is not None]
-        held = (self.memory.holds.get(stack), self.memory.unmended.get(stack))
-        openings = [max(0.0, hold.until - self._clock.now()) for hold in held if hold is not None]
         left = [max(0.0, at - now) for at in waits if since < at]
-        return min((wait for wait in (*left, *openings) if wait < float("inf")), default=None)
+        return min((wait for wait in (*left, *self.holding.waits_s(stack)) if wait < float("inf")), default=None)
 
     def model_path(self, work: Work, release: Release) -> Path:
         return self._shelf.model_path(release, work.manifest)

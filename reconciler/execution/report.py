@@ -142,7 +142,7 @@ class Report:
         if work.manifest.drift is DriftMode.WARN:
             status = Truth.TRUE if health is Health.HEALTHY else Truth.FALSE
             ready = Ready(status, "DriftFound", f"drift is reported only (drift: warn): {told}")
-        elif (hold := self._books.memory.unmended.get(work.name)) and is_about_certificates(found):
+        elif (hold := self._books.holding.of_repair(work.name)) and is_about_certificates(found):
             ready = Ready(Truth.TRUE, hold.reason, f"another certificate is to be read, and {hold.message}: {told}")
         elif hold:
             ready = Ready(Truth.FALSE, hold.reason, f"drift is not mended yet ({hold.message}): {told}")
@@ -221,7 +221,7 @@ class Report:
 
     def _why(self, work: Work, before: Ready, why: str) -> Ready:
         """``before``: what an earlier pass said. It may have been about something that Git says no more."""
-        hold = self._books.hold(work)
+        hold = self._books.holding.of_release(work.name)
         if hold is not None and hold.message == why:
             return held(hold)
         if still_told(before, why):
