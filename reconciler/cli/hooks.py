@@ -126,6 +126,7 @@ def _object(hook: Hook) -> dict[str, object]:
         "does": told(hook.kind),
         "timeoutSeconds": hook.timeout_s,
         "onFailure": hook.on_failure.value,
+        "changesData": hook.changes_data,
     }
 
 

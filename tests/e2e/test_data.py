@@ -113,6 +113,8 @@ def test_a_failing_migration_ends_on_the_old_data_and_a_rollback_can_go_back_to_
     message = world.message("shop")
     assert "division by zero" in message
     assert "Release 1 serves as before, on the data of db-" in message
+    undone = next(found for found in world.passes("shop") if found["goal"] == "undo")
+    assert any(step["text"].startswith("restore the data of db-") for step in undone["steps"])
     (before,) = [backup for backup in shop.backups() if backup["precedes"] == [2]]
     assert (before["state"], before["release"], before["name"] in message) == ("verified", 1, True)
     told = [event.reason for event in world.told("shop", "BackupMade", "HookFailed", "Restored")]
