@@ -133,7 +133,11 @@ class Keeper:
             found = self._found(reference, policy)
         except ReconcilerError as error:
             return self._failed(record, error, now)
-        return after_look(record, policy, found, tracked.updates.min_age_s, now)
+        looked = after_look(record, policy, found, tracked.updates.min_age_s, now)
+        if looked.tag in found.tags:
+            return looked
+        gone = f"the tag {looked.tag} is no longer in {reference.name}; nothing lower is taken instead"
+        return replace(looked, problem=gone, attempts=1, retry_at=now + _RETRY_CAP_S)
 
     def _found(self, reference: ImageReference, policy: ImagePolicy) -> Found:
         until, why = self._paused.get(reference.registry, (0.0, None))

@@ -188,6 +188,23 @@ def test_another_tag_or_policy_in_git_is_looked_for_at_once(stage: Stage) -> Non
     assert stage.image == "example.com/shop:2.1.0@sha256:v"
 
 
+def test_a_version_that_is_gone_is_kept_and_said_until_a_higher_one_is_there(stage: Stage) -> None:
+    stage.updates = Updates(images={"web": ImagePolicy(Track.SEMVER, within="^2.0")}, schedule=NIGHTLY)
+    stage.shelf.images = {"2.0.0": "sha256:a", "2.1.0": "sha256:b"}
+    stage.turn()
+    del stage.shelf.images["2.1.0"]
+    for _ in range(3):
+        stage.clock.advance(DAY)
+        stage.turn()
+    assert stage.image == "example.com/shop:2.1.0@sha256:b"
+    assert "the tag 2.1.0 is no longer in example.com/shop" in stage.problem
+    assert stage.told().count("ImageLookFailed") == 1
+    stage.shelf.images["2.1.1"] = "sha256:c"
+    stage.clock.advance(DAY)
+    stage.turn()
+    assert (stage.image, stage.problem) == ("example.com/shop:2.1.1@sha256:c", "")
+
+
 def test_nothing_is_known_of_another_repository(stage: Stage) -> None:
     stage.turn()
     stage.declared = "example.com/other:live"
