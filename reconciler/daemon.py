@@ -361,9 +361,8 @@ class Daemon:
             self.emit(Event(Trigger.TIMER, stack, "something happened during the pass"))
 
     def _wake_dependents(self, stack: str) -> None:
-        for work in self._host.works():
-            if stack in work.manifest.depends_on:
-                self.emit(Event(Trigger.TIMER, work.name, f"{stack} turned"))
+        for name in self._host.turn_with(stack):
+            self.emit(Event(Trigger.TIMER, name, f"{stack} turned"))
 
     def _keep_fetching(self) -> None:
         """Now, at every interval, and when asked; after a failure ever later, but never given up."""

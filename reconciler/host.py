@@ -30,7 +30,7 @@ from reconciler.ports import Clock, Journal, Progress, Source
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """What a host is made of."""
+    """What a host is made of. ``leads_others``: whether a stack runs a proxy that leads to services of other stacks."""
 
     settings: HostSettings
     source: Source
@@ -43,6 +43,7 @@ class Assembly:
     hooks: HookKeeping
     tidier: Tidier
     clock: Clock
+    leads_others: Callable[[str], bool]
 
 
 class Host:
@@ -60,6 +61,13 @@ class Host:
     def fetch(self) -> Revision:
         """Raises SourceError, StalledError."""
         return self._made.source.fetch()
+
+    def turn_with(self, stack: str) -> tuple[str, ...]:
+        """Stacks that may have something to do because ``stack`` turned."""
+        leads = self._made.leads_others(stack)
+        return tuple(
+            work.name for work in self.works() if work.name != stack and (leads or stack in work.manifest.depends_on)
+        )
 
     def works(self, revision: Revision | None = None) -> tuple[Work, ...]:
         """Every stack of this host, those depended on first, as of ``revision`` (of the last fetched tip, if None).

@@ -171,6 +171,9 @@ class Parts:
 
         return KnownProxies(self._applied_numbers, self.shelf.load, lambda stack: str(self.layout.traefik_of(stack)))
 
+    def _leads_others(self, stack: str) -> bool:
+        return any(proxy.reads_us and proxy.front.sees_others for proxy in self.proxies.running(stack))
+
     def _applied_numbers(self) -> Iterator[tuple[str, int]]:
         for record in self.journal.stacks():
             if record.applied_release is not None:
@@ -239,6 +242,7 @@ class Parts:
                 engine=self.engine,
             ),
             clock=self.clock,
+            leads_others=self._leads_others,
         )
         return Host(assembly, self.leaving, progress)
 

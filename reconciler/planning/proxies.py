@@ -16,13 +16,13 @@ _LOOPBACK = ("127.", "[::1]", "localhost")
 @dataclass(frozen=True, slots=True)
 class Proxy:
     """A Traefik with a Docker provider. ``networks``: the engine's names. ``reads_us``: it mounts its stack's
-    ``RECONCILER_TRAEFIK_DIR``. ``asked_at``: an entry point that answers as its routers say, with no redirection or
-    middleware before them; None where none is known."""
+    ``RECONCILER_TRAEFIK_DIR``. ``asked_at``: entry points that answer as routers say, with no redirection or middleware
+    before them, those without TLS first; a router of plain TCP may still take all of one for itself."""
 
     front: Front
     networks: frozenset[str]
     reads_us: bool
-    asked_at: EntryPoint | None = None
+    asked_at: tuple[EntryPoint, ...] = ()
 
     @property
     def place(self) -> str:
@@ -81,10 +81,9 @@ def _proxy(
     )
 
 
-def _asked_at(settings: Mapping[str, str]) -> EntryPoint | None:
-    """One without TLS, if there is one: then no handshake can be in the way."""
-    found = [point for point in entry_points(settings) if _answers(point, settings)]
-    return min(found, key=lambda point: point.tls, default=None)
+def _asked_at(settings: Mapping[str, str]) -> tuple[EntryPoint, ...]:
+    found = (point for point in entry_points(settings) if _answers(point, settings))
+    return tuple(sorted(found, key=lambda point: point.tls))
 
 
 def _answers(point: EntryPoint, settings: Mapping[str, str]) -> bool:

@@ -148,6 +148,13 @@ def ports(labels: Mapping[str, str]) -> frozenset[int]:
     return frozenset(found)
 
 
+def points_of_tcp(labels: Mapping[str, str]) -> frozenset[str]:
+    """The entry points that their routers of plain TCP name, and may take for themselves."""
+    routers = _names(tree_of(labels), "tcp", "routers").values()
+    named = (str(_get(router, "entrypoints") or "").split(",") for router in routers)
+    return frozenset(name.strip().lower() for names in named for name in names if name.strip())
+
+
 def label(labels: Mapping[str, str], name: str) -> str:
     return next((value for key, value in labels.items() if key.lower() == name), "")
 

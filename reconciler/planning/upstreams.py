@@ -133,7 +133,7 @@ def _why_not(name: str, definitions: Mapping[str, dict[str, Any]], manifest: Man
             return f"the Traefik {proxy.place} serves it, too, and does not mount ${{RECONCILER_TRAEFIK_DIR}}"
         if proxy.front.on_host:
             return f"the Traefik {proxy.place} uses the host's network, where no service has a name"
-        if proxy.asked_at is None:
+        if not proxy.asked_at:
             return (
                 f"the Traefik {proxy.place} has no entry point on its command line that answers without a redirection or a "
                 "middleware of its own, so it cannot be asked what it has read"

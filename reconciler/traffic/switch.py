@@ -17,6 +17,7 @@ from reconciler.model.desired import Release, ServiceSpec
 from reconciler.model.errors import ReconcilerError, WaitingError
 from reconciler.model.observed import Container, State
 from reconciler.planning import traefik_labels
+from reconciler.planning.fronts import EntryPoint
 from reconciler.planning.proxies import Proxy
 from reconciler.planning.traffic import led_services
 from reconciler.planning.upstreams import (
@@ -69,7 +70,7 @@ class _Place:
 
     @property
     def entry_points(self) -> tuple[str, ...]:
-        return tuple(sorted({proxy.asked_at.name for proxy in self.proxies if proxy.asked_at is not None}))
+        return tuple(sorted({point.name for proxy in self.proxies for point in proxy.asked_at}))
 
     @property
     def networks(self) -> frozenset[str]:
@@ -81,6 +82,7 @@ class Switch:
 
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
+        self._answers: dict[Proxy, EntryPoint] = {}  # where each has answered last
 
     def clear_leftovers(self) -> None:
         """Of a process that was killed while it wrote. Only for the holder of the root's lock, before its first pass."""
@@ -104,7 +106,7 @@ class Switch:
                 mark = _mark_of_equal(upstreams, held) or uuid.uuid4().hex
                 before[place], marks[place] = held, mark
                 self._put(place, upstreams.rendered(mark))
-            self._confirm(release.stack, service, marks)
+            self._confirm(release.stack, spec, marks)
         except ReconcilerError:
             for place, held in before.items():
                 self._put_back(place, held)
@@ -148,7 +150,7 @@ class Switch:
     def _places(self, release: Release, spec: ServiceSpec) -> tuple[_Place, ...]:
         mine: dict[Path, list[Proxy]] = {}
         for proxy in self._kit.proxies(release):
-            if proxy.asked_at is not None and is_in_front_of(proxy, spec, release):
+            if proxy.asked_at and is_in_front_of(proxy, spec, release):
                 path = self._kit.folder / proxy.front.stack / file_of(release.stack, spec.name)
                 mine.setdefault(path, []).append(proxy)
         return tuple(_Place(path, tuple(own)) for path, own in sorted(mine.items()))
@@ -175,18 +177,20 @@ class Switch:
 
     # The proof
 
-    def _confirm(self, stack: str, service: str, marks: Mapping[_Place, str]) -> None:
+    def _confirm(self, stack: str, spec: ServiceSpec, marks: Mapping[_Place, str]) -> None:
+        taken = traefik_labels.points_of_tcp(labels_of(spec.definition))
         for place, mark in marks.items():
             for proxy in place.proxies:
-                self._await_read(proxy, mark_of(stack, service, mark))
+                points = sorted(proxy.asked_at, key=lambda point: point.name in taken)
+                self._await_read(proxy, points, mark_of(stack, spec.name, mark))
 
-    def _await_read(self, proxy: Proxy, path: str) -> None:
+    def _await_read(self, proxy: Proxy, points: Sequence[EntryPoint], path: str) -> None:
         """Of one that does not run there is nothing to wait for: it reads when it starts, and nobody is served meanwhile."""
         began, nudged = self._kit.clock.monotonic(), False
         patience_s = max(_PATIENCE_S, 2 * proxy.front.throttle_s + 2.0)
         left = self._running(proxy)
         while True:
-            left = tuple(one for one in left if not self._has_read(proxy, one, path))
+            left = tuple(one for one in left if not self._has_read(proxy, points, one, path))
             waited_s = self._kit.clock.monotonic() - began
             if not left:
                 return
@@ -201,15 +205,24 @@ class Switch:
                 self._nudge(left)
             self._kit.clock.sleep(_POLL_S)
 
-    def _has_read(self, proxy: Proxy, container: str, path: str) -> bool:
-        point = proxy.asked_at
-        assert point is not None, "a proxy that cannot be asked is told nothing"
+    def _has_read(self, proxy: Proxy, points: Sequence[EntryPoint], container: str, path: str) -> bool:
+        """Where it answered last; everywhere, if it does not answer there any more or has not yet."""
+        known = self._answers.get(proxy)
+        if known is not None and (found := self._asked(proxy, known, container, path)) is not None:
+            return found
+        for point in points:
+            if self._asked(proxy, point, container, path):
+                self._answers[proxy] = point
+                return True
+        return False
+
+    def _asked(self, proxy: Proxy, point: EntryPoint, container: str, path: str) -> bool | None:
         address = _HOST if proxy.front.on_host else self._kit.engine.address(container)
         found = self._kit.ask(address, point.port, path, point.tls) if address else None
         published = dict(proxy.front.published).get(point.port)
         if found is None and published is not None:
             found = self._kit.ask(_HOST, published, path, point.tls)
-        return bool(found)
+        return found
 
     def _nudge(self, containers: Iterable[str]) -> None:
         """SIGHUP: Traefik then reads its files again, whatever its watch has missed."""

@@ -22,6 +22,27 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     made.clear()
 
 
+# --- Reading
+
+
+def test_a_container_has_a_process_and_an_address_on_each_of_its_networks_while_it_runs(bench: Bench) -> None:
+    made = bench.create()
+    assert (made.addresses, bench.engine.process(made.id)) == ((), 0)
+    bench.engine.start(made.id)
+    running = bench.look(made)
+    assert [network for network, _ in running.addresses] == [place.network for place in running.settings.endpoints]
+    assert all(address for _, address in running.addresses)
+    assert bench.engine.process(made.id) > 0
+    bench.engine.stop(made.id, 0.0)
+    assert (bench.look(made).addresses, bench.engine.process(made.id)) == ((), 0)
+
+
+def test_of_a_containers_labels_those_are_known_that_proxies_read(bench: Bench) -> None:
+    labels = {"traefik.enable": "true", "traefik.http.routers.web.rule": "Host(`a.test`)", "other": "x"}
+    made = bench.create(labels=labels)
+    assert dict(made.labels) == {key: value for key, value in labels.items() if key != "other"}
+
+
 # --- Creating
 
 

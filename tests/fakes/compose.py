@@ -194,6 +194,7 @@ class _Work:
             anonymous_volume=(anonymous_volume or identity) if anonymous else "",
             joins=tuple(self._joins(definition)),
             made_from=_hash(definition),
+            labels=tuple(sorted((key, value) for key, value in labels.items() if key.startswith("traefik."))),
         )
         self._host.boxes[identity] = box
         self._host.touched.append(("compose create", identity))

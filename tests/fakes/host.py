@@ -67,6 +67,7 @@ class Box:
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     ports: tuple[str, ...] = ()
     addresses: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
     has_anonymous_volumes: bool = False
     anonymous_volume: str = ""  # its contents' identity, to see who carries it on
     joins: tuple[str, ...] = ()
@@ -112,7 +113,16 @@ class Box:
             has_anonymous_volumes=self.has_anonymous_volumes,
             joins=self.joins,
             ports=self.ports,
-            addresses=self.addresses,
+            addresses=self.addresses or self._given_addresses(),
+            labels=self.labels,
+        )
+
+    def _given_addresses(self) -> tuple[tuple[str, str], ...]:
+        if not self.alive:
+            return ()
+        return tuple(
+            (network, f"10.0.{place}.{int(self.id[:12], 16) % 250 + 2}")
+            for place, network in enumerate(sorted(self.endpoints))
         )
 
 

@@ -55,6 +55,9 @@ class Stage:
 
     # The host
 
+    def turn_with(self, stack: str) -> tuple[str, ...]:
+        return ()
+
     def works(self) -> tuple[Work, ...]:
         return tuple(Work(name, Manifest(name, name, ("compose.yaml",)), None) for name in self.stacks)
 

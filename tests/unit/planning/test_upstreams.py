@@ -121,7 +121,7 @@ def test_services_that_share_a_load_balancer_are_left_to_traefik() -> None:
 
 def test_the_traefik_of_another_stack_leads_to_what_it_shares_a_network_with() -> None:
     front = Front("edge", "traefik", sees_others=True)
-    edge = Proxy(front, frozenset({"edge"}), True, EntryPoint("web", 80))
+    edge = Proxy(front, frozenset({"edge"}), True, (EntryPoint("web", 80),))
     networks = {"edge": {"name": "edge", "external": True}}
     for proxy, ours in ((edge, True), (Proxy(Front("edge", "traefik"), edge.networks, True, edge.asked_at), False)):
         found = release({"web": web(networks={"edge": None})}, networks=networks, beside=(proxy,))

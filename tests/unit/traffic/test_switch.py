@@ -34,6 +34,8 @@ class Scene:
     reads_after_a_nudge: bool = False
     host: FakeHost = field(default_factory=FakeHost)
     asked: int = 0
+    ports: list[int] = field(default_factory=list)
+    taken: frozenset[int] = frozenset()  # by routers of plain TCP
     connected: Sequence[Connection] | None = ()
     others: tuple[Proxy, ...] = ()
 
@@ -55,7 +57,10 @@ class Scene:
 
     def ask(self, address: str, port: int, path: str, by_tls: bool) -> bool | None:
         self.asked += 1
-        assert (address, port, by_tls) == ("127.0.0.1", 80, False)
+        assert (address, by_tls) == ("127.0.0.1", False)
+        self.ports.append(port)
+        if port in self.taken:
+            return False
         reads = self.reads or (self.reads_after_a_nudge and bool(self.host.signals))
         if reads:
             self.loaded = {file: file.read_bytes() for file in self.files()}
@@ -150,6 +155,30 @@ def test_a_traefik_that_is_down_is_not_waited_for(scene: Scene) -> None:
     scene.run_traefik(found, running=False)
     scene.switch.shift(found, "web", [at(found, "10.0.0.2")])
     assert (scene.servers(), scene.asked) == (["http://10.0.0.2:80"], 0)
+
+
+def test_an_entry_point_that_something_else_has_taken_is_asked_only_until_another_one_answers(scene: Scene) -> None:
+    command = [*traefik()["command"], "--entryPoints.admin.address=:81"]
+    found = release({"traefik": traefik(command=command), "web": healthy(labels=led("web"))})
+    scene.run_traefik(found)
+    scene.taken = frozenset({80})
+    scene.switch.shift(found, "web", [])
+    assert scene.ports == [80, 81]
+    scene.switch.shift(found, "web", [at(found, "10.0.0.2")])
+    assert scene.ports == [80, 81, 81]
+
+
+def test_an_entry_point_of_its_own_tcp_routers_is_asked_last(scene: Scene) -> None:
+    tcp = {
+        "traefik.tcp.routers.raw.rule": "HostSNI(`*`)",
+        "traefik.tcp.routers.raw.entryPoints": "web",
+        "traefik.tcp.services.raw.loadbalancer.server.port": "80",
+    }
+    command = [*traefik()["command"], "--entryPoints.admin.address=:81"]
+    found = release({"traefik": traefik(command=command), "web": healthy(labels={**led("web"), **tcp})})
+    scene.run_traefik(found)
+    scene.switch.shift(found, "web", [])
+    assert scene.ports == [81]
 
 
 def test_what_leads_to_a_container_of_another_release_is_what_that_one_declared(scene: Scene) -> None:
