@@ -6,7 +6,7 @@ All raise only ``ReconcilerError`` on purpose: ``WaitingError`` (``EngineUnavail
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -486,11 +486,12 @@ class Backups(Protocol):
         name: str,
         *,
         must_ask: bool,
+        for_good: Collection[str],
         swapping: Callable[[], None],
         swapped: Callable[[], None],
     ) -> None:
-        """In the place of the live database. ``must_ask``: whether a preRestore hook can forbid it. ``swapping`` and
-        ``swapped`` are called right before and after the live one changes, while nobody uses it. Raises StalledError,
+        """In the place of the live database. ``must_ask``: whether a preRestore hook can forbid it. ``for_good``: containers
+        (ids) that stop when it changes, and stay so. ``swapping`` and ``swapped`` are called right before and after the live one changes, while nobody uses it. Raises StalledError,
         WaitingError; where ``swapped`` was not called, the live database is what it was."""
 
 

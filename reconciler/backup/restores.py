@@ -6,7 +6,7 @@ another name, for it may be half of something.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.backup.choosing import gone_through
@@ -69,10 +69,12 @@ class Restores:
         name: str,
         *,
         must_ask: bool,
+        for_good: Collection[str],
         swapping: Callable[[], None],
         swapped: Callable[[], None],
     ) -> None:
-        """In the place of the live database. ``must_ask``: whether a preRestore hook can forbid it. ``swapping`` and
+        """In the place of the live database. ``must_ask``: whether a preRestore hook can forbid it. ``for_good``: containers
+        (ids) that stop when it changes, and stay so. ``swapping`` and
         ``swapped`` are called right before and after the live one changes, while nobody uses it. Raises StalledError,
         WaitingError; where ``swapped`` was not called, the live database is what it was."""
 
@@ -82,7 +84,14 @@ class Restores:
             scripts = kit.engines(backup.engine)
             container = kit.target(scene.stack, backup.service, scripts).container
             return kit.restorer.in_place(
-                backup, store, scripts, container, drop_old=False, swapping=swapping, swapped=swapped
+                backup,
+                store,
+                scripts,
+                container,
+                drop_old=False,
+                for_good=for_good,
+                swapping=swapping,
+                swapped=swapped,
             )
 
         self._told(self._wanted(scene), name, scene.why, restored, must_ask=must_ask)

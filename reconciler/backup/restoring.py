@@ -6,7 +6,7 @@ Until the swap, which is one transaction, the live database is not touched; what
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -97,10 +97,11 @@ class Restorer:
         container: str,
         *,
         drop_old: bool,
+        for_good: Collection[str] = (),
         swapping: Callable[[], None] = _nothing,
         swapped: Callable[[], None] = _nothing,
     ) -> Restored:
-        """``swapping`` and ``swapped`` are called right before and after the change of names, while nobody uses it. Raises
+        """``for_good``: containers (ids) that stop for the change of names and stay so. ``swapping`` and ``swapped`` are called right before and after the change of names, while nobody uses it. Raises
         StalledError, WaitingError; where ``swapped`` was not called, the live database is what it was."""
         live, moment = (
             posixpath.basename(backup.database),
@@ -112,7 +113,7 @@ class Restorer:
         self.beside(new, backup, store, engine, container)
         try:
             sharing = () if engine.has_server else self.containers.sharing(container, backup.database)
-            with self.standstill.users_stopped(backup.stack, backup.service, sharing):
+            with self.standstill.users_stopped(backup.stack, backup.service, sharing, for_good):
                 swapping()
                 self._do("swap", backup, engine, container, BACKUP_NEW=new, BACKUP_OLD=old)
                 swapped()

@@ -23,13 +23,18 @@ class Standstill:
     dependents: Callable[[str, str], tuple[str, ...]]
 
     @contextmanager
-    def users_stopped(self, stack: str, service: str, sharing: Collection[str] = ()) -> Iterator[None]:
-        """The services that depend on it, and the containers of ``sharing`` (ids), which use its very files."""
+    def users_stopped(
+        self, stack: str, service: str, sharing: Collection[str] = (), for_good: Collection[str] = ()
+    ) -> Iterator[None]:
+        """The services that depend on it, and the containers of ``sharing`` (ids), which use its very files. Those of
+        ``for_good`` (ids) stop, too, and stay so."""
         order = self.dependents(stack, service)
         ours = [found for found in self.engine.containers() if found.stack == stack and found.owned]
         users = [found for name in order for found in ours if found.service == name]
         users += [found for found in ours if found.id in sharing and found not in users]
-        with self._stopped(users):
+        with self._stopped([found for found in users if found.id not in for_good]):
+            for container in for_good:
+                self.engine.stop(container, None)
             yield
 
     @contextmanager

@@ -119,7 +119,7 @@ def rollback(
     ends that. `reconciler history STACK` lists what can be gone back to.
 
     The data stay as they are, unless --restore-db: then the backup from before the release that is left is restored on the
-    way, once nothing of that release runs any more, and the live database is backed up before. It is refused where rows came
+    way: what is left stops when the data change, and the live database is backed up before. It is refused where rows came
     or went since, or the backup is older, than the backup's maxLoss allows; --force goes back all the same.
     """
     from reconciler.model.record import RequestKind

@@ -11,6 +11,7 @@ from reconciler.execution.hooks import HookScene
 from reconciler.model.data import AroundData, DataBackup, DataChange, DataScene, no_hooks
 from reconciler.model.errors import ReconcilerError, StalledError
 from reconciler.model.hook import Hook, Occasion
+from reconciler.model.plan import RestoreData
 from reconciler.ports import Backups, DataBook
 
 
@@ -51,17 +52,24 @@ class DataKeeping:
         forth = known.forth if known.release == attempt.release else ()
         self._book.save_data_change(DataChange(attempt.stack, attempt.release, back, forth))
 
-    def restore(self, scene: DataScene, name: str, *, forth: bool) -> None:
+    def restore(self, scene: DataScene, action: RestoreData) -> None:
         """One step of a plan. What was live is saved first where a person asked for it, and can be gone back to if the
         release fails; on the way back it is only kept under another name. Raises StalledError, WaitingError."""
         change = self._book.data_change(scene.stack)
         assert change is not None, "data are restored only while it is known why"
         saved = change.back
-        if forth and not saved:
+        if action.forth and not saved:
             saved = self._backups.save(scene, change.forth)
-        swap = _Swap(self._book, change, name, saved, forth)
+        swap = _Swap(self._book, change, action.backup, saved, action.forth)
         try:
-            self._backups.restore(scene, name, must_ask=forth, swapping=swap.begins, swapped=swap.ended)
+            self._backups.restore(
+                scene,
+                action.backup,
+                must_ask=action.forth,
+                for_good=[ref.id for ref in action.stops],
+                swapping=swap.begins,
+                swapped=swap.ended,
+            )
         except ReconcilerError:
             swap.failed()
             raise

@@ -243,8 +243,8 @@ class _Walker:
                 self._hands.traffic.drop(self._walk.release, services)
             case RunHook(phase, name):
                 self._run_hook(Phase(phase), name)
-            case RestoreData(backup, forth):
-                self._restore_data(backup, forth)
+            case RestoreData():
+                self._restore_data(action)
             case RemoveNetwork(identity, _):
                 engine.remove_network(identity)
             case AwaitHealthy(_, refs, within_s, soak_s):
@@ -313,14 +313,18 @@ class _Walker:
         if not self._hands.hooks.run(scene, phase, name, self._walk.pass_id):
             _end_if(self._walk.stop())
 
-    def _restore_data(self, backup: str, forth: bool) -> None:
+    def _restore_data(self, action: RestoreData) -> None:
         walk, hands = self._walk, self._hands
         assert walk.scene is not None, "data are restored for a release"
         scene = walk.scene
-        why = f"release {scene.attempt.release} asks for it" if forth else "a release failed after it had changed data"
+        why = (
+            f"release {scene.attempt.release} asks for it"
+            if action.forth
+            else "a release failed after it had changed data"
+        )
         around = Around(hands.hooks, hands.clock, lambda: scene, lambda: walk.pass_id)
         try:
-            hands.restores.restore(data_scene(scene, why, around), backup, forth=forth)
+            hands.restores.restore(data_scene(scene, why, around), action)
         except WaitingError as error:
             if error.reason == "Interrupted":
                 _end_if(walk.stop())

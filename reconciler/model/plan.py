@@ -184,10 +184,12 @@ class RunHook:
 @dataclass(frozen=True, slots=True)
 class RestoreData:
     """A backup, by its name, in the place of the live database; what uses that is stopped for the moment it takes to change.
-    ``forth``: on the way to a release, which can fail yet: then what is replaced is backed up first."""
+    ``forth``: on the way to a release, which can fail yet: then what is replaced is backed up first. ``stops``: containers of
+    another release, which serve until then, and stay stopped: they must not write to what is restored."""
 
     backup: str
     forth: bool
+    stops: tuple[Existing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ from reconciler.model.plan import (
     AwaitHealthy,
     Cause,
     CauseKind,
+    Existing,
     Plan,
     RecreateServices,
     RestoreData,
     StartContainer,
     Step,
-    StopContainer,
 )
 from reconciler.planning.rollout import existing
 
@@ -29,7 +29,7 @@ def with_restores(
     found: Plan, release: Release, observed: Observed, rollout: Rollout, change: DataChange, *, forth: bool
 ) -> Plan:
     """``found``: towards ``release``. ``forth``: with what a person asked for on the way to it, and else with what undoes
-    the change. What is of another release stops first, for it must not write to what is restored."""
+    the change. What is of another release serves until the data change, and then stops for good."""
     backups = change.forth if forth else change.back
     if not backups:
         return found
@@ -38,11 +38,10 @@ def with_restores(
     serving = {backup.service for backup in backups}
     users = users_of(release, serving)
     towards, rest = found.steps[: found.proven_after], found.steps[found.proven_after :]
-    at = _place(towards, serving, users)
+    at, stops = _place(towards, serving, users), tuple(_others(release, observed, serving))
     steps = (
-        *_stops(release, observed, serving, cause),
         *towards[:at],
-        *(Step(RestoreData(backup.name, forth), cause, backup.service) for backup in backups),
+        *(Step(RestoreData(backup.name, forth, stops), cause, backup.service) for backup in backups),
         *towards[at:],
         *_proofs(release, observed, rollout, users, cause),
     )
@@ -78,10 +77,10 @@ def _place(towards: tuple[Step, ...], serving: set[str], users: set[str]) -> int
     return place
 
 
-def _stops(release: Release, observed: Observed, serving: set[str], cause: Cause) -> Iterator[Step]:
+def _others(release: Release, observed: Observed, serving: set[str]) -> Iterator[Existing]:
     for container in observed.containers:
         if container.running and container.service not in serving and not _is_of(container, release):
-            yield Step(StopContainer(existing(container)), cause, container.service)
+            yield existing(container)
 
 
 def _proofs(release: Release, observed: Observed, rollout: Rollout, users: set[str], cause: Cause) -> Iterator[Step]:

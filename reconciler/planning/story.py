@@ -145,8 +145,9 @@ def describe(action: Action) -> str:
             return f"tell the proxies no more of {', '.join(services)}"
         case RunHook(phase, name):
             return f"run {phase} hook {name}"
-        case RestoreData(backup, _):
-            return f"restore the data of {backup}"
+        case RestoreData(backup, _, stops):
+            stopped = ", ".join(ref.name for ref in stops)
+            return f"restore the data of {backup}" + (f", and stop {stopped} for it" if stopped else "")
         case RemoveNetwork(_, name):
             return f"remove network {name}"
         case AwaitHealthy(service, _, within_s, soak_s):

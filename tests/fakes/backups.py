@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.model.data import DataBackup, DataScene
@@ -13,13 +13,14 @@ from reconciler.model.hook import BackupFacts, Phase
 @dataclass
 class FakeBackups:
     """Implements ``Backups``. ``live``: the data. ``kept``: the backups, by name. ``passed``: those that let a release pass.
-    ``during``: called while the data change and nobody uses them. ``fails``: raised before they do."""
+    ``during``: called while the data change and nobody uses them. ``stop``: stops a container. ``fails``: raised before they do."""
 
     service: str = "db"
     live: str = "old"
     kept: dict[str, str] = field(default_factory=dict)
     passed: dict[int, str] = field(default_factory=dict)
     during: Callable[[], None] = lambda: None
+    stop: Callable[[str], None] = lambda _: None
     fails: ReconcilerError | None = None
     restored: list[str] = field(default_factory=list)
 
@@ -44,12 +45,15 @@ class FakeBackups:
         name: str,
         *,
         must_ask: bool,
+        for_good: Collection[str],
         swapping: Callable[[], None],
         swapped: Callable[[], None],
     ) -> None:
         scene.hooks(Phase.PRE_RESTORE, BackupFacts("db", "shop", name))
         if self.fails is not None:
             raise self.fails
+        for container in for_good:
+            self.stop(container)
         swapping()
         self.during()
         self.live = self.kept[name]

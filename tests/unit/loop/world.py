@@ -272,6 +272,7 @@ class World:
         data: Any = Fated("data", self.journal.data, self.fate)
         backups: Any = Fated("backups", self.backups, self.fate)
         data_keeping = DataKeeping(data, backups)
+        self.backups.stop = lambda container: FakeEngine(self.host).stop(container, None)
         self.keeping = HookKeeping(hooks, book, fated, self.clock, data_keeping.begin)
         self.traffic = FakeTraffic(self.host)
         traffic: Any = Fated("traffic", self.traffic, self.fate)

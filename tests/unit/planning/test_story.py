@@ -70,6 +70,7 @@ TOLD: dict[str, Action] = {
     "let shop-web-1 end what is under way (10s at most)": DrainContainer(OLD, 10.0),
     "tell the proxies no more of db, web": DropUpstreams(("db", "web")),
     "restore the data of db-shop-1": RestoreData("db-shop-1", forth=False),
+    "restore the data of db-shop-2, and stop shop-web-1 for it": RestoreData("db-shop-2", True, (OLD,)),
     "remove network shop_back": RemoveNetwork("i", "shop_back"),
     "wait until web is healthy (within 90s)": AwaitHealthy("web", (OLD,), 90.0, 0.0),
     "wait until web has ended with exit status 0 (within 1m)": AwaitCompleted("web", OLD, 60.0),
