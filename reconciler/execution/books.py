@@ -167,7 +167,8 @@ class Books:
     def attempt(self, work: Work, release: Release) -> Release:
         """The release with its number; it and its model are kept from now on."""
         subject = work.revision.subject if work.revision and work.revision.commit == release.revision else ""
-        release = self._shelf.open(release, work.manifest, subject, work.asked_by, self._clock.now())
+        asked_by = self.holding.asked_by(work, release, self.applied(work))
+        release = self._shelf.open(release, work.manifest, subject, asked_by, self._clock.now())
         record = replace(
             self.record(work),
             sync=Sync.OUT_OF_SYNC,

@@ -13,7 +13,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.record import PassGoal, ReleaseRecord
 from reconciler.model.source import Revision
 from reconciler.planning.gate import Hold, Pending, gate_of_release, gate_of_repair, hold_of
-from reconciler.planning.pinning import bad_images, instead_of_bad
+from reconciler.planning.pinning import bad_images, instead_of_bad, newer_images
 from reconciler.ports import Clock, Journal
 
 
@@ -31,6 +31,14 @@ class Holding:
         """A pass begins: what the one before found does not count."""
         self._releases.pop(stack, None)
         self._repairs.pop(stack, None)
+
+    def asked_by(self, work: Work, release: Release, applied: Release | None) -> str:
+        """Who or what wants ``release``: a registry, where Git says the same as before."""
+        record = self._journal.stack(work.name)
+        newer = newer_images(release, applied, work.manifest.updates.images)
+        if record is None or record.applied_revision != release.revision or not newer:
+            return work.asked_by
+        return f"registry: {', '.join(newer)}"
 
     def of_release(self, stack: str) -> Hold | None:
         return self._releases.get(stack)
@@ -69,7 +77,7 @@ class Holding:
             return None
         pending = Pending(gate_of_release(rendered, applied), past_windows=work.past_windows)
         if updates.manual or updates.min_age_s:
-            known = self._awaited(work, rendered)
+            known = self._awaited(work, rendered, applied)
             needs_approval = updates.manual and not self._journal.approved_by(work.name, known.number)
             since = None if self._changes_only_images(work, rendered, applied) else known.created_at
             pending = replace(pending, number=known.number, needs_approval=needs_approval, since=since)
@@ -88,15 +96,15 @@ class Holding:
         left = self._journal.open_pass(work.name)
         return left is not None and left.goal is PassGoal.APPLY and left.release == rendered.number
 
-    def _awaited(self, work: Work, rendered: Release) -> ReleaseRecord:
+    def _awaited(self, work: Work, rendered: Release, applied: Release) -> ReleaseRecord:
         """The release's record, made when it is first seen: so it has a number to be approved by, and an age."""
         for found in self._journal.releases(work.name):
             if found.digest == rendered.digest:
                 return found
-        subject, since = "", self._clock.now()
+        subject, since, asked_by = "", self._clock.now(), self.asked_by(work, rendered, applied)
         if work.revision is not None:
             subject, since = work.revision.subject, min(since, work.revision.committed_at)
-        return self._journal.await_release(work.name, rendered.digest, rendered.revision, subject, work.asked_by, since)
+        return self._journal.await_release(work.name, rendered.digest, rendered.revision, subject, asked_by, since)
 
     def _changes_only_images(self, work: Work, rendered: Release, applied: Release) -> bool:
         """Each of which was old enough when it was taken."""

@@ -52,6 +52,17 @@ def wrong_tracking(model: Mapping[str, Any], tracked: Iterable[str]) -> Iterator
             yield name, "its image is named by a digest alone, which never changes; write a tag, too"
 
 
+def newer_images(release: Release, applied: Release | None, tracked: Iterable[str]) -> tuple[str, ...]:
+    """Tracked services whose image is not the one that runs, each with its new tag and the start of its digest."""
+    found = []
+    for name in tracked:
+        spec, before = release.service(name), applied.service(name) if applied else None
+        if spec is not None and before is not None and spec.image != before.image:
+            image = parse_reference(spec.image)
+            found.append(f"{name} {image.tag} ({image.digest[:19]})")
+    return tuple(found)
+
+
 def bad_images(releases: Iterable[ReleaseRecord], applied: Release | None) -> frozenset[str]:
     """Images that only releases in quarantine have: such a version is not taken again by a release that is new for another
     reason."""

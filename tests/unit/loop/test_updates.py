@@ -169,6 +169,7 @@ def test_a_newer_image_is_a_new_release_without_a_commit(world: World) -> None:
     world.settle()
     world.git.found = {"web": TWO}
     assert world.settle().applied_release == 2
+    assert world.journal.releases(STACK)[1].asked_by == "registry: web live (sha256:2)"
     assert images(world) == [TWO]
     assert world.host.gaps(STACK, "web") == ()
 
