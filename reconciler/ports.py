@@ -17,7 +17,7 @@ from reconciler.model.errors import Problem
 from reconciler.model.event import Event
 from reconciler.model.hook import HookRecord, HookState, Phase
 from reconciler.model.hook_call import HookCall, HookEnd
-from reconciler.model.manifest import Manifest
+from reconciler.model.manifest import HttpProbe, Manifest
 from reconciler.model.observed import Container, Endpoint, Image, LiveSettings, Network, Room, Takeover
 from reconciler.model.record import (
     CertificateRecord,
@@ -435,6 +435,13 @@ class BackupBook(Protocol):
         """By stack and plan."""
 
     def save_backup(self, record: BackupRecord) -> None: ...
+
+
+class Asks(Protocol):
+    """Asks a container whether it answers."""
+
+    def trouble(self, address: str, probe: HttpProbe) -> str:
+        """Why it does not answer as it should, "" if it does. Raises nothing: a new container may take its time."""
 
 
 class ImageBook(Protocol):

@@ -310,6 +310,7 @@ class Parts:
     def _executor(self) -> Executor:
         from reconciler.adapters.host_data import HostData
         from reconciler.adapters.host_ports import HostPorts
+        from reconciler.adapters.http_asks import HttpAsks
         from reconciler.execution.execute import Executor, Hands
 
         return Executor(
@@ -321,6 +322,7 @@ class Parts:
                 objects=self.objects,
                 data=HostData(),
                 ports=HostPorts(),
+                asks=HttpAsks(),
                 certificates=self.certificates,
                 clock=self.clock,
                 hooks=self.hook_keeping,

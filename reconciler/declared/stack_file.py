@@ -18,7 +18,16 @@ from reconciler.declared.updates import updates_of
 from reconciler.declared.validation import STACK, check_schema
 from reconciler.model.duration import parse_duration
 from reconciler.model.errors import InvalidInputError, Problem
-from reconciler.model.manifest import CertificateUse, DriftMode, Manifest, Prune, Rollout, ServiceRollout, Strategy
+from reconciler.model.manifest import (
+    CertificateUse,
+    DriftMode,
+    HttpProbe,
+    Manifest,
+    Prune,
+    Rollout,
+    ServiceRollout,
+    Strategy,
+)
 from reconciler.model.source import TreeEntry
 
 
@@ -124,6 +133,7 @@ def _service(values: Mapping[str, Any]) -> ServiceRollout:
     return ServiceRollout(
         strategy=Strategy(values["strategy"]) if "strategy" in values else None,
         job=values.get("job"),
+        probe=HttpProbe(**values["probe"]) if "probe" in values else None,
         **_seconds(values, "timeout", "soak", "drain"),
     )
 

@@ -24,7 +24,7 @@ from reconciler.model.errors import (
     WaitingError,
 )
 from reconciler.model.hook import Phase
-from reconciler.model.manifest import Manifest
+from reconciler.model.manifest import HttpProbe, Manifest
 from reconciler.model.observed import Container
 from reconciler.model.plan import (
     Action,
@@ -62,6 +62,7 @@ from reconciler.model.plan import (
 )
 from reconciler.planning.story import describe
 from reconciler.ports import (
+    Asks,
     Certificates,
     Clock,
     Compose,
@@ -138,6 +139,7 @@ class Hands:
     objects: Objects
     data: SeedsData
     ports: Ports
+    asks: Asks
     certificates: Certificates
     clock: Clock
     hooks: HookKeeping
@@ -247,8 +249,9 @@ class _Walker:
                 self._restore_data(action)
             case RemoveNetwork(identity, _):
                 engine.remove_network(identity)
-            case AwaitHealthy(_, refs, within_s, soak_s):
-                self._prover.await_healthy([self._id(ref) for ref in refs], within_s, soak_s)
+            case AwaitHealthy(_, refs, within_s, soak_s, probe):
+                ids = [self._id(ref) for ref in refs]
+                self._prover.await_healthy(ids, within_s, soak_s, self._asking(probe))
             case AwaitCompleted(_, ref, within_s):
                 self._prover.await_completed(self._id(ref), within_s)
             case _:
@@ -305,6 +308,11 @@ class _Walker:
         pulled = engine.pull(image, self._walk.progress)
         if before is None or before.id != pulled.id:
             self._hands.images.save_brought(pulled.id, image)
+
+    def _asking(self, probe: HttpProbe | None) -> Callable[[str], str]:
+        if probe is None:
+            return lambda _: ""
+        return lambda identity: self._hands.asks.trouble(self._hands.engine.address(identity), probe)
 
     def _run_hook(self, phase: Phase, name: str) -> None:
         scene = self._walk.scene

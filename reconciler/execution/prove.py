@@ -30,17 +30,21 @@ class Prover:
         self._still_hoped_for = still_hoped_for
         self._healthy_since: dict[str, float] = {}
         self._started_at: dict[str, float] = {}
+        self._troubles: dict[str, str] = {}
         self.failing: str | None = None
 
-    def await_healthy(self, ids: Sequence[str], within_s: float, soak_s: float) -> None:
-        """Raises StalledError(HealthCheckFailed) naming the container, and how it failed."""
+    def await_healthy(
+        self, ids: Sequence[str], within_s: float, soak_s: float, trouble: Callable[[str], str] = lambda _: ""
+    ) -> None:
+        """``trouble``: what else keeps a container that looks healthy from being it, "" for nothing. Raises
+        StalledError(HealthCheckFailed) naming the container, and how it failed."""
         began = self._clock.monotonic()
         for identity in ids:
             self._healthy_since.setdefault(identity, began)
             self._started_at.setdefault(identity, 0.0)
         while True:
             now = self._clock.monotonic()
-            waiting = [identity for identity in ids if not self._is_proven(identity, now, soak_s)]
+            waiting = [identity for identity in ids if not self._is_proven(identity, now, soak_s, trouble)]
             self._watch_the_others(ids, now)
             if not waiting:
                 self.failing = None
@@ -66,14 +70,16 @@ class Prover:
                 raise StalledError(f"{container.name} has not ended within {within_s:g}s", reason="JobFailed")
             self._pause(now - began)
 
-    def _is_proven(self, identity: str, now: float, soak_s: float) -> bool:
+    def _is_proven(self, identity: str, now: float, soak_s: float, trouble: Callable[[str], str]) -> bool:
         container = self._look(identity)
         self._fail_if_hopeless(container)
         restarted = container.started_at != self._started_at[identity]
-        if not _is_healthy(container) or restarted:
+        self._troubles[identity] = trouble(identity) if _is_healthy(container) else ""
+        is_well = _is_healthy(container) and not self._troubles[identity]
+        if not is_well or restarted:
             self._started_at[identity] = container.started_at
             self._healthy_since[identity] = now
-            if not _is_healthy(container):
+            if not is_well:
                 return False
         return now - self._healthy_since[identity] >= soak_s
 
@@ -103,9 +109,10 @@ class Prover:
             return
         container = self._look(waiting[0])
         self.failing = container.id
+        trouble = self._troubles.get(container.id)
         raise StalledError(
             f"{container.name} was not healthy within {within_s:g}s (its state: {container.state}, its healthcheck: "
-            f"{container.probe})",
+            f"{container.probe}{f'; {trouble}' if trouble else ''})",
             reason="HealthCheckFailed",
         )
 

@@ -100,7 +100,7 @@ class Undoing:
 def _without_soak(work: Work) -> Work:
     """What is gone back to was proven before; the sooner it serves the better."""
     rollout: Rollout = work.manifest.rollout
-    services = {name: replace(own, soak_s=0.0) for name, own in rollout.services.items()}
+    services = {name: replace(own, soak_s=0.0, probe=None) for name, own in rollout.services.items()}
     return replace(
         work.patient, manifest=replace(work.manifest, rollout=replace(rollout, soak_s=0.0, services=services))
     )

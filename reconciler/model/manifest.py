@@ -26,6 +26,18 @@ class DriftMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class HttpProbe:
+    """Asked at the new container's own address, and answered with the status ``expect`` (any below 400, if None)."""
+
+    port: int
+    path: str = "/"
+    expect: int | None = None
+
+    def __str__(self) -> str:
+        return f"GET :{self.port}{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceRollout:
     """One service's exceptions from the stack's rollout. None: as the stack has it, or by rule."""
 
@@ -34,6 +46,7 @@ class ServiceRollout:
     soak_s: float | None = None
     job: bool | None = None  # True: runs to its end, and exit status 0 is its health
     drain_s: float | None = None
+    probe: HttpProbe | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,7 @@ class Rollout:
             soak_s=self.soak_s if own.soak_s is None else own.soak_s,
             job=own.job,
             drain_s=self.drain_s if own.drain_s is None else own.drain_s,
+            probe=own.probe,
         )
 
     def says_how_to_drain(self, service: str) -> bool:

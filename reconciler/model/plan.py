@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.model.manifest import Strategy
+from reconciler.model.manifest import HttpProbe, Strategy
 from reconciler.model.observed import Endpoint
 
 
@@ -202,13 +202,15 @@ class RemoveNetwork:
 class AwaitHealthy:
     """All of ``refs`` healthy within ``within_s`` and then healthy, without a restart, for ``soak_s``.
 
-    A container without a healthcheck is healthy while it runs. ``service`` is whose patience these figures are.
+    A container without a healthcheck is healthy while it runs; with a ``probe`` it must answer, too. ``service`` is whose
+    patience these figures are.
     """
 
     service: str
     refs: tuple[Ref, ...]
     within_s: float
     soak_s: float
+    probe: HttpProbe | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,16 @@ from reconciler.model.desired import (
 )
 from reconciler.model.errors import StalledError
 from reconciler.model.hook import BackupGate, Exec, Hook, Http, Kind, Occasion, OnFailure, Phase, Require, Run, Script
-from reconciler.model.manifest import CertificateUse, DriftMode, Manifest, Prune, Rollout, ServiceRollout, Strategy
+from reconciler.model.manifest import (
+    CertificateUse,
+    DriftMode,
+    HttpProbe,
+    Manifest,
+    Prune,
+    Rollout,
+    ServiceRollout,
+    Strategy,
+)
 from reconciler.model.schedule import Schedule
 from reconciler.model.source import EntryKind, TreeEntry
 from reconciler.model.updates import Gate, ImagePolicy, Track, Updates, Window, WriteBack
@@ -40,7 +49,7 @@ def pack(release: Release, manifest: Manifest) -> dict[str, Any]:
 
 def _pack_manifest(manifest: Manifest) -> dict[str, Any]:
     content = _fields_of(manifest)
-    services = {name: _fields_of(own) for name, own in manifest.rollout.services.items()}
+    services = {name: asdict(own) for name, own in manifest.rollout.services.items()}
     content["rollout"] = {**_fields_of(manifest.rollout), "services": services}
     content["prune"] = _fields_of(manifest.prune)
     content["certificates"] = [_fields_of(use) for use in manifest.certificates]
@@ -66,10 +75,7 @@ def unpack_manifest(content: Mapping[str, Any]) -> Manifest:
     """How the release was rolled out: it counts while ``stack.yaml`` cannot be read. Raises StalledError."""
     try:
         entry = content["manifest"]
-        services = {
-            name: ServiceRollout(**{**own, "strategy": Strategy(own["strategy"]) if own["strategy"] else None})
-            for name, own in entry["rollout"]["services"].items()
-        }
+        services = {name: _service_rollout(own) for name, own in entry["rollout"]["services"].items()}
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
         }
@@ -83,6 +89,12 @@ def unpack_manifest(content: Mapping[str, Any]) -> Manifest:
         return Manifest(**values)
     except (KeyError, TypeError, ValueError) as error:
         raise StalledError(f"a kept release cannot be read: {error!r}", reason="ReleaseLost") from error
+
+
+def _service_rollout(own: Mapping[str, Any]) -> ServiceRollout:
+    strategy = Strategy(own["strategy"]) if own["strategy"] else None
+    probe = HttpProbe(**own["probe"]) if own.get("probe") else None
+    return ServiceRollout(**{**own, "strategy": strategy, "probe": probe})
 
 
 def _certificate(entry: Mapping[str, Any]) -> CertificateUse:

@@ -253,7 +253,7 @@ def _prove(walk: _Rollout, turnover: Turnover, *, soak: bool, refs: tuple[Ref, .
             walk.add(turnover, AwaitCompleted(name, ref, within_s))
         walk.unproven.pop(name, None)
         return
-    walk.add(turnover, AwaitHealthy(name, refs, within_s, soak_s if soak else 0.0))
+    walk.add(turnover, AwaitHealthy(name, refs, within_s, soak_s if soak else 0.0, walk.policy.of(name).probe))
     if soak or not soak_s:
         walk.unproven.pop(name, None)
 

@@ -150,9 +150,10 @@ def describe(action: Action) -> str:
             return f"restore the data of {backup}" + (f", and stop {stopped} for it" if stopped else "")
         case RemoveNetwork(_, name):
             return f"remove network {name}"
-        case AwaitHealthy(service, _, within_s, soak_s):
+        case AwaitHealthy(service, _, within_s, soak_s, probe):
             soak = f", and for {_seconds(soak_s)} more" if soak_s else ""
-            return f"wait until {service} is healthy (within {_seconds(within_s)}){soak}"
+            answers = f" and answers {probe}" if probe else ""
+            return f"wait until {service} is healthy{answers} (within {_seconds(within_s)}){soak}"
         case AwaitCompleted(service, _, within_s):
             return f"wait until {service} has ended with exit status 0 (within {_seconds(within_s)})"
         case _:

@@ -105,6 +105,25 @@ def test_a_release_that_fails_while_it_soaks_is_undone(world: World) -> None:
     assert "too late" in world.message("shop")
 
 
+def test_a_release_whose_container_does_not_answer_as_it_should_is_undone(world: World) -> None:
+    """It has no healthcheck, and runs."""
+    declared = {
+        "rollout": {"soak": "300ms", "timeout": "3s", "services": {"web": {"probe": {"port": 80, "path": "/page"}}}}
+    }
+
+    def serving(page: str) -> Service:
+        return script(f"mkdir /www; echo hello > /www/{page}; exec busybox httpd -f -h /www", init=True)
+
+    world.commit(world.compose("shop", stack(web=serving("page")), declared))
+    assert world.once().returncode == 0
+    assert "wait until web is healthy and answers GET :80/page (within 3s), and for 0.3s more" in world.steps("shop")
+    before = world.running("shop")
+    world.commit(world.compose("shop", stack(web=serving("another")), declared))
+    assert world.once().returncode == 1
+    assert "GET :80/page answered 404" in world.message("shop")
+    assert world.running("shop") == before
+
+
 def test_a_service_with_a_host_port_is_started_again_as_it_was(world: World) -> None:
     port = free_port()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from reconciler.model.desired import Injection, LifecycleHook
 from reconciler.model.errors import EngineUnavailableError, WaitingError
 from reconciler.model.event import Event, Trigger
+from reconciler.model.manifest import HttpProbe
 from reconciler.model.observed import Container, Endpoint, Image, Network, Room, State
 from tests.fakes.host import FakeHost, meet
 
@@ -190,6 +191,17 @@ class FakeEngine:
             if any(box.alive and network.name in box.endpoints for box in self.host.boxes.values()):
                 raise WaitingError(f"cannot remove network {network.name}: it is in use", reason="EngineRefused")
             del self.host.networks[network_id]
+
+
+class FakeAsks:
+    """Implements ``Asks``. ``answers``: the trouble with a probe now, "" for none."""
+
+    def __init__(self) -> None:
+        self.answers: Callable[[HttpProbe], str] = lambda _: ""
+
+    def trouble(self, address: str, probe: HttpProbe) -> str:
+        assert address, "only what runs is asked"
+        return self.answers(probe)
 
 
 class FakePorts:

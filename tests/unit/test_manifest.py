@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reconciler.manifest import Discovery, discover
 from reconciler.model.errors import InvalidInputError, StalledError
-from reconciler.model.manifest import DriftMode, Manifest, Prune, Rollout, ServiceRollout, Strategy
+from reconciler.model.manifest import DriftMode, HttpProbe, Manifest, Prune, Rollout, ServiceRollout, Strategy
 from reconciler.model.source import EntryKind, TreeEntry
 
 COMPOSE = "services: {web: {image: x}}\n"
@@ -77,6 +77,7 @@ rollout:
   services:
     web: {strategy: stop-first, timeout: 10m, soak: 0s, drain: 30s, job: false}
     migrate: {job: true}
+    api: {probe: {port: 3000, path: /up, expect: 200}}
 drift: warn
 prune: {enabled: false, maxRemovePercent: 100}
 """
@@ -106,6 +107,7 @@ prune: {enabled: false, maxRemovePercent: 100}
                     strategy=Strategy.STOP_FIRST, timeout_s=600.0, soak_s=0.0, drain_s=30.0, job=False
                 ),
                 "migrate": ServiceRollout(job=True),
+                "api": ServiceRollout(probe=HttpProbe(3000, "/up", 200)),
             },
         ),
         drift=DriftMode.WARN,

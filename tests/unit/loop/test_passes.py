@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.model.errors import EngineUnavailableError, WaitingError
-from reconciler.model.manifest import DriftMode, Prune
+from reconciler.model.manifest import DriftMode, HttpProbe, Prune, Rollout, ServiceRollout
 from reconciler.model.observed import Probe, Room, Takeover
 from reconciler.model.record import Health, Outcome, Suspension, Sync, Truth
 from reconciler.planning.images import RESERVE
@@ -307,6 +307,37 @@ def test_no_secret_is_said_of_a_failure(world: World) -> None:
     failed = [found.quarantined for found in world.journal.releases(STACK)]
     assert "login as (secret) refused" in record.ready.message
     assert not any("hunter22" in text for text in (record.ready.message, *told, *failed))
+
+
+# A probe
+
+
+PROBED = Rollout(timeout_s=20, soak_s=5, services={"web": ServiceRollout(probe=HttpProbe(3000, "/ready", 200))})
+
+
+def test_a_container_that_does_not_answer_its_probe_fails_the_release_and_the_old_one_serves(world: World) -> None:
+    world.declared = replace(world.declared, rollout=PROBED)
+    before = applied(world, {"web": web()})
+    world.host.registry["web:2"] = "sha256:web:2"
+    world.asks.answers = lambda probe: f"{probe} answered 500"
+    world.commit({"web": web("web:2")})
+    record = world.once()
+    assert record.ready.reason == "HealthCheckFailed"
+    assert "GET :3000/ready answered 500" in record.ready.message
+    assert [box.id for box in world.boxes()] == before
+    assert world.host.gaps(STACK, "web") == ()
+
+
+def test_a_container_that_stops_answering_while_it_soaks_is_caught(world: World) -> None:
+    """Its healthcheck says nothing of it."""
+    world.declared = replace(world.declared, rollout=PROBED)
+    before = applied(world, {"web": web()})
+    world.host.registry["web:2"] = "sha256:web:2"
+    world.commit({"web": web("web:2")})
+    began = world.clock.monotonic()
+    world.asks.answers = lambda _: "it fell silent" if world.clock.monotonic() > began + 3 else ""
+    assert "it fell silent" in world.once().ready.message
+    assert [box.id for box in world.boxes()] == before
 
 
 # A newer commit

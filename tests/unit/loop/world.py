@@ -36,7 +36,7 @@ from tests.fakes.backups import FakeBackups
 from tests.fakes.certificates import FakeCertificates
 from tests.fakes.clock import FakeClock
 from tests.fakes.compose import FakeCompose
-from tests.fakes.engine import FakeEngine, FakePorts
+from tests.fakes.engine import FakeAsks, FakeEngine, FakePorts
 from tests.fakes.hooks import FakeHooks
 from tests.fakes.host import Behaviour, Box, FakeHost
 from tests.fakes.somebody import Somebody
@@ -276,6 +276,7 @@ class World:
         self.keeping = HookKeeping(hooks, book, fated, self.clock, data_keeping.begin)
         self.traffic = FakeTraffic(self.host)
         traffic: Any = Fated("traffic", self.traffic, self.fate)
+        self.asks = FakeAsks()
         self.hands = Hands(
             engine,
             compose,
@@ -284,6 +285,7 @@ class World:
             self.objects,
             self.objects,
             FakePorts(self.host),
+            self.asks,
             self.certificates,
             self.clock,
             self.keeping,

@@ -21,7 +21,16 @@ from reconciler.model.desired import (
     nothing_of,
 )
 from reconciler.model.errors import StalledError
-from reconciler.model.manifest import CertificateUse, DriftMode, Manifest, Prune, Rollout, ServiceRollout, Strategy
+from reconciler.model.manifest import (
+    CertificateUse,
+    DriftMode,
+    HttpProbe,
+    Manifest,
+    Prune,
+    Rollout,
+    ServiceRollout,
+    Strategy,
+)
 from reconciler.model.source import EntryKind, TreeEntry
 from reconciler.planning.archive import pack, unpack, unpack_manifest
 from tests.builders import manifest, release
@@ -95,6 +104,7 @@ service_rollouts = st.builds(
     timeout_s=st.none() | seconds,
     soak_s=st.none() | seconds,
     job=st.none() | st.booleans(),
+    probe=st.none() | st.builds(HttpProbe, st.integers(1, 65535), texts, st.none() | st.integers(100, 599)),
 )
 certificate_uses = st.builds(
     CertificateUse,

@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from reconciler.model.desired import LABEL_DEFINITION, LABEL_ROOT
+from reconciler.model.manifest import HttpProbe
 from reconciler.model.observed import Endpoint
 from reconciler.model.plan import (
     Action,
@@ -73,6 +74,9 @@ TOLD: dict[str, Action] = {
     "restore the data of db-shop-2, and stop shop-web-1 for it": RestoreData("db-shop-2", True, (OLD,)),
     "remove network shop_back": RemoveNetwork("i", "shop_back"),
     "wait until web is healthy (within 90s)": AwaitHealthy("web", (OLD,), 90.0, 0.0),
+    "wait until web is healthy and answers GET :80/up (within 90s), and for 5s more": AwaitHealthy(
+        "web", (OLD,), 90.0, 5.0, HttpProbe(80, "/up")
+    ),
     "wait until web has ended with exit status 0 (within 1m)": AwaitCompleted("web", OLD, 60.0),
 }
 
