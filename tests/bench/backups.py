@@ -22,7 +22,7 @@ from reconciler.model.backup import Verify
 from tests.e2e.backing import Backing
 from tests.e2e.world import eventually
 
-_ROWS = 5_600_000
+_ROWS = 7_600_000
 _TABLE = f"""
 CREATE TABLE t AS SELECT i AS id, i % 1000 AS k, md5(i::text) AS a, md5((i * 7)::text) AS b, now() + i * interval '1 second' AS at
   FROM generate_series(1, {_ROWS}) i;

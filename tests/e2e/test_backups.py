@@ -513,13 +513,13 @@ def test_a_restore_that_runs_out_of_memory_is_found_at_its_level_and_more_of_it_
     server: Any, tmp_path: Path
 ) -> None:
     asked(server, "CREATE TABLE eager AS SELECT 1 AS a")
-    asked(server, "ALTER TABLE eager ADD CHECK (length(repeat('x', 400000000)) > a)")
-    made = Backing(server, "postgres", "shop", tmp_path, memory="256m").made()
+    asked(server, "ALTER TABLE eager ADD CHECK (length(repeat('x', 200000000)) > a)")
+    made = Backing(server, "postgres", "shop", tmp_path, memory="128m").made()
     assert made.backup is not None
     assert made.backup.level is Level.L1
     assert made.finding is not None
     assert made.finding.level is Level.L2
-    assert "ran out of memory (256m)" in made.finding.problem
+    assert "ran out of memory (128m)" in made.finding.problem
     Backing(server, "postgres", "shop", tmp_path, memory="2g").good()
     asked(server, "DROP TABLE eager")
 
