@@ -121,6 +121,10 @@ class Shop:
         text = self.world.execute(self.container, "pg_dump", "-U", "keeper", "shop")
         return "\n".join(line for line in text.splitlines() if "restrict" not in line)
 
+    def answers(self) -> bool:
+        words = ["docker", "exec", self.container, "pg_isready", "-q", "-h", "127.0.0.1", "-U", "keeper", "-d", "shop"]
+        return subprocess.run(words, check=False).returncode == 0
+
     def backups(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(self.world.cli("backup", "list", self.name, "-o", "json").stdout)
         return found
@@ -318,7 +322,8 @@ def test_a_server_that_stops_in_the_middle_leaves_no_half_a_dump(shop: Shop) -> 
     assert "L0:" in said
     assert shop.files() == files
     assert shop.backups()[0]["name"] == kept["name"]
-    eventually(lambda: shop.world.status("shop").get("health") == "Healthy" and shop.dumped() == before)
+    eventually(lambda: shop.world.status("shop").get("health") == "Healthy" and shop.answers())
+    assert shop.dumped() == before
     shop.good()
 
 
