@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from tests.e2e.served import (
     STACK,
     Load,
     Served,
+    ask_version,
     behind_traefik,
     keep_alive,
     new_connections,
@@ -104,3 +108,103 @@ def said(world: World) -> list[str]:
         assert journal is not None
         newest = journal.passes(world.name(STACK), 1)[0]
         return [step.text for step in journal.steps(newest.id)] or [""]
+
+
+def test_the_traefik_of_another_stack_leads_without_a_loss_and_stops_nobody_while_it_reads_nothing(
+    world: World,
+) -> None:
+    """By http and by plain TCP. While it is down there is nobody to ask; then it reads when it starts."""
+    made = Served(world)
+    network = f"edge-{world.suffix}"
+    world.docker("network", "create", network)
+    try:
+        world.write_environment("edge", f"TRAEFIK_IMAGE=rig/traefik:3\nHTTPS_PORT={made.port}\n")
+        first = world.commit(
+            {
+                **world.compose("edge", edge(network, made.port), QUICK),
+                **world.compose("shop", shop(network, "1"), QUICK),
+            }
+        )
+        with world.daemon():
+            world.await_ready("edge", first)
+            world.await_ready("shop", first)
+            eventually(lambda: ask_version(made.port, DOMAIN) == "1")
+            load = Load(made.port, DOMAIN)
+            with load.running([keep_alive, new_connections, plain(address_of(world, "edge", "traefik"))]):
+                world.await_ready("shop", world.commit(world.compose("shop", shop(network, "2"), QUICK)))
+            assert load.failures == []
+            assert load.answered.keys() == {"keep-alive", "new connection", "plain TCP"}
+
+            stranger = world.root / "state" / "traefik" / world.name("edge") / "stranger.yml"
+            stranger.write_text("nobody: [can read this")
+            last = world.commit(world.compose("shop", shop(network, "3"), QUICK))
+            world.await_failure("shop", "TrafficNotShifted")
+            assert ask_version(made.port, DOMAIN) == "2"
+
+            assert world.cli("suspend", world.name("edge")).returncode == 0
+            proxy = world.container("edge", "traefik")["Id"]
+            world.docker("stop", "--time", "1", proxy)
+            stranger.unlink()
+            assert world.cli("reconcile", world.name("shop"), "--force", "--wait").returncode == 0
+            world.await_ready("shop", last)
+            world.docker("start", proxy)
+            eventually(lambda: ask_version(made.port, DOMAIN) == "3")
+    finally:
+        world.clean()
+        world.docker("network", "rm", network)
+
+
+def edge(network: str, port: int) -> dict[str, Any]:
+    """A Traefik that serves whoever is on its network."""
+    proxy = behind_traefik(DOMAIN)["services"]["traefik"]
+    command = [
+        "--ping=true",
+        "--providers.docker=true",
+        "--providers.docker.exposedByDefault=false",
+        f"--providers.docker.network={network}",
+        "--providers.file.directory=/etc/traefik/dynamic",
+        "--providers.providersThrottleDuration=200ms",
+        "--entryPoints.websecure.address=:443",
+        "--entryPoints.websecure.http.tls=true",
+        "--entryPoints.plain.address=:9000",
+    ]
+    own = {"command": command, "ports": [f"{port}:443"], "networks": ["edge"]}
+    return {"services": {"traefik": {**proxy, **own}}, "networks": outside(network)}
+
+
+def shop(network: str, version: str) -> dict[str, Any]:
+    app = model(version)["services"]["app"]
+    labels = {
+        **app["labels"],
+        "traefik.tcp.routers.app.rule": "HostSNI(`*`)",
+        "traefik.tcp.routers.app.entryPoints": "plain",
+        "traefik.tcp.services.app.loadBalancer.server.port": "3000",
+    }
+    app |= {"labels": labels, "networks": ["edge", "inside"]}
+    return {"services": {"app": app}, "networks": {**outside(network), "inside": {}}}
+
+
+def outside(network: str) -> dict[str, Any]:
+    return {"edge": {"name": network, "external": True}}
+
+
+def address_of(world: World, stack: str, service: str) -> str:
+    networks = world.container(stack, service)["NetworkSettings"]["Networks"]
+    return next(str(place["IPAddress"]) for place in networks.values())
+
+
+def plain(address: str) -> Callable[[Load, threading.Event], None]:
+    def client(load: Load, over: threading.Event) -> None:
+        while not over.is_set():
+            connection = http.client.HTTPConnection(address, 9000, timeout=10)
+            try:
+                connection.request("GET", "/version", headers={"Connection": "close"})
+                answer = connection.getresponse()
+                answer.read()
+                load.count("plain TCP", answer.status)
+            except (OSError, http.client.HTTPException) as error:
+                load.fail("plain TCP", error)
+            finally:
+                connection.close()
+
+    return client
