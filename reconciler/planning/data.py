@@ -22,7 +22,7 @@ from reconciler.model.plan import (
     StartContainer,
     Step,
 )
-from reconciler.planning.rollout import existing
+from reconciler.planning.walk import existing
 
 
 def with_restores(

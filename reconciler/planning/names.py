@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from reconciler.model.plan import Cause, CauseKind, Existing, New, Ref, RenameContainer, Step
-from reconciler.planning.rollout import existing
 from reconciler.planning.turnover import Turnover
+from reconciler.planning.walk import existing
 
 _ASIDE = Cause(CauseKind.CHANGED, "its name goes over to another container")
 

@@ -36,7 +36,7 @@ from reconciler.planning.images import room_for
 from reconciler.planning.names import rename_steps
 from reconciler.planning.order import with_dependents
 from reconciler.planning.prune import Pruning, container_steps, network_steps, pruning, removed_containers
-from reconciler.planning.rollout import Told, existing, removal_steps, rollout_steps, stopped_by
+from reconciler.planning.rollout import removal_steps, rollout_steps
 from reconciler.planning.secrets import Mask
 from reconciler.planning.strategy import fixed_ports
 from reconciler.planning.takeover import takeover_notes, takeover_steps
@@ -48,6 +48,7 @@ from reconciler.planning.traffic import (
     traffic_costs,
 )
 from reconciler.planning.turnover import Situation, Turnover, turnovers
+from reconciler.planning.walk import Told, existing, stopped_by
 
 
 def plan(

@@ -9,7 +9,7 @@ from reconciler.model.desired import Release
 from reconciler.model.manifest import Prune
 from reconciler.model.observed import Container, Observed
 from reconciler.model.plan import Cause, CauseKind, Ref, RemoveContainer, RemoveNetwork, Step, StopContainer
-from reconciler.planning.rollout import existing
+from reconciler.planning.walk import existing
 
 
 def removed_containers(release: Release, observed: Observed) -> dict[str, tuple[Container, ...]]:

@@ -9,7 +9,7 @@ from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Cause, CauseKind, Plan, StartContainer, Step, StopContainer
 from reconciler.planning.planner import plan
-from reconciler.planning.rollout import existing
+from reconciler.planning.walk import existing
 
 
 def without_what_came(before: Observed, now: Observed, manifest: Manifest) -> Plan:

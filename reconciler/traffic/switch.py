@@ -10,14 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
 from reconciler import files
 from reconciler.model.desired import Release, ServiceSpec
 from reconciler.model.errors import ReconcilerError, WaitingError
-from reconciler.model.observed import Container, State
+from reconciler.model.observed import Container
 from reconciler.planning import traefik_labels
-from reconciler.planning.fronts import EntryPoint
 from reconciler.planning.proxies import Proxy
 from reconciler.planning.traffic import led_services
 from reconciler.planning.upstreams import (
@@ -32,15 +29,8 @@ from reconciler.planning.upstreams import (
     service_of,
 )
 from reconciler.ports import Clock, Engine
+from reconciler.traffic.confirming import Ask, Confirmation
 from reconciler.traffic.connections import Connection
-
-_POLL_S = 0.01
-_PATIENCE_S = 10.0  # one that is just starting needs some seconds on a busy host
-_HOST = "127.0.0.1"
-
-Ask = Callable[[str, int, str, bool], bool | None]
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +38,7 @@ class Kit:
     """What a switch works with.
 
     ``folder``: the one that holds each stack's; ``staging``: of the same file system, watched by nobody. ``proxies``: the
-    Traefiks that serve a release's services. ``ask``: address, port, path, whether by TLS. ``connections``: those to a
-    process's network, None where they cannot be seen.
+    Traefiks that serve a release's services. ``connections``: those to a process's network, None where they cannot be seen.
     """
 
     folder: Path
@@ -82,7 +71,7 @@ class Switch:
 
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
-        self._answers: dict[Proxy, EntryPoint] = {}  # where each has answered last
+        self._confirmation = Confirmation(kit.engine, kit.clock, kit.ask)
 
     def clear_leftovers(self) -> None:
         """Of a process that was killed while it wrote. Only for the holder of the root's lock, before its first pass."""
@@ -175,67 +164,12 @@ class Switch:
         else:
             files.remove(place.path)
 
-    # The proof
-
     def _confirm(self, stack: str, spec: ServiceSpec, marks: Mapping[_Place, str]) -> None:
         taken = traefik_labels.points_of_tcp(labels_of(spec.definition))
         for place, mark in marks.items():
             for proxy in place.proxies:
                 points = sorted(proxy.asked_at, key=lambda point: point.name in taken)
-                self._await_read(proxy, points, mark_of(stack, spec.name, mark))
-
-    def _await_read(self, proxy: Proxy, points: Sequence[EntryPoint], path: str) -> None:
-        """Of one that does not run there is nothing to wait for: it reads when it starts, and nobody is served meanwhile."""
-        began, nudged = self._kit.clock.monotonic(), False
-        patience_s = max(_PATIENCE_S, 2 * proxy.front.throttle_s + 2.0)
-        left = self._running(proxy)
-        while True:
-            left = tuple(one for one in left if not self._has_read(proxy, points, one, path))
-            waited_s = self._kit.clock.monotonic() - began
-            if not left:
-                return
-            if waited_s > patience_s:
-                running = self._running(proxy)
-                left = tuple(one for one in left if one in running)
-                if left:
-                    raise _unread(proxy, patience_s)
-                return
-            if waited_s > patience_s / 2 and not nudged:
-                nudged = True
-                self._nudge(left)
-            self._kit.clock.sleep(_POLL_S)
-
-    def _has_read(self, proxy: Proxy, points: Sequence[EntryPoint], container: str, path: str) -> bool:
-        """Where it answered last; everywhere, if it does not answer there any more or has not yet."""
-        known = self._answers.get(proxy)
-        if known is not None and (found := self._asked(proxy, known, container, path)) is not None:
-            return found
-        for point in points:
-            if self._asked(proxy, point, container, path):
-                self._answers[proxy] = point
-                return True
-        return False
-
-    def _asked(self, proxy: Proxy, point: EntryPoint, container: str, path: str) -> bool | None:
-        address = _HOST if proxy.front.on_host else self._kit.engine.address(container)
-        found = self._kit.ask(address, point.port, path, point.tls) if address else None
-        published = dict(proxy.front.published).get(point.port)
-        if found is None and published is not None:
-            found = self._kit.ask(_HOST, published, path, point.tls)
-        return found
-
-    def _nudge(self, containers: Iterable[str]) -> None:
-        """SIGHUP: Traefik then reads its files again, whatever its watch has missed."""
-        for container in containers:
-            log.info("proxy_nudged", container=container[:12])
-            self._kit.engine.signal(container, "SIGHUP")
-
-    def _running(self, proxy: Proxy) -> tuple[str, ...]:
-        return tuple(
-            found.id
-            for found in self._kit.engine.containers()
-            if found.state is State.RUNNING and found.is_ours_of(proxy.front.stack, proxy.front.service)
-        )
+                self._confirmation.await_read(proxy, points, mark_of(stack, spec.name, mark))
 
     def _addresses(self, proxies: Iterable[Proxy]) -> frozenset[str]:
         wanted = {(proxy.front.stack, proxy.front.service) for proxy in proxies}
@@ -283,12 +217,3 @@ def _address(container: Container, place: _Place, labels: Mapping[str, str]) -> 
     if named in shared:
         return shared[named]
     return shared[min(shared)] if shared else ""
-
-
-def _unread(proxy: Proxy, patience_s: float) -> WaitingError:
-    return WaitingError(
-        f"the Traefik {proxy.place} runs and has not read within {patience_s:g}s whom to send requests to, so nothing is "
-        "stopped; see its log for a file of ${RECONCILER_TRAEFIK_DIR} that it cannot read, and that "
-        "--providers.file.directory is where that is mounted. It is tried again by itself",
-        reason="TrafficNotShifted",
-    )
