@@ -25,6 +25,8 @@ log = structlog.get_logger()
 _RETRY_BASE_S = 30.0
 _RETRY_CAP_S = 3600.0
 _MOST_PAUSE_S = 12 * 3600.0  # longer than any registry is left alone for
+# For all of a registry's images: each would wait for the same answer in vain.
+_PAUSES_S = {"RateLimited": 60.0, "RegistryUnavailable": 10.0}
 _LEAST_BETWEEN_S = 60.0  # however often a pass fails at an image
 
 
@@ -154,8 +156,9 @@ class Keeper:
                 )
             return Found(good[0], self._registry.digest(reference, good[0]), good)
         except WaitingError as error:
-            if error.reason == "RateLimited":
-                self._paused[reference.registry] = (self._clock.monotonic() + (error.retry_after_s or 60.0), error)
+            if error.reason in _PAUSES_S:
+                pause_s = error.retry_after_s or _PAUSES_S[error.reason]
+                self._paused[reference.registry] = (self._clock.monotonic() + pause_s, error)
             raise
 
     def _failed(self, record: ImageRecord, error: ReconcilerError, now: float) -> ImageRecord:

@@ -155,6 +155,15 @@ def test_a_registry_that_limits_is_left_alone_for_as_long_as_it_says(stage: Stag
     assert stage.shelf.asked == 2
 
 
+def test_of_a_registry_that_is_away_one_image_is_asked_for_and_not_each(stage: Stage) -> None:
+    policy = ImagePolicy(Track.DIGEST)
+    stage.updates = Updates(images={"web": policy, "worker": policy, "db": policy}, schedule=NIGHTLY)
+    stage.shelf.trouble = WaitingError("away", reason="RegistryUnavailable")
+    stage.keeper.turn([Tracked("shop", stage.updates, dict.fromkeys(stage.updates.images, stage.declared))])
+    assert stage.shelf.asked == 1
+    assert [found.problem for found in stage.journal.updates.images("shop")] == ["away"] * 3
+
+
 def test_a_registry_that_stays_away_is_asked_ever_more_seldom(stage: Stage) -> None:
     stage.updates = Updates(images=stage.updates.images, schedule=Schedule(every_s=30 * DAY))
     stage.shelf.trouble = WaitingError("away", reason="RegistryUnavailable")
