@@ -48,6 +48,7 @@ class Confirmation:
                 return
             if waited_s > patience_s / 2 and not nudged:
                 nudged = True
+                self._answers.pop(proxy, None)  # something else may have taken that entry point since
                 self._nudge(left)
             self._clock.sleep(_POLL_S)
 
