@@ -22,6 +22,7 @@ import yaml
 from docker.errors import NotFound
 
 from reconciler.adapters.compose import find
+from reconciler.declared.documents import read_document
 from tests.e2e.picture import Led, Lens, Picture, take
 from tests.e2e.world import World, eventually
 
@@ -75,7 +76,7 @@ class Scene:
         shutil.copytree(self.case, self._source, symlinks=True, ignore=shutil.ignore_patterns("host.env", "beside"))
         if (self.case / "beside").is_dir():
             shutil.copytree(self.case / "beside", self.world.repository / "beside")
-        self._manifest = yaml.safe_load((self._source / "stack.yaml").read_text()) if self._has("stack.yaml") else {}
+        self._manifest = self._read_manifest() if self._has("stack.yaml") else {}
         self._wishes = yaml.safe_load((self._source / self._files[0]).read_text()).get("x-parity") or {}
         self._skip_if_too_old()
         own = (self.case / "host.env").read_text() if (self.case / "host.env").exists() else SAMPLE_ENV
@@ -86,6 +87,10 @@ class Scene:
         self.world.engine.api.create_network(self.variables["PARITY_OUTSIDE"])
         self.world.engine.api.create_volume(self.variables["PARITY_OUTSIDE"])
         self._lay_out_untracked(self.world.root / "data" / self.stack)
+
+    def _read_manifest(self) -> dict[str, Any]:
+        """As the product reads it: to PyYAML, a key named ``on`` would be true."""
+        return dict(read_document((self._source / "stack.yaml").read_bytes(), "stack.yaml").root)
 
     def _skip_if_too_old(self) -> None:
         oldest = str(self._wishes.get("compose", "0"))
