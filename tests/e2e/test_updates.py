@@ -103,7 +103,7 @@ def test_a_tagged_release_waits_for_its_approval_and_window_while_drift_is_mende
         world.git("tag", "--annotate", "--message", tag, tag)
         return commit
 
-    world.write_settings(tag=">=1.0 <2")
+    world.write_settings(tag=">=1.0 <2", interval="2s")
     first = release("v1.0.0")
     with world.daemon():
         world.await_ready("shop", first)
