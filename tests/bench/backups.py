@@ -55,9 +55,10 @@ def a_gibibyte(runs: int) -> Streamed:
             (backup,) = ours.store.all("shop")
             found.peer_restore.append(_timed(lambda: _restore(server, plain)))
             _ask(server, "DROP DATABASE plain")
-            found.restore.append(_timed(partial(ours.restored, backup, drop_old=True)))
+            found.restore.append(_timed(partial(ours.restored, backup)))
             found.grown_mib.append(_kib("VmHWM") / 1024 - before)
             ours.store.remove(backup.name)
+            _drop_old(server)
     return found
 
 
@@ -92,6 +93,12 @@ def _restore(server: Any, path: Path) -> None:
     with path.open("rb") as file:
         words = ["docker", "exec", "-i", server.id, "pg_restore", "-U", "keeper", "--exit-on-error", "--dbname=plain"]
         subprocess.run(words, stdin=file, check=True)
+
+
+def _drop_old(server: Any) -> None:
+    """What a restore leaves to go back to; a plain one has nothing of the kind."""
+    for name in _ask(server, "SELECT datname FROM pg_database WHERE datname LIKE 'shop\\_before\\_%'").split():
+        _ask(server, f'DROP DATABASE "{name}"')
 
 
 def _timed(act: Any) -> float:
