@@ -8,6 +8,7 @@ from __future__ import annotations
 import queue
 import random
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -15,9 +16,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from reconciler.backup.keeper import Keeper
-from reconciler.backup.kit import Wanted
-from reconciler.backup.orders import order_of
-from reconciler.backup.pace import Pace
+from reconciler.backup_turns import BackupTurns
 from reconciler.certs.vigil import Vigil
 from reconciler.execution.execute import StoppedError
 from reconciler.execution.observe import Snapshot
@@ -25,7 +24,7 @@ from reconciler.execution.work import Work
 from reconciler.host import Host
 from reconciler.model.errors import EngineUnavailableError, ReconcilerError
 from reconciler.model.event import Event, Trigger
-from reconciler.model.record import Request, RequestKind
+from reconciler.model.record import RequestKind
 from reconciler.model.source import Revision
 from reconciler.planning.backoff import delay_s, interval_s
 from reconciler.ports import Clock, Engine
@@ -41,7 +40,6 @@ _SNAPSHOT_LASTS_S = 1.0
 _RECONNECT_S = 1.0
 _MOST_TO_FETCH_S = 120.0
 _TIDY_EVERY_S = 3600.0
-_AFTER_A_MISTAKE_S = 15.0
 _PAST_WINDOWS_FOR_S = 120.0  # what is found within it was asked for by hand
 _AFTER_TROUBLE_S = 5.0  # a full disk, a journal that is busy: what could not even be looked at is looked at again
 
@@ -76,8 +74,6 @@ class Daemon:
     ) -> None:
         self._host = host
         self._vigil = vigil
-        self._backups = backups
-        self._pace = Pace()
         self._lookout = lookout
         self._engine = engine
         self._clock = clock
@@ -89,6 +85,9 @@ class Daemon:
         self._known: frozenset[str] = frozenset()  # the stacks of this host, as of the last look
         self._tidy_at = clock.monotonic() + _TIDY_EVERY_S
         self._lock = threading.Lock()
+        self._backups = (
+            BackupTurns(backups, host, self._desk, clock, self._running, self._take) if backups is not None else None
+        )
         self._fetch_now = threading.Event()
         self._leaving = threading.Event()
         self.leaving_because = ""
@@ -117,7 +116,8 @@ class Daemon:
         if self._lookout is not None:
             threads.append(threading.Thread(target=self._lookout.run, name="updates", daemon=True))
         self._vigil.turn()  # before any service starts that reads a certificate
-        self._clear_backups()
+        if self._backups is not None:
+            self._backups.begin()
         for thread in threads:
             thread.start()
         self.emit(Event(Trigger.TIMER, detail="start"))
@@ -174,8 +174,9 @@ class Daemon:
         stacks |= self._requested()
         if stacks:
             self._dispatch(stacks)
-            self._pace.wake()  # what a backup waits for comes with a commit or a pass
-        self._back_up_if_due()
+            self._wake_backups()  # what they wait for comes with a commit or a pass
+        if self._backups is not None:
+            self._backups.take_those_due()
 
     def _asks_for_a_pass(self, event: Event) -> bool:
         """Not what is only a reason to fetch, nor what happens to other people's projects on the same engine."""
@@ -255,74 +256,24 @@ class Daemon:
         finally:
             self._end_turn(work.name, wait)
 
-    def _clear_backups(self) -> None:
-        """Of a backup that was cut short by a kill. An engine that is away is no reason not to begin."""
-        if self._backups is not None:
-            with suppress(ReconcilerError):
-                self._backups.begin()
-
-    def _back_up_if_due(self) -> None:
-        """A backup is a job of its stack's turn: it never runs beside a pass."""
-        if self._backups is None:
-            return
+    def _running(self) -> frozenset[str]:
         with self._lock:
-            running = frozenset(self._turns.running)
-        ordered = self._desk.ordered() - running
-        if not self._pace.begins(self._clock.monotonic()) and not ordered:
-            return
-        self._pace.later(self._clock.monotonic(), _AFTER_TROUBLE_S)
-        try:
-            every = self._host.works()
-            works = {work.name: work for work in every if work.name not in running}
-            look = self._backups.look(self._wanted(self._backups, work) for work in works.values() if not work.gone)
-        except ReconcilerError as error:
-            log.warning("backups_not_looked_at", reason=error.reason, error=str(error))
-            for name in sorted(ordered):
-                self._answer_orders(name, str(error))
-            return
-        except Exception:
-            log.exception("backups_look_crashed")  # a mistake of ours, which must not end the passes
-            return
-        self._pace.next(self._clock.monotonic(), look.wait_s, any(work.manifest.backups for work in every))
-        for name in sorted(ordered - works.keys()):
-            self._answer_orders(name, f"there is no stack named {name}; see: reconciler get")
-        for name in sorted((look.due | ordered) & works.keys()):
-            with self._lock:
-                self._turns.running.add(name)
-            self._pool.submit(self._back_up, self._backups, works[name])
+            return frozenset(self._turns.running)
 
-    def _back_up(self, backups: Keeper, work: Work) -> None:
-        wanted, pause_s = self._wanted(backups, work), 0.0
+    def _take(self, stack: str, job: Callable[[], None]) -> None:
+        """Give the stack's turn to something that is no pass."""
+        with self._lock:
+            self._turns.running.add(stack)
+        self._pool.submit(self._job, stack, job)
+
+    def _job(self, stack: str, job: Callable[[], None]) -> None:
         try:
-            for request in self._desk.take_orders(work.name):
-                self._desk.answer_order(request, self._perform(backups, wanted, request))
-            backups.run_due(wanted)
-        except ReconcilerError as error:
-            log.info("backup_interrupted", stack=work.name, why=work.mask.clean(str(error)))
-            pause_s = _AFTER_TROUBLE_S
-        except Exception as error:
-            log.exception("backup_crashed", stack=work.name, error=work.mask.clean(repr(error)))
-            pause_s = _AFTER_A_MISTAKE_S
+            job()
         finally:
-            self._pace.later(self._clock.monotonic(), pause_s)
-            self._end_turn(work.name, self._left_of_wait(work.name))
-
-    def _wanted(self, backups: Keeper, work: Work) -> Wanted:
-        return backups.wanted(work.name, work.manifest.backups, work.variables, self._host.around(work))
-
-    def _perform(self, backups: Keeper, wanted: Wanted, request: Request) -> str:
-        try:
-            order = order_of(request.reason)
-        except ValueError as error:
-            return str(error)
-        return backups.perform(wanted, order, request.who) or "ok"
-
-    def _answer_orders(self, stack: str, answer: str) -> None:
-        for request in self._desk.take_orders(stack):
-            self._desk.answer_order(request, answer)
+            self._end_turn(stack, self._left_of_wait(stack))
 
     def _left_of_wait(self, stack: str) -> float | None:
-        """A backup changes nothing about when the stack is to be looked at next."""
+        """What is no pass changes nothing about when the stack is to be looked at next."""
         with self._lock:
             at = self._turns.due.get(stack)
         return None if at is None else max(0.0, at - self._clock.monotonic())
@@ -346,7 +297,11 @@ class Daemon:
             if self._lookout is not None:
                 self._lookout.wake()  # what is proven now may be written back
             self._vigil.stacks_changed()
-            self._pace.wake()  # a first release may be what a backup waits for
+            self._wake_backups()  # a first release may be what one waits for
+
+    def _wake_backups(self) -> None:
+        if self._backups is not None:
+            self._backups.wake()
 
     def _end_turn(self, stack: str, wait_s: float | None) -> None:
         with self._lock:
