@@ -18,8 +18,8 @@ import structlog
 from reconciler.backup.keeper import Keeper
 from reconciler.backup_turns import BackupTurns
 from reconciler.certs.vigil import Vigil
-from reconciler.execution.execute import StoppedError
 from reconciler.execution.observe import Snapshot
+from reconciler.execution.walk import StoppedError
 from reconciler.execution.work import Work
 from reconciler.host import Host
 from reconciler.model.errors import EngineUnavailableError, ReconcilerError

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.execution.data import DataKeeping
-from reconciler.execution.execute import StepFailedError
 from reconciler.execution.hooks import HookKeeping, HookScene
 from reconciler.execution.observe import Snapshot
 from reconciler.execution.report import Report
 from reconciler.execution.stage import Stage
 from reconciler.execution.undoing import Undoing
+from reconciler.execution.walk import StepFailedError
 from reconciler.execution.work import Work
 from reconciler.model.desired import Release, nothing_of
 from reconciler.model.errors import (

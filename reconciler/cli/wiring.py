@@ -311,7 +311,8 @@ class Parts:
         from reconciler.adapters.host_data import HostData
         from reconciler.adapters.host_ports import HostPorts
         from reconciler.adapters.http_asks import HttpAsks
-        from reconciler.execution.execute import Executor, Hands
+        from reconciler.execution.execute import Executor
+        from reconciler.execution.walk import Hands
 
         return Executor(
             Hands(

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler.execution.desire import Desire
-from reconciler.execution.execute import StepFailedError
 from reconciler.execution.holding import Holding
 from reconciler.execution.shelf import Shelf
+from reconciler.execution.walk import StepFailedError
 from reconciler.execution.work import Work
 from reconciler.model.desired import Release
 from reconciler.model.errors import InvalidInputError, WaitingError

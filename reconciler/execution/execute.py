@@ -1,150 +1,28 @@
-"""Walk a plan through the ports, step by step, each written down before and after. Decides nothing.
+"""Walk a plan, step by step, each written down before and after. Decides nothing.
 
 What goes wrong is a ``StepFailedError``; what to do about it is the loop's question.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import assert_never
 
-from reconciler.execution.around import Around
-from reconciler.execution.data import DataKeeping, data_scene
-from reconciler.execution.drain import Drain
-from reconciler.execution.hooks import HookKeeping, HookScene
-from reconciler.execution.prove import Prover
-from reconciler.model.desired import Release, ServiceSpec, nothing_of
+from reconciler.execution.deeds import Deeds
+from reconciler.execution.walk import Hands, StepFailedError, StoppedError, Walk, end_if
+from reconciler.model.desired import nothing_of
 from reconciler.model.errors import (
-    EngineUnavailableError,
     ReconcilerError,
-    StalledError,
     WaitingError,
 )
-from reconciler.model.hook import Phase
-from reconciler.model.manifest import HttpProbe, Manifest
-from reconciler.model.observed import Container
+from reconciler.model.manifest import Manifest
 from reconciler.model.plan import (
-    Action,
-    AwaitCompleted,
     AwaitHealthy,
-    BuildImage,
     CauseKind,
-    CheckPorts,
-    ConnectNetwork,
-    CreateContainers,
-    DisconnectNetwork,
-    DrainContainer,
-    DropUpstreams,
-    Existing,
-    ForgetNames,
-    New,
     Plan,
-    PullImage,
-    RecreateServices,
-    Ref,
-    RemoveContainer,
-    RemoveNetwork,
-    RenameContainer,
-    RestartContainer,
-    RestoreData,
-    RestoreObject,
-    RunHook,
-    ShiftTraffic,
     StartContainer,
     Step,
-    StopContainer,
-    TagImage,
-    UnpauseContainer,
-    UpdateResources,
 )
 from reconciler.planning.story import describe
-from reconciler.ports import (
-    Asks,
-    Certificates,
-    Clock,
-    Compose,
-    Engine,
-    ImageBook,
-    Journal,
-    Objects,
-    Ports,
-    Progress,
-    SeedsData,
-    Traffic,
-)
-from reconciler.refusals import no_room
-
-LOG_LINES = 20
-
-
-class StepFailedError(ReconcilerError):
-    """A step of a plan went wrong. ``cause`` is what the port raised; ``log_tail`` the failing container's last words."""
-
-    def __init__(self, number: int, step: Step, cause: ReconcilerError, log_tail: str) -> None:
-        tail = f"\nIts last lines:\n{log_tail}" if log_tail else ""
-        super().__init__(f"step {number}, {describe(step.action)}: {cause}{tail}", reason=cause.reason)
-        self.number = number
-        self.step = step
-        self.cause = cause
-
-    @property
-    def time_mends_it(self) -> bool:
-        return isinstance(self.cause, WaitingError)
-
-    @property
-    def engine_is_gone(self) -> bool:
-        return isinstance(self.cause, EngineUnavailableError)
-
-
-class StoppedError(ReconcilerError):
-    """The daemon leaves, or something newer came: the plan ends between two steps and is made anew later."""
-
-    reason = "Interrupted"
-
-
-def _never() -> str:
-    return ""
-
-
-@dataclass(frozen=True, slots=True)
-class Walk:
-    """What a walk needs besides the plan. ``environment``: for Compose; ``stop``: a reason to end between two steps;
-    ``clean``: a text without the stack's secrets, since Compose and the engine quote what they were given. ``scene``: what
-    its hooks need; None for what has none. ``newer``: a reason not to wait any longer for what is not getting healthy.
-    """
-
-    pass_id: int
-    release: Release
-    manifest: Manifest
-    model: Path
-    environment: Mapping[str, str] = field(repr=False)
-    progress: Progress
-    stop: Callable[[], str]
-    clean: Callable[[str], str]
-    scene: HookScene | None = None
-    newer: Callable[[], str] = _never
-
-
-@dataclass
-class Hands:
-    """The ports that steps are taken through."""
-
-    engine: Engine
-    compose: Compose
-    journal: Journal
-    images: ImageBook
-    objects: Objects
-    data: SeedsData
-    ports: Ports
-    asks: Asks
-    certificates: Certificates
-    clock: Clock
-    hooks: HookKeeping
-    traffic: Traffic
-    restores: DataKeeping
 
 
 class Executor:
@@ -153,9 +31,9 @@ class Executor:
 
     def walk(self, plan: Plan, walk: Walk, steps: tuple[Step, ...] | None = None, first: int = 1) -> None:
         """Take ``steps`` (all of the plan's, if None), numbered from ``first``. Raises StepFailedError, StoppedError."""
-        taken = _Walker(self._hands, plan, walk)
+        taken = Deeds(self._hands, plan, walk)
         for number, step in enumerate(plan.steps if steps is None else steps, first):
-            _end_if(walk.stop())
+            end_if(walk.stop())
             self._take(taken, number, step, walk)
 
     def forget(self, stack: str) -> None:
@@ -170,7 +48,7 @@ class Executor:
             with suppress(WaitingError):  # the repair failed all the same, and is said and tried again
                 self._hands.certificates.refuse(manifest, failure.step.service, why)
 
-    def _take(self, taken: _Walker, number: int, step: Step, walk: Walk) -> None:
+    def _take(self, taken: Deeds, number: int, step: Step, walk: Walk) -> None:
         journal, clock = self._hands.journal, self._hands.clock
         text = walk.clean(describe(step.action))
         walk.progress(f"{walk.release.stack}: {text}")
@@ -183,241 +61,3 @@ class Executor:
             journal.failed(walk.pass_id, number, walk.clean(str(error)), clock.now())
             raise StepFailedError(number, step, error, taken.last_words(step.action)) from error
         journal.done(walk.pass_id, number, clock.now())
-
-
-def _end_if(reason: str) -> None:
-    if reason:
-        raise StoppedError(reason)
-
-
-class _Walker:
-    """One walk's memory: which containers the new ones turned out to be."""
-
-    def __init__(self, hands: Hands, plan: Plan, walk: Walk) -> None:
-        self._hands = hands
-        self._walk = walk
-        self._stack = plan.stack
-        self._prover = Prover(hands.engine, hands.clock, lambda: _end_if(walk.stop()), lambda: _end_if(walk.newer()))
-        self._new: dict[New, Container] = {}
-
-    def act(self, action: Action) -> None:
-        engine = self._hands.engine
-        match action:
-            case CheckPorts(ports):
-                self._check_ports(ports)
-            case BuildImage(service, _):
-                self._build(service)
-            case PullImage(image, room):
-                self._pull(image, room)
-            case TagImage(image, image_id):
-                engine.tag(image_id, image)
-            case RestoreObject(path):
-                self._restore(path)
-            case CreateContainers(services, totals):
-                self._create(services, dict(totals))
-            case RecreateServices(services):
-                self._recreate(services)
-            case StartContainer(ref):
-                self._start(ref)
-            case UnpauseContainer(ref):
-                engine.unpause(self._id(ref))
-            case StopContainer(ref, at_once):
-                self._stop(ref, at_once)
-            case RestartContainer(ref):
-                engine.restart(self._id(ref), None)
-            case RemoveContainer(ref):
-                engine.remove(self._id(ref))
-            case RenameContainer(ref, name):
-                engine.rename(self._id(ref), name)
-            case UpdateResources(ref, resources):
-                engine.update(self._id(ref), dict(resources))
-            case ConnectNetwork(ref, endpoint):
-                engine.connect(self._id(ref), endpoint)
-            case DisconnectNetwork(ref, network):
-                engine.disconnect(self._id(ref), network)
-            case ForgetNames(storage, names):
-                self._hands.certificates.forget(storage, names)
-            case ShiftTraffic(service, refs):
-                self._hands.traffic.shift(self._walk.release, service, [self._seen(ref) for ref in refs])
-            case DrainContainer(ref, within_s):
-                self._drain(ref, within_s)
-            case DropUpstreams(services):
-                self._hands.traffic.drop(self._walk.release, services)
-            case RunHook(phase, name):
-                self._run_hook(Phase(phase), name)
-            case RestoreData():
-                self._restore_data(action)
-            case RemoveNetwork(identity, _):
-                engine.remove_network(identity)
-            case AwaitHealthy(_, refs, within_s, soak_s, probe):
-                ids = [self._id(ref) for ref in refs]
-                self._prover.await_healthy(ids, within_s, soak_s, self._asking(probe))
-            case AwaitCompleted(_, ref, within_s):
-                self._prover.await_completed(self._id(ref), within_s)
-            case _:
-                assert_never(action)
-
-    def last_words(self, action: Action) -> str:
-        """The log of the container that an action failed on, the unhealthy one where there are several."""
-        ref = getattr(action, "ref", None)
-        identity = self._prover.failing or (self._known_id(ref) if ref is not None else None)
-        if identity is None or isinstance(action, StopContainer | RemoveContainer):
-            return ""
-        try:
-            return self._hands.engine.logs(identity, LOG_LINES).strip()
-        except ReconcilerError:
-            return ""
-
-    def _id(self, ref: Ref) -> str:
-        identity = self._known_id(ref)
-        if identity is None:
-            raise WaitingError(f"Compose did not make {ref}", reason="CreateFailed")
-        return identity
-
-    def _known_id(self, ref: Ref) -> str | None:
-        if isinstance(ref, Existing):
-            return ref.id
-        found = self._new.get(ref)
-        return found.id if found else None
-
-    def _seen(self, ref: Ref) -> Container:
-        found = self._hands.engine.inspect(self._id(ref))
-        if found is None:
-            raise WaitingError(f"{ref} is gone", reason="NotFound")
-        return found
-
-    def _drain(self, ref: Ref, within_s: float) -> None:
-        hands, release = self._hands, self._walk.release
-        drain = Drain(hands.clock, lambda: _end_if(self._walk.stop()))
-        drain.until_idle(lambda: hands.traffic.under_way(release, self._seen(ref)), within_s)
-
-    def _check_ports(self, ports: tuple[str, ...]) -> None:
-        taken = self._hands.ports.taken(ports)
-        if taken:
-            raise WaitingError(
-                f"{', '.join(taken)} is held by another program; end it (ss -ltnp shows which) or publish another port. "
-                "It is tried again by itself",
-                reason="PortTaken",
-            )
-
-    def _pull(self, image: str, room: int) -> None:
-        engine, found = self._hands.engine, self._hands.engine.room()
-        if found is not None and found.free < room:
-            raise no_room(f"pull {image}", found.path, found.free, room)
-        before = engine.image(image)
-        pulled = engine.pull(image, self._walk.progress)
-        if before is None or before.id != pulled.id:
-            self._hands.images.save_brought(pulled.id, image)
-
-    def _asking(self, probe: HttpProbe | None) -> Callable[[str], str]:
-        if probe is None:
-            return lambda _: ""
-        return lambda identity: self._hands.asks.trouble(self._hands.engine.address(identity), probe)
-
-    def _run_hook(self, phase: Phase, name: str) -> None:
-        scene = self._walk.scene
-        assert scene is not None, "only an attempt at a release has hooks"
-        self._lay_out_files()
-        if not self._hands.hooks.run(scene, phase, name, self._walk.pass_id):
-            _end_if(self._walk.stop())
-
-    def _restore_data(self, action: RestoreData) -> None:
-        walk, hands = self._walk, self._hands
-        assert walk.scene is not None, "data are restored for a release"
-        scene = walk.scene
-        why = (
-            f"release {scene.attempt.release} asks for it"
-            if action.forth
-            else "a release failed after it had changed data"
-        )
-        around = Around(hands.hooks, hands.clock, lambda: scene, lambda: walk.pass_id)
-        try:
-            hands.restores.restore(data_scene(scene, why, around), action)
-        except WaitingError as error:
-            if error.reason == "Interrupted":
-                _end_if(walk.stop())
-            raise
-
-    def _lay_out_files(self) -> None:
-        """What the containers will mount or be built from is in its place before Compose looks for it."""
-        objects = self._hands.objects
-        for entry in self._walk.release.objects:
-            objects.ensure(entry)
-        for seed in self._walk.release.seeds:
-            self._hands.data.seed(objects.ensure(seed.entry), Path(seed.path))
-        self._hands.certificates.lay_out(self._walk.release, self._walk.manifest)
-
-    @property
-    def _environment(self) -> dict[str, str]:
-        return {**self._walk.environment, **self._walk.release.variables}
-
-    def _build(self, service: str) -> None:
-        walk = self._walk
-        self._lay_out_files()
-        self._hands.compose.build(self._stack, walk.model, service, self._environment, walk.progress)
-        spec = walk.release.service(service)
-        built = self._hands.engine.image(spec.image) if spec is not None else None
-        if spec is not None and built is not None:
-            self._hands.images.save_brought(built.id, spec.image)
-
-    def _restore(self, path: str) -> None:
-        for entry in self._walk.release.objects:
-            if str(self._hands.objects.path(entry)) == path:
-                self._hands.objects.restore(entry)
-
-    def _create(self, services: tuple[str, ...], totals: dict[str, int]) -> None:
-        walk, before = self._walk, self._ids()
-        self._lay_out_files()
-        self._hands.compose.create(self._stack, walk.model, services, totals, self._environment)
-        self._learn(services, before)
-
-    def _recreate(self, services: tuple[str, ...]) -> None:
-        walk, before = self._walk, self._ids()
-        self._lay_out_files()
-        self._hands.compose.recreate(self._stack, walk.model, services, self._environment)
-        self._learn(services, before)
-
-    def _ids(self) -> set[str]:
-        return {found.id for found in self._hands.engine.containers() if found.stack == self._stack}
-
-    def _learn(self, services: tuple[str, ...], before: set[str]) -> None:
-        """Bind the plan's new containers to those that appeared, and remember how they were made."""
-        appeared = [
-            found
-            for found in self._hands.engine.containers()
-            if found.stack == self._stack and found.owned and found.id not in before
-        ]
-        for container in appeared:
-            self._hands.journal.save_baseline(container.id, self._stack, container.settings)
-        for service in services:
-            mine = sorted((found for found in appeared if found.service == service), key=lambda found: found.number)
-            for index, container in enumerate(mine):
-                self._new[New(service, index)] = container
-
-    def _start(self, ref: Ref) -> None:
-        identity = self._id(ref)
-        spec = self._spec_of(ref, identity)
-        engine = self._hands.engine
-        if spec is not None and spec.injections:
-            engine.inject(identity, spec.injections)
-        engine.start(identity)
-        for hook in spec.post_start if spec is not None else ():
-            status = engine.execute(identity, hook)
-            if status:
-                raise StalledError(f"post_start {' '.join(hook.command)} ended with exit status {status}")
-
-    def _stop(self, ref: Ref, at_once: bool) -> None:
-        identity = self._id(ref)
-        spec = self._spec_of(ref, identity)
-        for hook in spec.pre_stop if spec is not None else ():
-            self._hands.engine.execute(identity, hook)
-        grace_s = spec.stop_grace_s if spec is not None else None
-        self._hands.engine.stop(identity, 0.0 if at_once else grace_s)
-
-    def _spec_of(self, ref: Ref, identity: str) -> ServiceSpec | None:
-        """What the container was made from, if that is this release's: another release's hooks are not ours to run."""
-        if isinstance(ref, New):
-            return self._walk.release.service(ref.service)
-        container = self._hands.engine.inspect(identity)
-        spec = self._walk.release.service(container.service) if container else None
-        return spec if spec and container and container.definition == spec.digest else None

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reconciler.execution.books import Books
-from reconciler.execution.execute import StepFailedError
 from reconciler.execution.shelf import Shelf
+from reconciler.execution.walk import StepFailedError
 from reconciler.execution.work import Work
 from reconciler.model.desired import Release
 from reconciler.model.errors import InvalidInputError, ReconcilerError

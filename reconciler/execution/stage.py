@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from reconciler.execution.books import Books
-from reconciler.execution.execute import Executor, Walk
+from reconciler.execution.execute import Executor
 from reconciler.execution.hooks import HookScene
 from reconciler.execution.observe import Observer, Snapshot
+from reconciler.execution.walk import Walk
 from reconciler.execution.work import Work
 from reconciler.model.desired import Release
 from reconciler.model.observed import Observed

@@ -16,12 +16,13 @@ from typing import Any
 from reconciler.adapters.journal import SqliteJournal
 from reconciler.execution.books import Books
 from reconciler.execution.data import DataKeeping
-from reconciler.execution.execute import Executor, Hands, StoppedError
+from reconciler.execution.execute import Executor
 from reconciler.execution.hooks import HookKeeping
 from reconciler.execution.observe import Observer
 from reconciler.execution.report import Report
 from reconciler.execution.shelf import Shelf
 from reconciler.execution.stage import Stage
+from reconciler.execution.walk import Hands, StoppedError
 from reconciler.execution.work import Work
 from reconciler.loop import StackLoop
 from reconciler.model.desired import Release

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from reconciler.execution.drain import Drain
-from reconciler.execution.execute import StoppedError
+from reconciler.execution.walk import StoppedError
 from tests.fakes.clock import FakeClock
 
 
