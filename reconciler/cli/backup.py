@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from reconciler.cli import output, roots
+from reconciler.cli.backup_choice import can_ask, choose, choose_place, confirm
 from reconciler.cli.backup_orders import backups_of, find, find_before, have_done
 from reconciler.cli.backup_view import TITLES, as_object, details, row, size
 from reconciler.cli.errors import FAILED, WRONG_USE, Failure
@@ -149,6 +150,7 @@ def restore(
     timeout_s: float,
 ) -> int:
     """Restore a backup, the newest good one if none is named: in the place of the live database, or with --into beside it.
+    At a terminal, where none is named, it asks which one and where to.
 
     First the live database is backed up. Then the backup is restored into a new database and its rows are counted, while
     everything goes on. Only then the services that depend on the server are stopped, the two databases change names in
@@ -161,23 +163,18 @@ def restore(
         raise Failure("--into replaces no database, so there is none for --drop-old", WRONG_USE)
     if name and before is not None:
         raise Failure("--before says which backup is meant; take it or the name out", WRONG_USE)
+    if not (name or before or into or yes) and can_ask():
+        chosen = choose([found for found, _ in backups_of(options, stack)])
+        name, into = chosen.name, choose_place(chosen, f"the database {chosen.database} of {stack}")
     found, _ = find(options, stack, name or "latest") if before is None else find_before(options, stack, before)
     what = f"into the new database {into}" if into else f"in the place of the database {found.database}"
     output.note(f"{found.name}, made {output.local(found.created_at)}, {found.state}: {what} of {stack}")
     if not yes and not into:
-        _confirm(f"Replace the database {found.database} of {stack}?")
+        confirm(f"Replace the database {found.database} of {stack}?")
     failed = have_done(options, stack, Order(Do.RESTORE, found.name, into, drop_old), timeout_s)
     if not failed:
         output.line(_told_of(options, stack))
     return _end(failed)
-
-
-def _confirm(question: str) -> None:
-    import sys
-
-    if not sys.stdin.isatty():
-        raise Failure("this replaces a database, and nobody can be asked here; say --yes, or --into NEWNAME", WRONG_USE)
-    click.confirm(question, abort=True)
 
 
 def _told_of(options: Options, stack: str) -> str:
