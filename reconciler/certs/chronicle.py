@@ -78,7 +78,6 @@ class Chronicle:
     def _write_history(self, decision: Decision, proof: Proof, now: float) -> None:
         if not proof.right:
             return
-        last = {(r.service, r.domain): r.fingerprint for r in reversed(self.book.served(_MOST_SERVED))}
         known = {
             record.fingerprint: (record.name, record.issuer, record.not_after) for record in self.book.certificates()
         }
@@ -87,6 +86,11 @@ class Chronicle:
         for spot in proof.right:
             fingerprint = proof.seen[spot] or ""
             seen.append(ServedRecord(now, spot.place, spot.domain, fingerprint, *known.get(fingerprint, ("", "", 0.0))))
+        self.note_shown(seen)
+
+    def note_shown(self, seen: Sequence[ServedRecord]) -> None:
+        """What handshakes showed; what is shown for the first time there is told and remembered."""
+        last = {(r.service, r.domain): r.fingerprint for r in reversed(self.book.served(_MOST_SERVED))}
         if begun := telling.begun(last, seen):
             self.on_shown(begun)  # first: who is killed in between is told once more, rather than never
             self.book.serves(begun)

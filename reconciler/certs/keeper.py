@@ -328,22 +328,26 @@ class Keeper:
                 self._ask_for_pass(stack, "the certificate that it waits for is there")
 
     def _tell(self, view: View, decision: Decision, proof: Proof) -> None:
+        users_news = self._kit.consumers.news()
         facts = telling.Facts(
             decision=decision,
             held=self._kit.ordering.held_of(view, decision.acme),
             trials=self._kit.ordering.trials,
             failures=self._kit.ordering.failures,
-            shown=self._seen(proof),
+            shown=self._seen(proof, users_news),
             now=self._kit.clock.now(),
             warn_before_s=self._kit.chronicle.settings.warn_before_s,
         )
         self._kit.chronicle.write(facts, proof)
+        if users_news:
+            news = telling.shown_by_users(decision.pairs, self._kit.consumers.shown(), users_news, facts.now)
+            self._kit.chronicle.note_shown(tuple(news))
 
-    def _seen(self, proof: Proof) -> dict[str, tuple[str, ...]]:
+    def _seen(self, proof: Proof, users_news: set[str]) -> dict[str, tuple[str, ...]]:
         """Of what was looked at now, by fingerprint, all the services that showed it when they were looked at last."""
         fronts, users = self._shown(proof), self._kit.consumers.shown()
         self._fronts_show = fronts if proof.seen else self._fronts_show
-        news = fronts.keys() | self._kit.consumers.news()
+        news = fronts.keys() | users_news
         return {found: (*self._fronts_show.get(found, ()), *users.get(found, ())) for found in news}
 
     @staticmethod

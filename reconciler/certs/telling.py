@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from reconciler.certs.acme import Held, Trial
 from reconciler.certs.deciding import NOT_CHECKED, Decision, State, Verdict, day
+from reconciler.certs.model import Pair
 from reconciler.model.record import CertificateRecord, ServedRecord
 
 _DAY_S = 86400.0
@@ -168,3 +169,14 @@ def _expiry(record: CertificateRecord) -> str:
 def begun(last: Mapping[tuple[str, str], str], seen: Iterable[ServedRecord]) -> tuple[ServedRecord, ...]:
     """Of what is ``seen``, what was not so before. ``last``: the fingerprint by service and domain."""
     return tuple(record for record in seen if last.get((record.service, record.domain)) != record.fingerprint)
+
+
+def shown_by_users(
+    pairs: Iterable[Pair], users: Mapping[str, Sequence[str]], news: Container[str], now: float
+) -> Iterator[ServedRecord]:
+    """What services with pairs of their own showed, domain by domain. ``users``: by fingerprint, the services; ``news``: the
+    fingerprints that were seen just now."""
+    for pair in pairs:
+        for place in users.get(pair.fingerprint, ()) if pair.fingerprint in news else ():
+            for domain in pair.domains:
+                yield ServedRecord(now, place, domain, pair.fingerprint, pair.name, pair.issuer, pair.not_after)

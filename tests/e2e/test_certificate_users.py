@@ -106,8 +106,8 @@ class Users:
             staged.write_bytes(content)
             staged.rename(self.world.root / "certs" / f"{name}.{ending}")
 
-    def commit(self, model: Model, *uses: dict[str, Any], name: str = "shop") -> str:
-        return self.world.commit(self.world.compose(name, model, {"certs": list(uses)}))
+    def commit(self, model: Model, *uses: dict[str, Any], name: str = "shop", **manifest: Any) -> str:
+        return self.world.commit(self.world.compose(name, model, {"certs": list(uses), **manifest}))
 
     def shown(self, service: str, name: str, port: int, starttls: str = "", *, stack: str = "shop") -> set[str | None]:
         """By every container of the service."""
@@ -223,16 +223,21 @@ def test_a_renewed_pair_is_shown_by_the_same_process_and_open_connections_live_o
 ) -> None:
     use = {**{key: value for key, value in DB_USE.items() if key != "signal"}, **told}
     first = users.drop("db")
-    commit = users.commit(databases(db=database()), use)
+    diary = users.world.home / "diary"
+    users.world.write("hooks/tell", f'#!/bin/sh\necho "$RECONCILER_DOMAINS" >> {diary}\n').chmod(0o755)
+    hooks = {"postCert": [{"name": "tell", "script": "hooks/tell"}]}
+    commit = users.commit(databases(db=database()), use, hooks=hooks)
     with users.world.daemon():
         users.world.await_ready("shop", commit)
         users.await_db(first)
+        eventually(lambda: diary.exists() and diary.read_text() == "db.example.com\n")
         before = users.world.running("shop")
         address = next(iter(users.world.container("shop", "db")["NetworkSettings"]["Networks"].values()))["IPAddress"]
         with open_connection(address) as connection:
             second = users.drop("db")
             users.await_db(second)
             users.await_told("CertificateServed", 2)
+            eventually(lambda: diary.read_text() == "db.example.com\n" * 2)
             connection.setblocking(False)
             assert not _has_ended(connection)
         assert users.world.running("shop") == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,12 @@ class Shop:
         self.world.docker("image", "rm", "--force", self.own, self.name, pushed)
         return pushed.partition("@")[2]
 
+    def clean(self) -> None:
+        """Every version of it that the engine holds."""
+        self.world.clean_stacks()
+        for image in self.world.engine.api.images(self.name.rpartition(":")[0]) if self.name else ():
+            self.world.engine.api.remove_image(image["Id"], force=True)
+
     def model(self, **environment: str) -> Model:
         test = ["sh", "-c", '[ "$$VERSION" != bad ]']
         return stack(web=checked(test, image=self.name, environment=environment, init=True))
@@ -59,8 +66,15 @@ class Shop:
         )
 
 
-def test_a_moving_tag_is_followed_and_a_bad_image_is_undone_and_not_taken_again_until_a_newer_one(world: World) -> None:
-    shop = Shop(world)
+@pytest.fixture
+def shop(world: World) -> Iterator[Shop]:
+    made = Shop(world)
+    yield made
+    made.clean()
+
+
+def test_a_moving_tag_is_followed_and_a_bad_image_is_undone_and_not_taken_again_until_a_newer_one(shop: Shop) -> None:
+    world = shop.world
     first = shop.push("1")
     commit = shop.commit({})
     with world.daemon():

@@ -278,6 +278,11 @@ class World:
         return subprocess.run(["docker", *words], capture_output=True, text=True, check=True).stdout.strip()
 
     def clean(self) -> None:
+        self.clean_stacks()
+        self.engine.close()
+
+    def clean_stacks(self) -> None:
+        """Nothing runs any more, and nothing is left on the engine but images."""
         for daemon in self._daemons:
             if daemon.running:
                 daemon.kill()
@@ -291,7 +296,6 @@ class World:
                 self.engine.api.remove_network(network["Id"])
             for volume in self.engine.api.volumes(filters=label)["Volumes"] or ():
                 self.engine.api.remove_volume(volume["Name"], force=True)
-        self.engine.close()
 
     def logs(self) -> str:
         """Every daemon's log, for a failing test."""

@@ -10,7 +10,7 @@ import pytest
 from reconciler.certs.acme import Held, Trial
 from reconciler.certs.deciding import NOT_CHECKED, Decision, State, Verdict, day
 from reconciler.certs.model import Pair
-from reconciler.certs.telling import Facts, Said, begun, news, records
+from reconciler.certs.telling import Facts, Said, begun, news, records, shown_by_users
 from reconciler.model.record import CertificateRecord, ServedRecord
 
 NOW = 1_800_000_000.0
@@ -208,6 +208,13 @@ def test_history_gets_what_is_shown_anew_and_nothing_twice() -> None:
     last = {("shop/traefik", "a.test"): "f1", ("shop/traefik", "b.test"): "f1"}
     now = (seen("shop/traefik", "a.test", "f1"), seen("shop/traefik", "b.test", "f2"), seen("mail/x", "a.test", "f1"))
     assert begun(last, now) == now[1:]
+
+
+def test_a_service_with_a_pair_of_its_own_is_told_of_for_each_domain_once_it_was_seen() -> None:
+    users = {"f1": ("shop/db", "mail/smtp"), "f2": ("other/web",)}
+    found = [(one.service, one.domain, one.fingerprint) for one in shown_by_users([SHOP], users, {"f1"}, NOW)]
+    assert found == [(place, domain, "f1") for place in users["f1"] for domain in ("a.test", "b.test")]
+    assert not [*shown_by_users([SHOP], users, {"f2"}, NOW)]
 
 
 def test_what_acme_renews_by_itself_is_warned_of_only_when_it_was_not_renewed() -> None:
