@@ -26,7 +26,8 @@ _AFTER_TROUBLE_S = 5.0  # what could not even be looked at is looked at again
 
 
 class BackupTurns:
-    """``running``: the stacks whose turn it is already. ``take``: give a stack's turn to a job, in a thread of its own."""
+    """``running``: the stacks whose turn it is already. ``take``: give a stack's turn to a job, in a thread of its own, and
+    tell somebody what it answered once the turn is over."""
 
     def __init__(
         self,
@@ -35,7 +36,7 @@ class BackupTurns:
         desk: Desk,
         clock: Clock,
         running: Callable[[], frozenset[str]],
-        take: Callable[[str, Callable[[], None]], None],
+        take: Callable[[str, Callable[[], float], Callable[[float], None]], None],
     ) -> None:
         self._backups = backups
         self._host = host
@@ -78,22 +79,28 @@ class BackupTurns:
         for name in sorted(ordered - works.keys()):
             self._answer(name, f"there is no stack named {name}; see: reconciler get")
         for name in sorted((look.due | ordered) & works.keys()):
-            self._take(name, partial(self._back_up, works[name]))
+            self._take(name, partial(self._back_up, works[name]), self._look_again_after)
 
-    def _back_up(self, work: Work) -> None:
-        wanted, pause_s = self._wanted(work), 0.0
+    def _look_again_after(self, pause_s: float) -> None:
+        if pause_s:
+            self._pace.later(self._clock.monotonic(), pause_s)
+        else:
+            self._pace.wake()  # which no look that is under way can put off
+
+    def _back_up(self, work: Work) -> float:
+        """Seconds until it makes sense to look again."""
         try:
+            wanted = self._wanted(work)
             for request in self._desk.take_orders(work.name):
                 self._desk.answer_order(request, self._perform(wanted, request))
             self._backups.run_due(wanted)
         except ReconcilerError as error:
             log.info("backup_interrupted", stack=work.name, why=work.mask.clean(str(error)))
-            pause_s = _AFTER_TROUBLE_S
+            return _AFTER_TROUBLE_S
         except Exception as error:
             log.exception("backup_crashed", stack=work.name, error=work.mask.clean(repr(error)))
-            pause_s = _AFTER_A_MISTAKE_S
-        finally:
-            self._pace.later(self._clock.monotonic(), pause_s)
+            return _AFTER_A_MISTAKE_S
+        return 0.0
 
     def _wanted(self, work: Work) -> Wanted:
         return self._backups.wanted(work.name, work.manifest.backups, work.variables, self._host.around(work))

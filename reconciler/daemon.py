@@ -172,11 +172,10 @@ class Daemon:
         self._turns.hurried |= {e.stack for e in events if e.trigger is Trigger.CERTIFICATE and e.stack is not None}
         stacks |= self._due()
         stacks |= self._requested()
+        if self._backups is not None:
+            self._backups.take_those_due()  # first: where much happens, a pass would be under way at every look
         if stacks:
             self._dispatch(stacks)
-            self._wake_backups()  # what they wait for comes with a commit or a pass
-        if self._backups is not None:
-            self._backups.take_those_due()
 
     def _asks_for_a_pass(self, event: Event) -> bool:
         """Not what is only a reason to fetch, nor what happens to other people's projects on the same engine."""
@@ -255,22 +254,25 @@ class Daemon:
             log.exception("pass_crashed", stack=work.name, error=work.mask.clean(repr(error)))
         finally:
             self._end_turn(work.name, wait)
+            if self._backups is not None:
+                self._backups.wake()  # a backup may have waited for this very turn to end, or for what it brought
 
     def _running(self) -> frozenset[str]:
         with self._lock:
             return frozenset(self._turns.running)
 
-    def _take(self, stack: str, job: Callable[[], None]) -> None:
-        """Give the stack's turn to something that is no pass."""
+    def _take(self, stack: str, job: Callable[[], float], ended: Callable[[float], None]) -> None:
+        """Give the stack's turn to something that is no pass; ``ended`` is told what it answered once the turn is over."""
         with self._lock:
             self._turns.running.add(stack)
-        self._pool.submit(self._job, stack, job)
+        self._pool.submit(self._job, stack, job, ended)
 
-    def _job(self, stack: str, job: Callable[[], None]) -> None:
+    def _job(self, stack: str, job: Callable[[], float], ended: Callable[[float], None]) -> None:
         try:
-            job()
+            answer = job()
         finally:
             self._end_turn(stack, self._left_of_wait(stack))
+        ended(answer)
 
     def _left_of_wait(self, stack: str) -> float | None:
         """What is no pass changes nothing about when the stack is to be looked at next."""
@@ -297,11 +299,6 @@ class Daemon:
             if self._lookout is not None:
                 self._lookout.wake()  # what is proven now may be written back
             self._vigil.stacks_changed()
-            self._wake_backups()  # a first release may be what one waits for
-
-    def _wake_backups(self) -> None:
-        if self._backups is not None:
-            self._backups.wake()
 
     def _end_turn(self, stack: str, wait_s: float | None) -> None:
         with self._lock:

@@ -78,10 +78,17 @@ def test_no_request_is_lost_over_releases_a_failing_one_a_growing_one_and_a_kill
             patient = {**QUICK, "rollout": {**QUICK["rollout"], "timeout": "3s"}}
             world.commit(world.compose(STACK, model("unhealthy"), patient))
             world.await_failure(STACK, "HealthCheckFailed")
+            watchful = {**QUICK, "rollout": {**QUICK["rollout"], "soak": "15s"}}
+            late = model("fails-late")
+            late["services"]["app"]["environment"] = {"FAIL_AFTER_S": "2"}
+            world.commit(world.compose(STACK, late, watchful))
+            eventually(lambda: len(world.releases(STACK)) == 5 and world.releases(STACK)[0]["outcome"] == "failed")
+            assert "unhealthy" in world.releases(STACK)[0]["quarantined"]
             eventually(lambda: told(world), lambda found: found == by_name(world))
             world.await_ready(STACK, commit("1", scale=2))
             last = commit("2", scale=2)
-            eventually(lambda: said(world), lambda steps: "send what is for app to app's new container" in steps[-1])
+            # Traffic is pinned then, and stays so for as long as the new ones are waited for.
+            eventually(lambda: said(world), lambda steps: steps[-1].startswith("wait until app is healthy"))
             daemon.kill()
             assert told(world) != by_name(world)
             with world.daemon():
