@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from reconciler.adapters.journal import SqliteJournal
+from reconciler.backup.keeper import Look
 from reconciler.daemon import Daemon
 from reconciler.execution.observe import Snapshot
 from reconciler.execution.work import Work
@@ -31,7 +32,7 @@ class Stage:
     ``looking``: done during each look, by its number; ``passing``: during each pass, by its place in ``passes``.
     """
 
-    def __init__(self, journal: SqliteJournal, *stacks: str) -> None:
+    def __init__(self, journal: SqliteJournal, *stacks: str, backups: Any = None) -> None:
         self.journal = journal
         self.stacks = stacks
         self.looks: list[Snapshot] = []
@@ -44,7 +45,7 @@ class Stage:
         engine: Any = self
         host: Any = self
         vigil: Any = NoVigil()
-        self.daemon = Daemon(host, engine, FakeClock(), interval=60.0, concurrency=1, vigil=vigil)
+        self.daemon = Daemon(host, engine, FakeClock(), interval=60.0, concurrency=1, vigil=vigil, backups=backups)
 
     def run(self) -> None:
         """Until somebody lets the daemon leave."""
@@ -60,6 +61,9 @@ class Stage:
 
     def works(self) -> tuple[Work, ...]:
         return tuple(Work(name, Manifest(name, name, ("compose.yaml",)), None) for name in self.stacks)
+
+    def around(self, work: Work) -> None:
+        return None
 
     def look(self) -> Snapshot:
         taken = Snapshot((), ())
@@ -92,6 +96,25 @@ class Stage:
     def events(self) -> Iterator[Event]:
         self.over.wait(_BOUND_S)
         yield Event(Trigger.ENGINE)
+
+
+class AllDue:
+    """A keeper of backups by whom every stack that it is shown has one due, until it was made."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+
+    def begin(self) -> None:
+        return
+
+    def wanted(self, stack: str, *_: object) -> str:
+        return stack
+
+    def look(self, stacks: Iterable[str]) -> Look:
+        return Look(frozenset(stacks) - {*self.made}, float("inf"))
+
+    def run_due(self, stack: str) -> None:
+        self.made.append(stack)
 
 
 @pytest.fixture
@@ -144,3 +167,13 @@ def test_what_may_be_meant_otherwise_is_logged_once_for_each_revision(journal: S
         stage.run()
     told = [entry["what"] for entry in logged if entry["event"] == "may_be_meant_otherwise"]
     assert told == ["host.yaml: stacks: typo of one", "host.yaml: stacks: typo of two"]
+
+
+def test_a_stack_that_is_passed_over_again_and_again_is_backed_up_all_the_same(journal: SqliteJournal) -> None:
+    """On a busy engine each pass is followed by the next at once."""
+    backups = AllDue()
+    stage = Stage(journal, "a", backups=backups)
+    stage.passing = {number: lambda: stage.daemon.emit(Event(Trigger.TIMER, "a")) for number in range(1, 30)}
+    stage.passing[30] = lambda: stage.daemon.leave("it is over")
+    stage.run()
+    assert backups.made == ["a"]
