@@ -39,6 +39,10 @@ class Layout:
     def env(self) -> Path:
         return self.root / "env"
 
+    @property
+    def env_staging(self) -> Path:
+        return self.staging / "env"
+
     def env_file(self, stack: str) -> Path:
         return self.env / f"{stack}.env"
 

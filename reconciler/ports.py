@@ -131,6 +131,10 @@ class EnvironmentFiles(Protocol):
 
     def read(self, stack: str) -> bytes | None: ...
 
+    def put(self, stack: str, values: Mapping[str, str], heading: str = "") -> bool:
+        """Let the file set ``values``, its comments and all else as they are; False if it did already. New variables
+        stand below ``heading``, a comment. Raises InvalidInputError, WaitingError, StalledError."""
+
 
 class Engine(Protocol):
     """The Docker engine. Containers and networks are named by id."""

@@ -142,7 +142,7 @@ class Parts:
     def environment(self) -> EnvFolder:
         from reconciler.adapters.env_files import EnvFolder
 
-        return EnvFolder(self.layout.env)
+        return EnvFolder(self.layout.env, self.layout.env_staging)
 
     @cached_property
     def compose(self) -> ComposeProgram:

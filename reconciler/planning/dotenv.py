@@ -41,11 +41,12 @@ _ESCAPED = {
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """``line``: where its name stands, from 1."""
+    """``line``: where its name stands, from 1. ``span``: where its value is written in the decoded file, quotes included."""
 
     name: str
     value: str = field(repr=False)
     line: int
+    span: tuple[int, int] = field(default=(0, 0), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +132,16 @@ class _Reader:
             self._at = self._line_end()
             return
         self._skip(_BLANK)
-        quote = self._text[self._at : self._at + 1]
+        start = self._at
+        quote = self._text[start : start + 1]
         if quote not in ("'", '"'):
-            self._set(name, self._replaced(self._unquoted(), name, line), line)
+            bare = self._unquoted()
+            self._set(name, self._replaced(bare, name, line), line, (start, start + len(bare)))
             return
         written = self._quoted(quote, line, name)
         if written is not None and quote == '"':
             written = self._replaced(_ESCAPE.sub(_escaped, written), name, line)
-        self._set(name, written, line)
+        self._set(name, written, line, (start, self._at))
 
     def _name(self, line: int) -> str | None:
         """The name, and the position after its ``=``; None where there is none to set."""
@@ -208,14 +211,14 @@ class _Reader:
             self._warn(line, name, message)
         return value
 
-    def _set(self, name: str, value: str | None, line: int) -> None:
+    def _set(self, name: str, value: str | None, line: int, span: tuple[int, int]) -> None:
         if value is None:
             return
         first = self._lines.setdefault(name, line)
         if first != line:
             self._warn(line, name, f"it is set on line {first} already; the last one counts")
         self._values[name] = value
-        self.variables.append(Variable(name, value, line))
+        self.variables.append(Variable(name, value, line, span))
 
     def _skip(self, characters: str) -> None:
         while self._at < len(self._text) and self._text[self._at] in characters:

@@ -13,8 +13,10 @@ from reconciler.adapters.compose.find import Compose, usable
 from reconciler.declared.documents import check_compose
 from reconciler.model.errors import StalledError
 from reconciler.planning.dotenv import read_dotenv
+from reconciler.planning.dotenv_writing import with_variables
 from tests.unit.test_documents import COMPOSE
 from tests.unit.test_dotenv import READ, REFUSED
+from tests.unit.test_dotenv_writing import HARD, WRITTEN
 
 pytestmark = pytest.mark.engine  # not the engine, but the Compose that comes with it
 
@@ -58,6 +60,18 @@ def test_env_files_hold_for_compose_what_they_hold_for_us(compose: Compose, tmp_
     for number, (content, _) in enumerate(READ):
         theirs = {name: value.replace("$$", "$") for name, value in rendered[f"s{number}"]["environment"].items()}
         assert dict(read_dotenv(content, "f", {"HOST": "h"}).values) == theirs, content
+
+
+@EVERY_COMPOSE
+def test_what_we_set_in_an_env_file_is_what_compose_reads(compose: Compose, tmp_path: Path) -> None:
+    values = {f"HARD_{number}": value for number, value in enumerate(HARD)}
+    (tmp_path / "x.env").write_bytes(with_variables(WRITTEN, "x.env", {**values, "B": "it's new"}, "Set."))
+    (tmp_path / "compose.yaml").write_text("services: {s: {image: x, env_file: [x.env]}}\n")
+    answer = config(compose, tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    theirs = json.loads(answer.stdout)["services"]["s"]["environment"]
+    assert {name: theirs[name].replace("$$", "$") for name in values} == values
+    assert theirs["B"] == "it's new"
 
 
 @EVERY_COMPOSE
