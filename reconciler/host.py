@@ -100,7 +100,7 @@ class Host:
             asked_by=f"commit by {revision.author}" if revision else "",
             mask=mask,
             environment=desire.process_environment(manifest.name),
-            variables=desire.variables(manifest, revision) if manifest.hooks or manifest.backups else {},
+            variables=desire.variables(manifest, revision) if _reads_variables(manifest) else {},
             progress=lambda text: self._progress(mask.clean(text)),
             stop=self._stop,
         )
@@ -207,3 +207,7 @@ class Host:
     def tidy(self) -> None:
         """Raises EngineUnavailableError, WaitingError."""
         self._made.tidier.tidy()
+
+
+def _reads_variables(manifest: Manifest) -> bool:
+    return bool(manifest.hooks or manifest.backups or manifest.requires.reach)

@@ -93,6 +93,10 @@ class Parts:
     def close(self) -> None:
         self._open.close()
 
+    def at_end(self, call: Callable[[], None]) -> None:
+        """When the parts are closed, before whatever was opened until now."""
+        self._open.callback(call)
+
     @cached_property
     def settings(self) -> HostSettings:
         return read_settings(self.layout)
@@ -211,6 +215,7 @@ class Parts:
         )
 
     def host(self, progress: Progress) -> Host:
+        from reconciler.cli import preflight
         from reconciler.execution.books import Books
         from reconciler.execution.observe import Observer
         from reconciler.execution.report import Report
@@ -219,7 +224,7 @@ class Parts:
         from reconciler.host import Assembly, Host
         from reconciler.loop import StackLoop
 
-        books = Books(self.journal, self.shelf, self.desire, self.clock)
+        books = Books(self.journal, self.shelf, self.desire, self.clock, preflight.gate_of(self).hold)
         report = Report(books, self.journal, self.shelf, self.clock)
         observer = Observer(self.engine, self.journal, self.objects, self.certificates, self.traffic)
         assembly = Assembly(
@@ -274,7 +279,7 @@ class Parts:
                 consumers=Consumers(self._host_data, layout.staging, self.engine, self.clock, fingerprint_at),
                 chronicle=Chronicle(settings, self.journal, book, self.clock, on_shown=self._owe_certificate_hooks),
                 clock=self.clock,
-                stacks=self._applied,
+                stacks=self.applied,
                 folder_of=lambda stack: str(layout.traefik_of(stack)),
                 wants_pass=lambda stack, why: self.on_wish(Event(Trigger.CERTIFICATE, stack, why)),
             )
@@ -284,7 +289,7 @@ class Parts:
         """postCert hooks run in a pass of the stack whose service showed another certificate."""
         from reconciler.model.event import Event, Trigger
 
-        for release, manifest in self._applied():
+        for release, manifest in self.applied():
             mine = [record.domain for record in shown if record.service.partition("/")[0] == release.stack]
             if mine and self.hook_keeping.owe_for_certificates(manifest, release, mine):
                 self.on_wish(Event(Trigger.CERTIFICATE, release.stack, "another certificate is shown"))
@@ -295,7 +300,7 @@ class Parts:
     def _host_data(self, stack: str, path: str) -> Path:
         return self.layout.data / stack / path
 
-    def _applied(self) -> Iterator[tuple[Release, Manifest]]:
+    def applied(self) -> Iterator[tuple[Release, Manifest]]:
         """What runs, as it was last proven, and what its ``stack.yaml`` says now."""
         tip = self.source.tip()
         manifests = {} if tip is None else {found.name: found for found in self.desire.stacks(tip).manifests}
@@ -457,7 +462,7 @@ class Parts:
             return float("inf")
         return self.write_backs.turn(
             Written(manifest, release, frozenset(self.desire.process_environment(manifest.name)))
-            for release, manifest in self._applied()
+            for release, manifest in self.applied()
             if manifest.updates.write_back
         )
 

@@ -28,6 +28,7 @@ from reconciler.model.manifest import (
     ServiceRollout,
     Strategy,
 )
+from reconciler.model.requires import Requires, parse_size
 from reconciler.model.source import TreeEntry
 
 
@@ -100,6 +101,16 @@ def manifest_of(
         backups=plans_of(root.get("backups", {})),
         hooks=hooks_of(root, scripts),
         updates=updates_of(root.get("updates", {})),
+        requires=_requires(root.get("requires", {})),
+    )
+
+
+def _requires(values: Mapping[str, Any]) -> Requires:
+    return Requires(
+        cpus=float(values.get("cpus", 0)),
+        memory=parse_size(values["memory"]) if "memory" in values else 0,
+        disk=parse_size(values["disk"]) if "disk" in values else 0,
+        reach=tuple(values.get("reach", ())),
     )
 
 

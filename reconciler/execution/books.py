@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler.execution.desire import Desire
-from reconciler.execution.holding import Holding
+from reconciler.execution.holding import BeforeFirst, Holding, nothing_before
 from reconciler.execution.shelf import Shelf
 from reconciler.execution.walk import StepFailedError
 from reconciler.execution.work import Work
@@ -42,13 +42,15 @@ class Memory:
 class Books:
     """Safe to use from several threads as long as no two work on the same stack."""
 
-    def __init__(self, journal: Journal, shelf: Shelf, desire: Desire, clock: Clock) -> None:
+    def __init__(
+        self, journal: Journal, shelf: Shelf, desire: Desire, clock: Clock, first: BeforeFirst = nothing_before
+    ) -> None:
         self._journal = journal
         self._shelf = shelf
         self._desire = desire
         self._clock = clock
         self.memory = Memory()
-        self.holding = Holding(journal, desire, clock)
+        self.holding = Holding(journal, desire, clock, first)
 
     # What is known before a pass
 

@@ -4,6 +4,7 @@ of a new release are known to be bad. What the rules mean is decided in ``planni
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from reconciler.execution.desire import Desire
@@ -16,14 +17,21 @@ from reconciler.planning.gate import Hold, Pending, gate_of_release, gate_of_rep
 from reconciler.planning.pinning import bad_images, instead_of_bad, newer_images
 from reconciler.ports import Clock, Journal
 
+BeforeFirst = Callable[[Work, Release], Hold | None]
+
+
+def nothing_before(_: Work, __: Release) -> None:
+    """A first release begins at once."""
+
 
 class Holding:
-    """Safe to use from several threads as long as no two work on the same stack."""
+    """Safe to use from several threads as long as no two work on the same stack. ``first``: what a first release waits for."""
 
-    def __init__(self, journal: Journal, desire: Desire, clock: Clock) -> None:
+    def __init__(self, journal: Journal, desire: Desire, clock: Clock, first: BeforeFirst = nothing_before) -> None:
         self._journal = journal
         self._desire = desire
         self._clock = clock
+        self._first = first
         self._releases: dict[str, Hold] = {}
         self._repairs: dict[str, Hold] = {}
 
@@ -52,8 +60,8 @@ class Holding:
         return tuple(max(0.0, hold.until - self._clock.now()) for hold in held if hold is not None)
 
     def release(self, work: Work, rendered: Release, applied: Release | None) -> Hold | None:
-        """Why ``rendered`` does not begin now. A first release waits for nothing but its images, and one that has begun for
-        nothing at all."""
+        """Why ``rendered`` does not begin now. A first release waits for its images and for a host that is fit for it, and one
+        that has begun for nothing at all."""
         hold = self._of_release(work, rendered, applied)
         if hold is not None:
             self._releases[work.name] = hold
@@ -73,7 +81,9 @@ class Holding:
         updates = work.manifest.updates
         if updates.images and (unknown := self._unknown_images(work)):
             return Hold("ImageUnknown", unknown, float("inf"))
-        if not updates.holds or applied is None or applied.digest == rendered.digest or self._has_begun(work, rendered):
+        if applied is None:
+            return None if self._has_begun(work, rendered) else self._first(work, rendered)
+        if not updates.holds or applied.digest == rendered.digest or self._has_begun(work, rendered):
             return None
         pending = Pending(gate_of_release(rendered, applied), past_windows=work.past_windows)
         if updates.manual or updates.min_age_s:

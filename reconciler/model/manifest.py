@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from reconciler.model.backup import BackupPlan
 from reconciler.model.hook import Hook
+from reconciler.model.requires import Requires
 from reconciler.model.updates import Updates
 
 
@@ -124,6 +125,7 @@ class Manifest:
     backups: tuple[BackupPlan, ...] = ()
     hooks: tuple[Hook, ...] = ()
     updates: Updates = field(default_factory=Updates)
+    requires: Requires = field(default_factory=Requires)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from reconciler.model.manifest import (
     ServiceRollout,
     Strategy,
 )
+from reconciler.model.requires import Requires
 from reconciler.model.schedule import Schedule
 from reconciler.model.source import EntryKind, TreeEntry
 from reconciler.model.updates import Gate, ImagePolicy, Track, Updates, Window, WriteBack
@@ -56,6 +57,7 @@ def _pack_manifest(manifest: Manifest) -> dict[str, Any]:
     content["backups"] = [asdict(plan) for plan in manifest.backups]
     content["hooks"] = [_pack_hook(hook) for hook in manifest.hooks]
     content["updates"] = _pack_updates(manifest.updates)
+    content["requires"] = asdict(manifest.requires)
     return content
 
 
@@ -86,6 +88,7 @@ def unpack_manifest(content: Mapping[str, Any]) -> Manifest:
         values["backups"] = tuple(_backup(plan) for plan in entry.get("backups", ()))
         values["hooks"] = tuple(_hook(hook) for hook in entry.get("hooks", ()))
         values["updates"] = _updates(entry.get("updates"))
+        values["requires"] = _requires(entry.get("requires", {}))
         return Manifest(**values)
     except (KeyError, TypeError, ValueError) as error:
         raise StalledError(f"a kept release cannot be read: {error!r}", reason="ReleaseLost") from error
@@ -146,6 +149,10 @@ def _updates(entry: Mapping[str, Any] | None) -> Updates:
         "write_back": WriteBack(**entry["write_back"]) if entry["write_back"] else None,
     }
     return Updates(**{**entry, **parts})
+
+
+def _requires(entry: Mapping[str, Any]) -> Requires:
+    return Requires(**{**entry, "reach": tuple(entry.get("reach", ()))})
 
 
 def _pack_service(spec: ServiceSpec) -> dict[str, Any]:

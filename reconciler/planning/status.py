@@ -44,9 +44,12 @@ def still_told(ready: Ready, why: str) -> bool:
 
 
 def held(hold: Hold) -> Ready:
-    """All is as it is meant to be: what is newer is to wait. Only an image that nobody can find keeps a stack from it."""
+    """All is as it is meant to be: what is newer is to wait. Only an image that nobody can find, and a host
+    that is not fit for the first release, keep a stack from it."""
     if hold.reason == "ImageUnknown":
         return Ready(Truth.FALSE if ": " in hold.message else Truth.UNKNOWN, hold.reason, hold.message)
+    if hold.reason == "PreflightFailed":
+        return Ready(Truth.FALSE, hold.reason, f"{hold.message}. It is looked at again by itself")
     return Ready(Truth.TRUE, hold.reason, f"a newer release is known: {hold.message}")
 
 
