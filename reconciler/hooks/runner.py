@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
-from reconciler.hooks import leash
+from reconciler import leash
 from reconciler.hooks.asking import ask
 from reconciler.hooks.one_off import one_off_model
 from reconciler.hooks.tail import Tail
@@ -134,7 +134,7 @@ class HookRunner:
         hook = call.hook
         mark = self._mark(call.attempt.stack, hook.phase, hook.name)
         tail = Tail(call.told, call.clean)
-        ended = leash.run(leash.Program(arguments, environment, folder, mark, hook.timeout_s), tail, call.stop)
+        ended = leash.run(leash.Program(arguments, environment, folder, mark, hook.timeout_s), tail.take, call.stop)
         said = tail.end()
         if ended.interrupted:
             return HookEnd(None, said, interrupted=True)

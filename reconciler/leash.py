@@ -1,7 +1,7 @@
 """A program in a session of its own: streamed, limited in time, and ended whole, with whatever it started.
 
 Its processes are found by its process group, and by a variable that they inherit: that also finds those that left the
-group, those inside containers of this host, and those that a killed reconciler left behind. Knows no hook.
+group, those inside containers of this host, and those that a killed reconciler left behind. Knows no hook and no action.
 """
 
 from __future__ import annotations
@@ -11,23 +11,26 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
-from reconciler.hooks.tail import Tail
 from reconciler.model.errors import StalledError
 
 MARK = "RECONCILER_RUN"
 GRACE_S = 5.0  # from SIGTERM to SIGKILL
 _LOOK_EVERY_S = 0.1
 _PROC = Path("/proc")
+_PIECE = 64 * 1024
+
+Take = Callable[[bytes], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """``environment``: all that it sees, with ``mark`` under MARK."""
+    """``environment``: all that it sees, with ``mark`` under MARK. ``given``: what it reads, to its end."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str] = field(repr=False)
@@ -35,6 +38,7 @@ class Program:
     mark: str
     limit_s: float
     grace_s: float = GRACE_S
+    given: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +49,22 @@ class Ended:
     interrupted: bool = False
 
 
-def run(program: Program, tail: Tail, stop: Callable[[], str]) -> Ended:
-    """Raises StalledError where it cannot be started."""
-    process = _begin(program)
+def run(program: Program, take: Take, stop: Callable[[], str], take_errors: Take | None = None) -> Ended:
+    """``take`` gets what it says, in pieces, as it comes; without ``take_errors`` its complaints as well. Raises StalledError
+    where it cannot be started, and whatever these raise; then it is ended."""
+    process = _begin(program, apart=take_errors is not None)
+    takes = {
+        pipe.fileno(): taker
+        for pipe, taker in ((process.stdout, take), (process.stderr, take_errors))
+        if pipe and taker
+    }
     try:
-        return _follow(process, tail, stop, time.monotonic() + program.limit_s)
+        return _follow(process, takes, stop, time.monotonic() + program.limit_s)
     finally:
         end_all(program.mark, process, program.grace_s)
-        assert process.stdout is not None
-        process.stdout.close()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 def end_all(mark: str, process: subprocess.Popen[bytes] | None = None, grace_s: float = GRACE_S) -> None:
@@ -66,15 +77,23 @@ def end_all(mark: str, process: subprocess.Popen[bytes] | None = None, grace_s: 
             time.sleep(0.02)
 
 
-def _begin(program: Program) -> subprocess.Popen[bytes]:
+def _begin(program: Program, *, apart: bool) -> subprocess.Popen[bytes]:
+    """What it is given lies in memory, so that nobody waits for it to read, and no disk ever sees it."""
+    with open(os.memfd_create("given"), "w+b") as given:
+        given.write(program.given)
+        given.seek(0)
+        return _begin_with(program, given, subprocess.PIPE if apart else subprocess.STDOUT)
+
+
+def _begin_with(program: Program, given: IO[bytes], errors: int) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             list(program.arguments),
             env={**program.environment, MARK: program.mark},
             cwd=program.folder,
-            stdin=subprocess.DEVNULL,
+            stdin=given,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=errors,
             start_new_session=True,
         )
     except OSError as error:
@@ -85,33 +104,33 @@ def _begin(program: Program) -> subprocess.Popen[bytes]:
         ) from error
 
 
-def _follow(process: subprocess.Popen[bytes], tail: Tail, stop: Callable[[], str], deadline: float) -> Ended:
-    """What it started may hold the pipe open after it ended; that is not waited for."""
-    assert process.stdout is not None
-    pipe = process.stdout.fileno()
-    is_open = True
+def _follow(
+    process: subprocess.Popen[bytes], takes: Mapping[int, Take], stop: Callable[[], str], deadline: float
+) -> Ended:
+    """What it started may hold a pipe open after it ended; that is not waited for."""
+    open_pipes = set(takes)
     while True:
         status = process.poll()
-        chunk = _read(pipe, 0.0 if status is not None else _LOOK_EVERY_S) if is_open else None
-        if chunk:
-            tail.take(chunk)
-        elif status is not None:
+        ready = _readable(open_pipes, 0.0 if status is not None else _LOOK_EVERY_S)
+        for pipe in ready:
+            if piece := os.read(pipe, _PIECE):
+                takes[pipe](piece)
+            else:
+                open_pipes.discard(pipe)
+        if status is not None and not ready:
             return Ended(status)
-        elif chunk == b"":
-            is_open = False
-        elif not is_open:
-            time.sleep(_LOOK_EVERY_S)
         if stop():
             return Ended(None, interrupted=True)
         if time.monotonic() > deadline:
             return Ended(None)
 
 
-def _read(pipe: int, within_s: float) -> bytes | None:
-    """None: nothing came. Empty: nothing will come."""
-    if not select.select([pipe], [], [], within_s)[0]:
-        return None
-    return os.read(pipe, 64 * 1024)
+def _readable(pipes: Collection[int], within_s: float) -> list[int]:
+    """Those with something to read, or at their end."""
+    if not pipes:
+        time.sleep(within_s)
+        return []
+    return select.select(list(pipes), [], [], within_s)[0]
 
 
 def _signal(sign: int, mark: str, process: subprocess.Popen[bytes] | None) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.hooks import leash
+from reconciler import leash
 from reconciler.hooks.tail import Tail
 from reconciler.model.errors import StalledError
 
@@ -34,7 +34,7 @@ class Run:
         program = leash.Program(
             (sys.executable, "-c", text), {"PATH": "/usr/bin:/bin"}, folder, self.mark, limit_s, grace_s=0.2
         )
-        self.ended = leash.run(program, tail, lambda: stop("\n".join(self.said)))
+        self.ended = leash.run(program, tail.take, lambda: stop("\n".join(self.said)))
         self.output = tail.end()
 
 
@@ -95,4 +95,13 @@ def test_what_cannot_be_started_says_how_to_mend_it(tmp_path: Path) -> None:
     script.write_text("#!/no/such/interpreter\n")
     script.chmod(0o755)
     with pytest.raises(StalledError, match="interpreter that it names"):
-        leash.run(leash.Program((str(script),), {}, tmp_path, "m", 5.0), Tail(print, str), lambda: "")
+        leash.run(leash.Program((str(script),), {}, tmp_path, "m", 5.0), print, lambda: "")
+
+
+def test_what_it_says_and_what_it_complains_of_can_be_taken_apart_and_it_reads_what_it_is_given(tmp_path: Path) -> None:
+    text = "import sys; print(sys.stdin.read()); print('err', file=sys.stderr)"
+    program = leash.Program((sys.executable, "-c", text), {}, tmp_path, uuid.uuid4().hex, 60.0, given=b"x" * 200_000)
+    said: list[bytes] = []
+    errors: list[bytes] = []
+    assert leash.run(program, said.append, lambda: "", errors.append) == leash.Ended(0)
+    assert (b"".join(said), b"".join(errors)) == (b"x" * 200_000 + b"\n", b"err\n")
