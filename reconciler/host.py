@@ -210,4 +210,4 @@ class Host:
 
 
 def _reads_variables(manifest: Manifest) -> bool:
-    return bool(manifest.hooks or manifest.backups or manifest.requires.reach)
+    return bool(manifest.hooks or manifest.backups or manifest.actions or manifest.requires.reach)

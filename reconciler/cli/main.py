@@ -34,7 +34,14 @@ _GROUPS: dict[str, dict[str, str]] = {
         "trace": "trace",
         "wait": "wait",
     },
-    "Act": {"reconcile": "ask", "rollback": "ask", "approve": "ask", "suspend": "ask", "resume": "ask"},
+    "Act": {
+        "reconcile": "ask",
+        "rollback": "ask",
+        "approve": "ask",
+        "suspend": "ask",
+        "resume": "ask",
+        "action": "action",
+    },
 }
 _MODULES = {name: module for group in _GROUPS.values() for name, module in group.items()}
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from reconciler.declared.actions_section import actions_of
 from reconciler.declared.backups import plans_of
 from reconciler.declared.documents import Document, KeyPath, read_document
 from reconciler.declared.hooks_section import hooks_of
@@ -101,6 +102,7 @@ def manifest_of(
         backups=plans_of(root.get("backups", {})),
         hooks=hooks_of(root, scripts),
         updates=updates_of(root.get("updates", {})),
+        actions=actions_of(root.get("actions", {})),
         requires=_requires(root.get("requires", {})),
     )
 

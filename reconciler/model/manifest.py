@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from reconciler.model.action import Action
 from reconciler.model.backup import BackupPlan
 from reconciler.model.hook import Hook
 from reconciler.model.requires import Requires
@@ -126,6 +127,7 @@ class Manifest:
     hooks: tuple[Hook, ...] = ()
     updates: Updates = field(default_factory=Updates)
     requires: Requires = field(default_factory=Requires)
+    actions: tuple[Action, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from reconciler.model.action import Action
 from reconciler.model.backup import BackupPlan, Keep, MaxLoss, Verify
 from reconciler.model.desired import (
     Condition,
@@ -58,6 +59,7 @@ def _pack_manifest(manifest: Manifest) -> dict[str, Any]:
     content["hooks"] = [_pack_hook(hook) for hook in manifest.hooks]
     content["updates"] = _pack_updates(manifest.updates)
     content["requires"] = asdict(manifest.requires)
+    content["actions"] = [asdict(action) for action in manifest.actions]
     return content
 
 
@@ -89,6 +91,7 @@ def unpack_manifest(content: Mapping[str, Any]) -> Manifest:
         values["hooks"] = tuple(_hook(hook) for hook in entry.get("hooks", ()))
         values["updates"] = _updates(entry.get("updates"))
         values["requires"] = _requires(entry.get("requires", {}))
+        values["actions"] = tuple(_action(action) for action in entry.get("actions", ()))
         return Manifest(**values)
     except (KeyError, TypeError, ValueError) as error:
         raise StalledError(f"a kept release cannot be read: {error!r}", reason="ReleaseLost") from error
@@ -114,6 +117,11 @@ def _hook(entry: Mapping[str, Any]) -> Hook:
             "kind": _kind(*entry["kind"]),
         }
     )
+
+
+def _action(entry: Mapping[str, Any]) -> Action:
+    tuples = {key: tuple(entry[key]) for key in ("command", "variables")}
+    return Action(**{**entry, **tuples, "environment": tuple((name, value) for name, value in entry["environment"])})
 
 
 def _kind(name: str, values: Mapping[str, Any]) -> Kind:

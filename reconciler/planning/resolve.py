@@ -25,6 +25,7 @@ from reconciler.model.desired import (
 )
 from reconciler.model.errors import InvalidInputError, Problem
 from reconciler.model.manifest import Manifest
+from reconciler.planning.actions import wrong_action_services
 from reconciler.planning.certificate_uses import wrong_uses
 from reconciler.planning.digest import digest_of
 from reconciler.planning.hooks import wrong_services
@@ -64,6 +65,7 @@ def resolve(model: Mapping[str, Any], manifest: Manifest, place: Place, environm
     problems = (*paths.problems, *_no_services(manifest, specs), *_unknown_services(manifest, specs))
     problems += tuple(_named_owners(manifest, specs, around))
     names = [spec.name for spec in specs]
+    problems += tuple(wrong_action_services(manifest, dict(rendered), lambda name: _hint(name, names)))
     problems += tuple(wrong_services(manifest, dict(rendered), lambda name: _hint(name, names)))
     problems += tuple(wrong_uses(manifest, specs, around.volumes, paths.host_folder, lambda name: _hint(name, names)))
     if problems:

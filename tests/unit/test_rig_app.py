@@ -27,10 +27,17 @@ def test_a_client_that_hangs_up_is_not_worth_a_word() -> None:
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nhalf")
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, HANGS_UP)
-    with socket.create_connection(("127.0.0.1", port)) as client:
-        client.sendall(b"GET /version HTTP/1.0\r\n\r\n")
-        assert b" 200 " in client.recv(64)
+    assert b" 200 " in answer(port, "/version")
+    assert b" 403 " in answer(port, "/superadmin?until=9999999999&sign=0")
+    link = subprocess.run([sys.executable, APP, "super-admin"], capture_output=True, text=True, check=True).stdout
+    assert b" 200 " in answer(port, link.strip())
     app.send_signal(signal.SIGTERM)
     said, complained = app.communicate(timeout=30)
     assert said == "app ended, every request answered\n"
     assert complained == ""
+
+
+def answer(port: int, path: str) -> bytes:
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+        return client.recv(64)

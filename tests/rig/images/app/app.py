@@ -1,7 +1,8 @@
 """A web app of one file that stands in for the server and the dashboard of the sample stack.
 
 `serve` answers /healthz, /version, / (rows in the database), POST / (adds one), /slow?s=SECONDS, and with its version again and
-again /stream?s=SECONDS and, as a WebSocket, /socket?s=SECONDS; SIGTERM lets the requests under way finish. `healthcheck` exits 0 when /healthz answers 200. Three versions misbehave on purpose:
+again /stream?s=SECONDS and, as a WebSocket, /socket?s=SECONDS; SIGTERM lets the requests under way finish. `healthcheck` exits 0 when /healthz answers 200; `super-admin` prints a link
+that opens /superadmin for five minutes. Three versions misbehave on purpose:
 `crash` (exits 1 at once), `unhealthy` (never healthy), `fails-late` (healthy for FAIL_AFTER_S seconds, then 500).
 """
 
@@ -22,6 +23,9 @@ STARTED = time.monotonic()
 def main(command):
     if command == "healthcheck":
         return 0 if is_healthy() else 1
+    if command == "super-admin":
+        print(super_admin_link())
+        return 0
     if VERSION == "crash":
         print("app: cannot start: the configuration of this version is broken on purpose", flush=True)
         return 1
@@ -44,6 +48,26 @@ def health():
     if VERSION == "fails-late" and time.monotonic() - STARTED > FAIL_AFTER_S:
         return 500, f"failing since second {FAIL_AFTER_S:g}, on purpose"
     return 200, "ok"
+
+
+def super_admin_link():
+    until = str(int(time.time()) + 300)
+    return f"{os.environ.get('PRO_DASHBOARD_PUBLIC_URL', '')}/superadmin?until={until}&sign={signature(until)}"
+
+
+def signature(text):
+    import hmac
+
+    key = os.environ.get("DASHBOARD_SESSION_SECRET", "none").encode()
+    return hmac.new(key, text.encode(), "sha256").hexdigest()
+
+
+def opens(query):
+    """Whether the link is one of ours, and not too old."""
+    import hmac
+
+    until, sign = (query.get(name, [""])[0] for name in ("until", "sign"))
+    return until.isdigit() and hmac.compare_digest(sign, signature(until)) and time.time() < int(until)
 
 
 class NoDatabaseError(Exception):
@@ -123,6 +147,8 @@ def serve():
                 self.answer(*health())
             elif url.path == "/version":
                 self.answer(200, VERSION)
+            elif url.path == "/superadmin":
+                self.answer(*((200, "super admin") if opens(parse_qs(url.query)) else (403, "this link is not valid")))
             elif url.path == "/slow":
                 time.sleep(seconds(url))
                 self.answer(200, VERSION)
