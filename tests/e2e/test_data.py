@@ -125,7 +125,7 @@ def test_a_failing_migration_ends_on_the_old_data_and_a_rollback_can_go_back_to_
     assert [line.split()[0] for line in shop.diary.lines[-3:]] == ["postBackup", "postRestore", "syncFail"]
 
     # A release that is never healthy, killed after its migration: the data are restored all the same, and it ran once.
-    shop.release(3, HARMS, command=["sh", "-c", "exit 3"])
+    shop.release(3, HARMS, healthcheck={"test": ["CMD", "false"], "interval": "100ms", "retries": 1})
     eventually(lambda: shop.migrations(3) and shop.migrations(3)[0]["endedAt"])
     daemon.kill()
     assert shop.is_half_way()
