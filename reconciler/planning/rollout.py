@@ -103,6 +103,7 @@ def _begin(walk: Walk, turnover: Turnover) -> None:
     if not starts:
         if turnover.unproven or (turnover.stale and turnover.kept):
             walk.unproven[turnover.spec.name] = None
+        walk.hold_on(turnover)
         return
     walk.hold(turnover)
     while len(stops) > 1 and len(starts) > 1:

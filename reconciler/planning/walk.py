@@ -71,6 +71,14 @@ class Walk:
             cause = Cause(turnover.cause.kind, "nobody is sent to its new container before that is proven")
             self.shift(turnover, tuple(map(existing, serving)), cause)
 
+    def hold_on(self, turnover: Turnover) -> None:
+        """Of a pass that was cut short: its new container runs and is not proven, and the old one may have another address
+        than the proxies were told, as after a restart of the engine."""
+        old = self.still_running(turnover.stale)
+        if turnover.unproven and old and self.leads(turnover):
+            cause = Cause(CauseKind.UNFINISHED, "nobody is sent to its new container before that is proven")
+            self.shift(turnover, tuple(map(existing, old)), cause)
+
     def let_go(self, turnover: Turnover, old: Container) -> None:
         """One that nobody new is sent to is stopped, once what it was asked is answered."""
         name = turnover.spec.name

@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.model.desired import nothing_of
 from reconciler.model.manifest import Rollout, ServiceRollout
-from reconciler.model.observed import State
+from reconciler.model.observed import Probe, State
 from reconciler.model.plan import Plan
 from tests.builders import bare, decide, healthy, led, made, manifest, port, release, seen, steps, story, traefik
 
@@ -118,6 +118,23 @@ def test_a_release_that_failed_before_the_old_one_stopped_is_undone_without_a_st
     )
     told = of_web(decide(before, there))
     assert [text for text in told if text.startswith(("send", "start", "stop"))] == [PIN, "stop shop-web-2", BACK]
+
+
+def test_of_a_swap_that_was_cut_short_the_old_one_is_pinned_anew_before_the_new_one_is_waited_for() -> None:
+    before, wanted = shop(), shop("1000")
+    there = seen(
+        made(before, "traefik"),
+        made(before, "web"),
+        made(wanted, "web", 2, probe=Probe.STARTING),
+        of=[before, wanted],
+        unfinished=True,
+    )
+    told = of_web(decide(wanted, there, previous=before))
+    assert told[:3] == [
+        PIN,
+        "wait until web is healthy (within 2m), and for 5s more",
+        "send what is for web to shop-web-2",
+    ]
 
 
 def test_what_no_release_leads_to_any_more_is_dropped_last() -> None:
