@@ -93,6 +93,7 @@ class Load:
 
     port: int
     domain: str
+    host: str = HERE
     answered: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     gap_s: float = 0.0  # the longest time in which no request at all was answered
@@ -132,16 +133,17 @@ def _trusting() -> ssl.SSLContext:
 
 
 class _Connection(http.client.HTTPSConnection):
-    """To this host, by the name of the domain."""
+    """By the name of the domain, wherever it is served."""
 
     def __init__(self, load: Load, context: ssl.SSLContext) -> None:
         super().__init__(load.domain, load.port, timeout=10, context=context)
         self._given = context
+        self._served_at = load.host
 
     def connect(self) -> None:
         import socket
 
-        plain = socket.create_connection((HERE, self.port), timeout=10)
+        plain = socket.create_connection((self._served_at, self.port), timeout=10)
         self.sock = self._given.wrap_socket(plain, server_hostname=self.host)
 
 
