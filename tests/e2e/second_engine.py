@@ -7,8 +7,11 @@ no networks: what runs on it has ``network_mode: none``. With them, whoever want
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import signal
+import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -24,6 +27,7 @@ _NO_NETWORKS = ("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-
 # Its containers are reached by their addresses; by published ports, too, without a process of the engine's own in between.
 _NETWORKS = ("--userland-proxy=false", "--default-address-pool=base=10.214.0.0/16,size=24")
 _NEW_NETWORK = 0x40000000  # CLONE_NEWNET of <sched.h>
+_SET_FLAGS, _UP = 0x8914, 0x1  # SIOCSIFFLAGS and IFF_UP of <linux/sockios.h> and <net/if.h>
 
 
 class SecondEngine:
@@ -34,11 +38,12 @@ class SecondEngine:
         self._networks = _NETWORKS if networked else _NO_NETWORKS
         # Sleeps as long as the engine may come back: the namespace lives as long as it does.
         self._holder = subprocess.Popen(
-            ["unshare", "--net", "--", "sh", "-c", "ip link set lo up 2>&1; echo; exec sleep infinity"],
-            stdout=subprocess.PIPE,
+            ["unshare", "--net", "--", "sh", "-c", "echo; exec sleep infinity"], stdout=subprocess.PIPE
         )
         assert self._holder.stdout is not None
         self._holder.stdout.readline()
+        with self.thread_inside():
+            _bring_up("lo")
         # The path of a socket must be short, which pytest's folders are not.
         self._run = Path(tempfile.mkdtemp(prefix="engine-"))
         self.address = f"unix://{self._run}/docker.sock"
@@ -127,3 +132,8 @@ class SecondEngine:
             except (DockerException, OSError):
                 time.sleep(0.1)
         raise AssertionError(f"the second engine does not answer:\n{self.log()[-2000:]}")
+
+
+def _bring_up(interface: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
+        fcntl.ioctl(channel, _SET_FLAGS, struct.pack("16sH14x", interface.encode(), _UP))
