@@ -8,7 +8,7 @@ from __future__ import annotations
 import queue
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -91,6 +91,8 @@ class Daemon:
         self._fetch_now = threading.Event()
         self._leaving = threading.Event()
         self.leaving_because = ""
+        # Called after each turn of the main loop, with the stacks of this host and those that are worked on.
+        self.turned: Callable[[Collection[str], Collection[str]], None] = lambda *_: None
 
     def emit(self, event: Event) -> None:
         """From any thread: there is a reason to look again."""
@@ -133,6 +135,7 @@ class Daemon:
             except ReconcilerError as error:
                 log.error("look_failed", reason=error.reason, error=str(error))
                 next_full = min(next_full, self._clock.monotonic() + _AFTER_TROUBLE_S)
+            self.turned(self._known, self._running())
         self._pool.shutdown(wait=True)
 
     def _tidy_if_due(self) -> None:

@@ -47,14 +47,18 @@ def _serve(parts: Parts) -> int:
     import structlog
 
     from reconciler.cli.signals import leaving_on_signals
+    from reconciler.supervision.notify import supervisor
 
     log = structlog.get_logger()
+    supervised = supervisor(os.environ, parts.clock)
     daemon = parts.daemon(lambda text: log.info("progress", what=text))
+    daemon.turned = supervised.beat
     crashed = threading.Event()
 
     def leave(why: str) -> None:
         parts.leaving.ask(why)
         log.info("leaving", why=why)
+        supervised.stopping(why)
         daemon.leave(why)
 
     def leave_after_crash() -> None:
