@@ -82,6 +82,8 @@ class Host:
         for record in self._made.journal.stacks():
             if record.name not in works:
                 work = self._work(self._last_manifest(record.name), revision)
+                why = found.elsewhere.get(record.name)
+                work = replace(work, gone_because=f"it is not for this host any more: {why}") if why else work
                 works[record.name] = replace(work, gone=revision is not None)
         depends = {name: tuple(d for d in work.manifest.depends_on if d in works) for name, work in works.items()}
         return tuple(works[name] for name in order(depends))
@@ -187,7 +189,7 @@ class Host:
         """What Git says the stack should be. Raises InvalidInputError, StalledError."""
         release = self._made.books.rendered(work)
         if release is None:
-            raise StalledError(f"{work.name}: its folder is not in Git at this revision", reason="StackGone")
+            raise StalledError(f"{work.name}: {work.gone_because}", reason="StackGone")
         return release
 
     def attempt(self, work: Work) -> Attempt:

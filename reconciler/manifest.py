@@ -10,7 +10,7 @@ import posixpath
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
@@ -18,8 +18,9 @@ from reconciler.declared.backups import wrong_engines, wrong_recipients, wrong_s
 from reconciler.declared.documents import KeyPath, read_compose
 from reconciler.declared.hooks_section import FOLDER as HOOKS_FOLDER
 from reconciler.declared.hooks_section import scripts_of, wrong_hooks
-from reconciler.declared.repository_files import RepositoryFiles, leads_out
-from reconciler.declared.stack_file import StackFile, manifest_of, read_stack_file
+from reconciler.declared.overlays import Overlay, idle_overlays, is_for, laid_over, overlays_of, wrong_in_overlay
+from reconciler.declared.repository_files import Found, RepositoryFiles, leads_out
+from reconciler.declared.stack_file import StackFile, check_stack_file, manifest_of, read_stack_file
 from reconciler.declared.stack_folders import MISNAMED_STACK_FILE, STACK_FILE, StackFolder, overlooked, stack_folders
 from reconciler.declared.updates import wrong_updates
 from reconciler.declared.yaml_words import shown
@@ -42,20 +43,34 @@ _MOST_REFERENCES = 1000  # of one stack: Compose files, those they include, and 
 class Discovery:
     """``manifests``: the sound stacks, each after those it depends on. ``broken``: the others' problems, by name.
 
-    ``warnings``: what somebody may have meant otherwise; it stops nothing and concerns no stack.
+    ``warnings``: what somebody may have meant otherwise; it stops nothing and concerns no stack. ``elsewhere``: why a stack
+    of the repository is not for this host, by name.
     """
 
     manifests: tuple[Manifest, ...]
     broken: Mapping[str, tuple[Problem, ...]]
     warnings: tuple[Problem, ...] = ()
+    elsewhere: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """This host: its name, and the patterns of the stacks that run on it."""
+
+    name: str
+    patterns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
+    """``hosts``: the patterns of those that it is for; none means all."""
+
     folder: StackFolder
     file: StackFile
     name: str
     depends_on: tuple[str, ...]
+    hosts: tuple[str, ...]
+    overlays: tuple[Overlay, ...]
     problems: list[Problem] = field(default_factory=list)
 
     def problem(self, message: str, *path: str | int) -> Problem:
@@ -67,33 +82,47 @@ class _Candidate:
 
 
 def discover(
-    entries: Mapping[str, TreeEntry], path: str, read: Callable[[str], bytes], patterns: tuple[str, ...]
+    entries: Mapping[str, TreeEntry],
+    path: str,
+    read: Callable[[str], bytes],
+    patterns: tuple[str, ...],
+    host: str = "",
 ) -> Discovery:
-    """The stacks in the folders below ``path`` whose names match one of ``patterns`` (shell patterns).
+    """The stacks in the folders below ``path`` whose names match one of ``patterns`` (shell patterns), and that are for the
+    host of the name ``host``, with what is laid over them there.
 
     ``entries``: the revision's tree by path; ``read``: a file's content by object id. Raises InvalidInputError where
     ``path`` does not exist, and SourceError where the mirror does not give a file.
     """
     files = RepositoryFiles(entries, read)
     folders = stack_folders(entries, path)
-    everything = [_candidate(folder, files) for folder in folders]
-    chosen = [candidate for candidate in everything if _is_chosen(candidate.name, patterns)]
+    here, overlays = _Here(host, patterns), overlays_of(entries, path, host)
+    everything = [_candidate(folder, files, overlays) for folder in folders]
+    away = {candidate.name: why for candidate in everything if (why := _why_not_here(candidate, here))}
+    chosen = [candidate for candidate in everything if not _why_not_here(candidate, here)]
     for candidate in chosen:
         candidate.problems.extend(_twins(candidate, chosen))
-        candidate.problems.extend(_wrong_dependencies(candidate, everything, patterns))
+        candidate.problems.extend(_wrong_dependencies(candidate, everything, here))
     _add_circles(chosen)
+    names = tuple(candidate.name for candidate in everything)
     warnings = (*overlooked(entries, path, folders, files.target_of), *_idle_patterns(patterns, everything))
-    return Discovery(_sound(chosen, files), _broken(chosen), warnings)
+    warnings = (*warnings, *_named_in_vain(chosen, everything, here), *idle_overlays(overlays, names))
+    return Discovery(_sound(chosen, files), _broken(chosen), warnings, MappingProxyType(away))
 
 
-def _candidate(folder: StackFolder, files: RepositoryFiles) -> _Candidate:
-    stack_file, problems = _stack_file(folder, files)
+def _candidate(folder: StackFolder, files: RepositoryFiles, overlays: Mapping[str, tuple[Overlay, ...]]) -> _Candidate:
+    own, problems = _stack_file(folder, files)
+    name = own.name() or folder.default_name
+    laid = overlays.get(name, ())
+    stack_file, more = _with_overlays(own, laid, files)
     candidate = _Candidate(
         folder=folder,
         file=stack_file,
-        name=stack_file.name() or folder.default_name,
+        name=name,
         depends_on=tuple(dict.fromkeys(name for _, name in stack_file.texts("dependsOn"))),
-        problems=[*problems, *stack_file.problems],
+        hosts=tuple(pattern for _, pattern in own.texts("hosts")),
+        overlays=laid,
+        problems=[*problems, *stack_file.problems, *more],
     )
     candidate.problems.extend(_wrong_name(candidate))
     candidate.problems.extend(_wrong_compose_files(candidate, files))
@@ -121,6 +150,22 @@ def _stack_file(folder: StackFolder, files: RepositoryFiles) -> tuple[StackFile,
     return read_stack_file(found.content, folder.path(STACK_FILE)), []
 
 
+def _with_overlays(
+    own: StackFile, overlays: tuple[Overlay, ...], files: RepositoryFiles
+) -> tuple[StackFile, list[Problem]]:
+    """The stack's settings with those that ``stack.yaml`` of each overlay has, checked as a whole."""
+    problems: list[Problem] = []
+    for overlay in overlays:
+        found, wrong = _stack_file(StackFolder(overlay.folder, overlay.names), files)
+        problems += wrong
+        if found.document is None or (own.document is None and own.problems):
+            problems += found.problems
+            continue
+        problems += wrong_in_overlay(found.document)
+        own = check_stack_file(laid_over(own.document, found.document))
+    return own, problems
+
+
 def _wrong_name(candidate: _Candidate) -> Iterator[Problem]:
     """The name of a folder; a name that is written in ``stack.yaml`` is held against the schema."""
     if candidate.file.name() is not None or _NAME.fullmatch(candidate.name):
@@ -146,7 +191,8 @@ def _wrong_compose_files(candidate: _Candidate, files: RepositoryFiles) -> Itera
         if not files.holds(folder.folder, name):
             fault = files.find(folder.folder, name).fault
             yield candidate.problem(fault, *path) if path else Problem(folder.path(name), 0, "", fault)
-    yield from _wrong_in_compose(folder.folder, [name for _, name in named], files)
+    laid = [overlay.beside(folder.folder, name) for overlay in candidate.overlays for name in overlay.compose_files]
+    yield from _wrong_in_compose(folder.folder, [*(name for _, name in named), *laid], files)
 
 
 def _wrong_in_compose(folder: str, names: list[str], files: RepositoryFiles) -> Iterator[Problem]:
@@ -179,7 +225,15 @@ def _wrong_env_files(candidate: _Candidate, files: RepositoryFiles) -> Iterator[
         if found.fault:
             yield candidate.problem(found.fault, *path)
         else:
-            yield from read_dotenv(found.content, found.path).problems
+            yield from _wrong_in_env_file(found)
+    for overlay in candidate.overlays:
+        for name in overlay.env_files:
+            found = files.find(overlay.folder, name)
+            yield from [Problem(found.path, 0, "", found.fault)] if found.fault else _wrong_in_env_file(found)
+
+
+def _wrong_in_env_file(found: Found) -> tuple[Problem, ...]:
+    return read_dotenv(found.content, found.path).problems
 
 
 def _wrong_data_paths(candidate: _Candidate) -> Iterator[Problem]:
@@ -216,8 +270,22 @@ def _lies_in(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder}/")
 
 
-def _is_chosen(name: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+def _why_not_here(candidate: _Candidate, here: _Here) -> str:
+    """ "" for one that is for this host."""
+    if not any(fnmatchcase(candidate.name, pattern) for pattern in here.patterns):
+        return "stacks: in host.yaml does not name it"
+    if candidate.hosts and not is_for(here.name, candidate.hosts):
+        return f'hosts: in its {STACK_FILE} ({", ".join(candidate.hosts)}) does not name this host, "{here.name}"'
+    return ""
+
+
+def _named_in_vain(chosen: list[_Candidate], everything: list[_Candidate], here: _Here) -> Iterator[Problem]:
+    """host.yaml wants a stack by its very name that is not for this host."""
+    for candidate in everything:
+        if candidate not in chosen and candidate.name in here.patterns:
+            yield Problem(
+                "host.yaml", 0, "stacks", f"{candidate.name} does not run here: {_why_not_here(candidate, here)}"
+            )
 
 
 def _twins(candidate: _Candidate, others: list[_Candidate]) -> Iterator[Problem]:
@@ -229,16 +297,14 @@ def _twins(candidate: _Candidate, others: list[_Candidate]) -> Iterator[Problem]
         yield candidate.problem(message, "name")
 
 
-def _wrong_dependencies(
-    candidate: _Candidate, everything: list[_Candidate], patterns: tuple[str, ...]
-) -> Iterator[Problem]:
-    names = {other.name for other in everything}
+def _wrong_dependencies(candidate: _Candidate, everything: list[_Candidate], here: _Here) -> Iterator[Problem]:
+    names = {other.name: _why_not_here(other, here) for other in everything}
     for path, name in candidate.file.texts("dependsOn"):
         if name not in names:
-            near = did_you_mean(name, names - {candidate.name})
+            near = did_you_mean(name, names.keys() - {candidate.name})
             yield candidate.problem(f'there is no stack "{shown(name)}"{near}', *path)
-        elif not _is_chosen(name, patterns):
-            yield candidate.problem(f'the stack "{name}" does not run on this host (stacks: in host.yaml)', *path)
+        elif why := names[name]:
+            yield candidate.problem(f'the stack "{name}" does not run on this host: {why}', *path)
 
 
 def _add_circles(chosen: list[_Candidate]) -> None:
@@ -271,7 +337,14 @@ def _manifest(candidate: _Candidate, files: RepositoryFiles) -> Manifest:
     root = {} if candidate.file.document is None else candidate.file.document.root
     folder = candidate.folder
     scripts = scripts_of(root, folder.folder, files)
-    return manifest_of(root, folder.default_name, folder.folder, folder.compose_files, scripts)
+    manifest = manifest_of(root, folder.default_name, folder.folder, folder.compose_files, scripts)
+    laid = candidate.overlays
+    return replace(
+        manifest,
+        compose_files=(*manifest.compose_files, *(o.beside(folder.folder, n) for o in laid for n in o.compose_files)),
+        env_files=(*manifest.env_files, *(o.beside(folder.folder, n) for o in laid for n in o.env_files)),
+        overlays=tuple(overlay.folder for overlay in laid),
+    )
 
 
 def _broken(chosen: list[_Candidate]) -> Mapping[str, tuple[Problem, ...]]:

@@ -38,6 +38,8 @@ def load_settings(text: bytes, file: str) -> HostSettings:
         raise InvalidInputError(tuple(sorted(problems)))
     root = document.root
     given: dict[str, Any] = {"stacks": tuple(root["stacks"])} if "stacks" in root else {}
+    if "name" in root:
+        given["name"] = root["name"].lower()
     if "concurrency" in root:
         given["concurrency"] = int(root["concurrency"])
     if "keep" in root.get("releases", {}):

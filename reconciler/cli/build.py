@@ -38,6 +38,8 @@ def build(options: Options, stack: str, revision: str | None, no_fetch: bool, sh
         host = parts.host(lambda _: None)
         (work,) = find_works(parts, host, stack, revision, fetch=not no_fetch)
         model: Any = host.release(work).model
+        if form == "yaml":
+            click.echo(f"# rendered from {', '.join(work.manifest.rendered_from)}")
         click.echo(_text(_plain(model) if show_secrets else hidden(model, work.mask), form), nl=False)
 
 

@@ -86,7 +86,7 @@ def _look(parts: Parts, host: Host, work: Work) -> _Found:
     from reconciler.model.errors import ReconcilerError
 
     if work.gone:
-        aside = "its folder is not in Git at this revision; what runs goes on running until it is removed by hand"
+        aside = f"{work.gone_because}; what runs goes on running until it is removed by hand"
         return _Found(work, asides=(aside,))
     try:
         return _Found(work, host.diff(work), asides=_asides(parts, host, work))
@@ -152,6 +152,8 @@ def _print_one(one: _Found) -> None:
             output.line(f"Note: {note}")
     for aside in one.asides:
         output.line(f"Note: {aside}")
+    if one.work.manifest.overlays and not one.work.gone:
+        output.line(f"Note: rendered from {', '.join(one.work.manifest.rendered_from)}")
 
 
 def _object(one: _Found) -> dict[str, object]:
@@ -161,6 +163,7 @@ def _object(one: _Found) -> dict[str, object]:
     return {
         "stack": one.work.name,
         "revision": revision.commit if revision is not None else "",
+        "renderedFrom": list(one.work.manifest.rendered_from),
         "differs": one.differs,
         "error": one.error,
         "services": [

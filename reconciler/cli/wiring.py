@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import posixpath
+import socket
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -532,7 +534,8 @@ def read_settings(layout: Layout) -> HostSettings:
         raise Failure(
             f"{layout.settings} cannot be read ({error.strerror}). Check its owner and mode.", WRONG_USE
         ) from error
-    return load_settings(content, str(layout.settings))
+    settings = load_settings(content, str(layout.settings))
+    return replace(settings, name=settings.name or socket.gethostname().partition(".")[0].lower())
 
 
 @contextmanager

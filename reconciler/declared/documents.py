@@ -39,6 +39,7 @@ class Document:
     root: Mapping[str, Any]
     lines: Mapping[KeyPath, int] = field(repr=False)
     problems: tuple[Problem, ...] = ()
+    overlays: tuple[Document, ...] = ()  # files whose values were laid over this one's, in their order
 
     def line(self, path: KeyPath) -> int:
         """The line of the key at ``path``, or of the nearest one above it."""
@@ -47,6 +48,10 @@ class Document:
         return self.lines.get(path, 1)
 
     def problem(self, path: KeyPath, message: str) -> Problem:
+        """In the file that has the last word about ``path``."""
+        for over in reversed(self.overlays):
+            if path and path in over.lines:
+                return Problem(over.file, over.lines[path], key_of(path), message)
         return Problem(self.file, self.line(path), key_of(path), message)
 
 

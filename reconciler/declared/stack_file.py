@@ -76,6 +76,10 @@ def read_stack_file(content: bytes, file: str) -> StackFile:
         document = read_document(content, file)
     except InvalidInputError as error:
         return StackFile(None, error.problems)
+    return check_stack_file(document)
+
+
+def check_stack_file(document: Document) -> StackFile:
     return StackFile(document, (*document.problems, *check_schema(document, STACK)))
 
 

@@ -13,6 +13,7 @@ from reconciler.planning.nearest import did_you_mean
 
 STACK_FILE = "stack.yaml"
 MISNAMED_STACK_FILE = "stack.yml"
+HOSTS = "hosts"  # beside the stacks' folders: what is laid over them, by host
 
 # The names that Compose looks for itself, in its order, and the one it then merges over it.
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
@@ -53,7 +54,7 @@ class StackFolder:
 
 
 def stack_folders(entries: Mapping[str, TreeEntry], path: str) -> tuple[StackFolder, ...]:
-    """Every stack's folder below ``path``, by path; what lies inside one of them belongs to it.
+    """Every stack's folder below ``path``, by path; what lies inside one of them belongs to it, and ``hosts/`` holds none.
 
     ``path`` itself is a stack only if it holds a ``stack.yaml`` and no stack lies below: a Compose file that somebody
     leaves there must not make all the stacks below vanish. Raises InvalidInputError where there is no such folder.
@@ -62,7 +63,7 @@ def stack_folders(entries: Mapping[str, TreeEntry], path: str) -> tuple[StackFol
     files = _files_by_folder(entries, path)
     found: dict[str, StackFolder] = {}
     for folder in sorted(files):
-        if folder != path and not _is_hidden(folder, path) and not any(up in found for up in _above(folder, path)):
+        if folder != path and not _is_aside(folder, path) and not any(up in found for up in _above(folder, path)):
             found[folder] = StackFolder(folder, frozenset(files[folder]))
     if not found and STACK_FILE in files.get(path, ()):
         found[path] = StackFolder(path, frozenset(files[path]))
@@ -83,6 +84,12 @@ def overlooked(
             yield Problem(
                 file, 0, "", "not a stack, as it lies beside the stacks' folders; move it into one of its own"
             )
+    for name in (*COMPOSE_FILES, STACK_FILE):
+        for file in (posixpath.join(path, HOSTS, name),):
+            if file in entries:
+                yield Problem(
+                    file, 0, "", f"not a stack, as {HOSTS}/ is for single hosts; name the stack's folder otherwise"
+                )
     for stack in found:
         named = [name for name in COMPOSE_FILES if name in stack.names]
         if len(named) > 1 and STACK_FILE not in stack.names:
@@ -132,8 +139,10 @@ def _is_text(name: str) -> bool:
     return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
 
 
-def _is_hidden(folder: str, path: str) -> bool:
-    return any(part.startswith(".") for part in folder.removeprefix(path).split("/"))
+def _is_aside(folder: str, path: str) -> bool:
+    """Hidden, or in what is for single hosts."""
+    parts = folder.removeprefix(path).strip("/").split("/")
+    return parts[0] == HOSTS or any(part.startswith(".") for part in parts)
 
 
 def _above(folder: str, path: str) -> Iterator[str]:

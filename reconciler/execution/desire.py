@@ -85,7 +85,13 @@ class Desire:
         with self._lock:
             if self._discovered is None or self._discovered[0] != revision.tree:
                 entries = self._reading.tree.entries(revision)
-                found = discover(entries, self._settings.source.path, self._reading.tree.read, self._settings.stacks)
+                found = discover(
+                    entries,
+                    self._settings.source.path,
+                    self._reading.tree.read,
+                    self._settings.stacks,
+                    self._settings.name,
+                )
                 self._discovered = (revision.tree, found)
             return self._discovered[1]
 
@@ -187,7 +193,9 @@ class Desire:
         """What Compose makes of the stack's files; where things lie; and the variables that it saw."""
         reading = self._reading
         entries = reading.tree.entries(revision)
-        problems = (*reading.tree.problems(entries, manifest.folder), *self._environment_problems(manifest.name))
+        folders = (manifest.folder, *manifest.overlays)
+        problems = tuple(found for folder in folders for found in reading.tree.problems(entries, folder))
+        problems += self._environment_problems(manifest.name)
         if problems:
             raise InvalidInputError(problems)
         checkout = self._layout.checkouts / revision.tree
@@ -243,21 +251,27 @@ class Desire:
         return hashlib.sha256("\0".join(parts).encode() + own).hexdigest()
 
     def _inputs_id(self, manifest: Manifest, revision: Revision) -> str:
-        """The Git object id of all that a render can read: the stack's folder, or the whole tree if it looks beyond."""
+        """The Git object ids of all that a render can read: the folders of the stack, or the whole tree if one looks beyond."""
+        folders = (manifest.folder, *manifest.overlays)
+        found = [self._input_of(folder, revision) for folder in folders]
+        return " ".join(found) if all(found) else revision.tree
+
+    def _input_of(self, path: str, revision: Revision) -> str:
+        """ "" for a folder that looks beyond itself."""
         entries = self._reading.tree.entries(revision)
-        folder = entries.get(manifest.folder)
-        if not manifest.folder or folder is None:
-            return revision.tree
-        key = (manifest.folder, folder.object_id)
+        folder = entries.get(path)
+        if not path or folder is None:
+            return ""
+        key = (path, folder.object_id)
         with self._lock:
             known = self._inputs.get(key)
         if known is None:
-            known = "" if self._looks_beyond(manifest.folder, entries) else folder.object_id
+            known = "" if self._looks_beyond(path, entries) else folder.object_id
             with self._lock:
                 self._inputs[key] = known
                 while len(self._inputs) > _RENDERS_KEPT:
                     self._inputs.popitem(last=False)
-        return known or revision.tree
+        return known
 
     def _looks_beyond(self, folder: str, entries: Mapping[str, TreeEntry]) -> bool:
         """Whether a file of the folder that Compose may read names a parent folder, or a link leads there."""
@@ -277,7 +291,7 @@ def _in_repository(error: InvalidInputError, manifest: Manifest, folder: Path) -
     """Compose names files as they are below the stack's folder; people know them as they are in the repository."""
     return InvalidInputError(
         tuple(
-            replace(problem, file=posixpath.join(manifest.folder, problem.file))
+            replace(problem, file=posixpath.normpath(posixpath.join(manifest.folder, problem.file)))
             if problem.file and (folder / problem.file).exists()
             else problem
             for problem in error.problems

@@ -154,20 +154,18 @@ class Report:
         return self._books.save(replace(self._books.record(work), sync=Sync.OUT_OF_SYNC, health=health, ready=ready))
 
     def gone(self, work: Work, release: Release, observed: Observed) -> StackRecord:
-        """Its folder is no longer in Git, and something of it is there."""
+        """It is no longer in Git, or not for this host, and something of it is there."""
         message = (
-            f"its folder is no longer in Git; what runs is left alone. Take it down with "
-            f"docker compose -p {work.name} down, or bring the folder back"
+            f"{work.gone_because}; what runs is left alone. Take it down with "
+            f"docker compose -p {work.name} down, or bring it back"
         )
         ready = Ready(Truth.FALSE, "StackGone", message)
         health = stack_health(release, observed)
         return self._say(work, replace(self._books.record(work), sync=Sync.OUT_OF_SYNC, health=health, ready=ready))
 
     def forgotten(self, work: Work) -> StackRecord:
-        """Its folder is no longer in Git, and nothing of it is there: only its data, its volumes and its events stay."""
-        self._books.tell(
-            work, "info", "Forgotten", "its folder is no longer in Git and nothing of it runs; its data stays"
-        )
+        """It is no longer in Git, or not for this host, and nothing of it is there: only its data, its volumes and its events stay."""
+        self._books.tell(work, "info", "Forgotten", f"{work.gone_because}, and nothing of it runs; its data stays")
         self._shelf.clear(work.name)
         self._journal.forget_stack(work.name)
         return StackRecord(

@@ -21,7 +21,7 @@ class Work:
     """One pass over one stack: what it is about.
 
     ``revision``: what Git says, None while it was never fetched. ``problems``: why its files cannot be read. ``gone``:
-    its folder is no longer in Git. ``waits_for``: a stack it depends on that is not ready. ``forced``: a person wants
+    it is no longer in Git, or not for this host: ``gone_because``. ``waits_for``: a stack it depends on that is not ready. ``forced``: a person wants
     it now, quarantine and patience aside. ``hurried``: what an attempt failed for may be there now, patience aside.
     ``past_windows``: a person wants it now, windows aside.
     ``newer``: while a release is not getting healthy, why nobody waits for it any more; "" where somebody does.
@@ -33,6 +33,7 @@ class Work:
     revision: Revision | None = None
     problems: tuple[Problem, ...] = ()
     gone: bool = False
+    gone_because: str = "its folder is no longer in Git"
     waits_for: str = ""
     forced: bool = False
     hurried: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -110,7 +111,8 @@ class Manifest:
     """A stack as its folder declares it.
 
     ``folder``: path of the stack's folder relative to the repository's root ("" for the root).
-    ``compose_files``, ``env_files``, ``data_paths``: relative to ``folder``, in the order of their force.
+    ``compose_files``, ``env_files``, ``data_paths``: relative to ``folder``, in the order of their force; the first two with
+    those of ``overlays``, the folders that are laid over the stack on this host, relative to the repository's root.
     """
 
     name: str
@@ -128,6 +130,13 @@ class Manifest:
     updates: Updates = field(default_factory=Updates)
     requires: Requires = field(default_factory=Requires)
     actions: tuple[Action, ...] = ()
+    overlays: tuple[str, ...] = ()
+
+    @property
+    def rendered_from(self) -> tuple[str, ...]:
+        """The Compose files and the environment files, relative to the repository's root."""
+        names = (*self.compose_files, *self.env_files)
+        return tuple(posixpath.normpath(posixpath.join(self.folder, name)) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +172,12 @@ class SourceSettings:
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """``stacks``: shell patterns of the stack names that run on this host. ``kept_releases``: of each stack, the newest
+    """``name``: of this host, as the repository knows it; "" for one that it does not know. ``stacks``: shell patterns of
+    the stack names that run on this host. ``kept_releases``: of each stack, the newest
     that were applied; a rollback can go to them."""
 
     source: SourceSettings
+    name: str = ""
     stacks: tuple[str, ...] = ("*",)
     concurrency: int = 4
     kept_releases: int = 10

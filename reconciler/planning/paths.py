@@ -84,7 +84,7 @@ class Paths:
         return posixpath.normpath(posixpath.join(self._place.checkout, self._manifest.folder, path))
 
     def _place_of(self, path: str, inside: str, key: str, is_data: bool) -> str:
-        trail = follow(self._place.entries, self._place.target_of, inside)
+        trail = follow(self._place.entries, self._place.target_of, self._nearest(inside))
         if trail.fault:
             self._problem(key, self._why_not(trail))
             return path
@@ -98,6 +98,15 @@ class Paths:
         self.objects[entry.path] = entry
         return self._place.object_path(entry)
 
+    def _nearest(self, inside: str) -> str:
+        """What an overlay of this host has under the same name stands in the place of what the stack has."""
+        below = f"{self._manifest.folder}/" if self._manifest.folder else ""
+        if inside.startswith(below):
+            for overlay in reversed(self._manifest.overlays):
+                if (path := posixpath.join(overlay, inside.removeprefix(below))) in self._place.entries:
+                    return path
+        return inside
+
     def _why_not(self, trail: Trail) -> str:
         found = self._place.entries.get(trail.path)
         if found is not None and found.kind is EntryKind.SUBMODULE:
@@ -106,7 +115,7 @@ class Paths:
 
     def _is_tracked(self, inside: str) -> bool:
         """What cannot be followed counts as tracked: that it cannot is another problem."""
-        trail = follow(self._place.entries, self._place.target_of, inside)
+        trail = follow(self._place.entries, self._place.target_of, self._nearest(inside))
         return bool(trail.fault) or trail.path in self._place.entries
 
     def _inside_checkout(self, path: str) -> str | None:

@@ -377,7 +377,7 @@ def test_every_stack_of_a_circle_is_told_the_circle_and_those_outside_wait_as_th
 def test_a_stack_that_depends_on_one_of_another_host_is_told_so() -> None:
     found = found_in(one("dependsOn: [ok]\n"), patterns=("web",))
     assert said_of(found, "web") == [
-        f'{F}:1: dependsOn[0]: the stack "ok" does not run on this host (stacks: in host.yaml)'
+        f'{F}:1: dependsOn[0]: the stack "ok" does not run on this host: stacks: in host.yaml does not name it'
     ]
 
 

@@ -92,7 +92,7 @@ WRONG = [
     (f"{URL}, ssh_key: /k}}\n", ['1: source.ssh_key: unknown key "ssh_key"; did you mean "sshKey"?']),
     (f"{URL}}}\ninterval: 60s\n", ['2: interval: unknown key "interval"; it belongs under source']),
     (f"{URL}, concurrency: 3}}\n", ['1: source.concurrency: unknown key "concurrency"; it belongs at the top, not indented']),
-    (f"{URL}}}\nbackups: {{}}\n", ['2: backups: unknown key "backups"; known here: source, stacks, concurrency, releases, certs']),
+    (f"{URL}}}\nbackups: {{}}\n", ['2: backups: unknown key "backups"; known here: source, name, stacks, concurrency, releases, certs']),
     (f"{URL}, interval: 60}}\n", ["1: source.interval: expected a duration such as 30s, found the number 60; write 60s"]),
     (
         f"{URL}, interval: 1m30s}}\n",
