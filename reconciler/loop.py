@@ -16,6 +16,7 @@ from reconciler.execution.stage import Stage
 from reconciler.execution.undoing import Undoing
 from reconciler.execution.walk import StepFailedError
 from reconciler.execution.work import Work
+from reconciler.model.data import FIRST
 from reconciler.model.desired import Release, nothing_of
 from reconciler.model.errors import (
     EngineUnavailableError,
@@ -103,7 +104,7 @@ class StackLoop:
         """Whether data are not what the release that runs knew, and the release that changed them is not gone to any more.
         What was only asked for is forgotten when it is not asked for any more."""
         change = self._data.change(work.name)
-        if change is None:
+        if change is None or (change.release == FIRST and self._books.applied(work) is None):
             return False
         goes_there = goal.kind is PassGoal.APPLY and goal.release.number == change.release
         if goes_there and not (change.back and self._books.has_failed(work, change.release)):
@@ -235,7 +236,7 @@ class StackLoop:
     def _with_data(self, work: Work, release: Release, found: Plan) -> Plan:
         """With the restores that a person asked for on the way to ``release``."""
         change = self._data.change(work.name)
-        if change is None or change.release != release.number:
+        if change is None or change.release not in (release.number, FIRST):
             return found
         now = self._stage.observe(work, release)
         return with_restores(found, release, now, work.manifest.rollout, change, forth=True)
@@ -243,7 +244,7 @@ class StackLoop:
     def _forget_what_was_asked(self, work: Work, failure: StepFailedError) -> None:
         """A rollback with its data that failed for good, before any were changed: it is not made without them later."""
         change = self._data.change(work.name)
-        if change is not None and not change.back and not failure.time_mends_it:
+        if change is not None and change.release != FIRST and not change.back and not failure.time_mends_it:
             self._data.forget(work.name)
 
     def _owe_hooks(self, work: Work, release: Release, number: int, failure: StepFailedError) -> None:

@@ -20,6 +20,15 @@ def last_before(newest_first: Iterable[Backup], release: int, tried_at: float | 
     return tuple(found[plan] for plan in sorted(found))
 
 
+def newest_sound(newest_first: Iterable[Backup]) -> tuple[Backup, ...]:
+    """Of each plan the newest sound one, by plan."""
+    found: dict[str, Backup] = {}
+    for backup in newest_first:
+        if backup.sound:
+            found.setdefault(backup.plan, backup)
+    return tuple(found[plan] for plan in sorted(found))
+
+
 def gone_through(newest_first: Iterable[Backup], release: int) -> tuple[Backup, ...]:
     """Of each plan the newest sound one that ``release`` passed a gate by, by plan."""
     return last_before(newest_first, release, None)

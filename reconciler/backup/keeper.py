@@ -10,6 +10,7 @@ from typing import assert_never
 
 import structlog
 
+from reconciler.backup.choosing import newest_sound
 from reconciler.backup.entry import Backup
 from reconciler.backup.gate import Gate
 from reconciler.backup.kit import Kit, Wanted
@@ -127,6 +128,11 @@ class Keeper:
             store, pinned = self._kit.store(wanted.stack, plan), self._runs.pinned(wanted.stack, plan)
             gone += prune(plan, wanted.stack, store, pinned)
         return tuple(gone)
+
+    def newest_sound(self, wanted: Wanted) -> tuple[Backup, ...]:
+        """Of each plan that is wanted the newest sound one, by plan."""
+        plans = {plan.name for plan in wanted.plans}
+        return newest_sound(backup for backup, _ in self._kit.all(wanted) if backup.plan in plans)
 
     def losses(self, wanted: Wanted, backups: Iterable[Backup]) -> tuple[tuple[Backup, Loss], ...]:
         """What going back to each would lose, counted in the live databases. Raises StalledError, WaitingError."""

@@ -135,12 +135,14 @@ class Restores:
         return self._kit.wanted(scene.stack, scene.manifest.backups, scene.variables, scene.hooks)
 
     def _save_from_loss(self, wanted: Wanted, backup: Backup, why: str) -> Backup | None:
-        """A backup of the live database as it is, however little is left of it; None where there is none. Nothing old goes:
-        what is restored must stay. Raises WaitingError."""
+        """A backup of the live database as it is, however little is left of it; None where there is none, or not a row in it.
+        Nothing old goes: what is restored must stay. Raises WaitingError."""
         kit = self._kit
         scripts = kit.engines(backup.engine)
         container = kit.target(wanted.stack, backup.service, scripts).container
         if not kit.restorer.is_there(backup.database, backup, scripts, container):
+            return None
+        if backup.counts and not any(kit.restorer.counted(backup, scripts, container).values()):
             return None
         plan = replace(wanted.plan(backup.plan), database=backup.database, max_shrink_percent=100)
         made = self._runs.run(wanted, plan, Errand(why=why, prunes=False))

@@ -38,10 +38,10 @@ def once(options: Options, force: tuple[str, ...]) -> int:
     with RootLock(layout.lock), opened(layout, log_level=level, mend=True) as parts:
         assert parts.settings  # what is wrong with them is said before anything is made
         roots.make_folders(layout)
-        return _pass_over_all(parts, frozenset(force))
+        return pass_over_all(parts, frozenset(force))
 
 
-def _pass_over_all(parts: Parts, forced: frozenset[str]) -> int:
+def pass_over_all(parts: Parts, forced: frozenset[str]) -> int:
     from reconciler.certs.vigil import Vigil
     from reconciler.cli.signals import leaving_on_signals
     from reconciler.model.record import Truth

@@ -9,6 +9,8 @@ from typing import Protocol
 from reconciler.model.hook import BackupFacts, Phase
 from reconciler.model.manifest import Manifest
 
+FIRST = 0  # stands for whatever release of a stack is the first to be proven
+
 
 @dataclass(frozen=True, slots=True)
 class DataBackup:
@@ -22,7 +24,7 @@ class DataBackup:
 class DataChange:
     """Written down before it happens, and gone once the release is proven or its data are what they were.
 
-    ``release``: that is tried. ``back``: the backups that undo it; () while nothing was changed yet. ``forth``: those that a
+    ``release``: that is tried, or FIRST. ``back``: the backups that undo it; () while nothing was changed yet. ``forth``: those that a
     person asked to restore on the way to it, and that are not restored yet.
     """
 

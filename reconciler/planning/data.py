@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from reconciler.model.data import DataChange
+from reconciler.model.data import FIRST, DataChange
 from reconciler.model.desired import Release, ServiceSpec
 from reconciler.model.hook import BackupGate, Occasion, Phase
 from reconciler.model.manifest import Manifest, Rollout
@@ -33,7 +33,9 @@ def with_restores(
     backups = change.forth if forth else change.back
     if not backups:
         return found
-    why = "rollback --restore-db asks for it" if forth else f"release {change.release} changed data, and failed"
+    why = f"release {change.release} changed data, and failed"
+    if forth:
+        why = "recover asks for it" if change.release == FIRST else "rollback --restore-db asks for it"
     cause = Cause(CauseKind.DATA, why)
     serving = {backup.service for backup in backups}
     users = users_of(release, serving)
@@ -41,6 +43,7 @@ def with_restores(
     at, stops = _place(towards, serving, users), tuple(_others(release, observed, serving))
     steps = (
         *towards[:at],
+        *_first_healthy(towards, at, serving, cause),
         *(Step(RestoreData(backup.name, forth, stops), cause, backup.service) for backup in backups),
         *towards[at:],
         *_proofs(release, observed, rollout, users, cause),
@@ -75,6 +78,15 @@ def _place(towards: tuple[Step, ...], serving: set[str], users: set[str]) -> int
         if about & serving:
             place = index + 1
     return place
+
+
+def _first_healthy(towards: tuple[Step, ...], at: int, serving: set[str], cause: Cause) -> Iterator[Step]:
+    """What was only started before ``at`` answers nobody yet; where nothing else waits for it, its proof comes later."""
+    done = {step.service for step in towards[:at] if isinstance(step.action, AwaitHealthy)}
+    for step in towards[at:]:
+        if isinstance(step.action, AwaitHealthy) and step.service in serving - done:
+            done.add(step.service)
+            yield Step(replace(step.action, soak_s=0.0, probe=None), cause, step.service)
 
 
 def _others(release: Release, observed: Observed, serving: set[str]) -> Iterator[Existing]:

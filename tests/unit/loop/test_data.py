@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.data import DataBackup, DataChange
+from reconciler.model.data import FIRST, DataBackup, DataChange
 from reconciler.model.errors import WaitingError
 from reconciler.model.hook import BackupGate, Exec, Hook, Occasion, OnFailure, Phase
 from reconciler.model.hook_call import HookCall, HookEnd
@@ -285,3 +285,40 @@ def ask_back(world: World) -> None:
     world.journal.quarantine(STACK, 2, "rolled back")
     world.journal.save_stack(replace(world.record, wanted_release=1))
     world.journal.data.save_data_change(DataChange(STACK, 1, forth=(DataBackup("backup-1", "db"),)))
+
+
+def begin_with(world: World, name: str, text: str) -> None:
+    """As ``recover`` does it before the first pass."""
+    world.declared = replace(world.declared, hooks=())
+    world.backups.live, world.backups.kept[name] = "", text
+    world.journal.data.save_data_change(DataChange(STACK, FIRST, forth=(DataBackup(name, "db"),)))
+
+
+def test_a_host_that_is_recovered_serves_nobody_before_its_data_are_back(world: World) -> None:
+    begin_with(world, "saved", "all of it")
+    seen: list[tuple[list[str], list[str]]] = []
+    world.backups.during = lambda: seen.append((serving(world), [box.image for box in world.boxes("db") if box.serves]))
+    assert go(world, 1) is Truth.TRUE
+    assert seen == [([], ["db:1"])]
+    assert (world.backups.live, world.journal.data.data_change(STACK)) == ("all of it", None)
+
+
+def test_recovered_data_are_owed_to_the_next_commit_where_the_first_release_fails_before_them(world: World) -> None:
+    begin_with(world, "saved", "all of it")
+    world.host.registry["db:2"] = "sha256:db:2"
+    world.behaves("db:2", healthy_after_s=None, unhealthy_after_s=3.0)
+    world.commit({**services(1), "db": healthy(image="db:2")})
+    assert world.settle().ready.status is Truth.FALSE
+    assert world.journal.releases(STACK)[-1].quarantined
+    assert world.backups.restored == []
+    assert go(world, 1) is Truth.TRUE
+    assert world.backups.live == "all of it"
+
+
+def test_recovered_data_are_not_restored_again_over_what_came_later(world: World) -> None:
+    begin_with(world, "saved", "all of it")
+    world.behaves("web:5", healthy_after_s=None, unhealthy_after_s=3.0)
+    assert go(world, 5) is Truth.FALSE
+    world.backups.live += ", and more"
+    assert go(world, 1) is Truth.TRUE
+    assert (world.backups.live, world.backups.restored) == ("all of it, and more", ["saved"])

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.data import DataBackup, DataChange
+from reconciler.model.data import FIRST, DataBackup, DataChange
 from reconciler.model.desired import Release
 from reconciler.model.hook import BackupGate, Exec, Hook, Occasion, Phase
 from reconciler.model.manifest import Rollout
 from reconciler.model.observed import Observed
 from reconciler.planning.data import notes_on_data, users_of, with_restores
-from tests.builders import decide, healthy, made, manifest, release, seen, steps, stopped
+from tests.builders import bare, decide, healthy, made, manifest, release, seen, steps, stopped
 
 CHANGE = DataChange("shop", 2, back=(DataBackup("b1", "db"),))
 
@@ -55,6 +55,15 @@ def test_a_server_that_was_replaced_itself_is_put_back_first() -> None:
     restored = found.index("restore the data of b1")
     assert found.index("start shop-db-1") < restored < found.index("start shop-web-1")
     assert "stop shop-db-2" not in found[:1]
+
+
+def test_nothing_is_restored_into_a_server_that_was_only_started() -> None:
+    new = release({"db": healthy(image="db:1"), "web": healthy(depends_on={"db": "service_started"})}, number=2)
+    change = DataChange("shop", FIRST, forth=(DataBackup("b1", "db"),))
+    told = steps(with_restores(decide(new, bare(new)), new, bare(new), Rollout(), change, forth=True))
+    order = ["start db's new container", "wait until db is healthy (within 2m)", "restore the data of b1"]
+    assert [text for text in told if text in order] == order
+    assert told.index("restore the data of b1") < told.index("start web's new container")
 
 
 def test_users_are_found_however_far() -> None:
