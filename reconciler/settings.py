@@ -44,6 +44,8 @@ def load_settings(text: bytes, file: str) -> HostSettings:
         given["concurrency"] = int(root["concurrency"])
     if "keep" in root.get("releases", {}):
         given["kept_releases"] = int(root["releases"]["keep"])
+    if "volumes" in root:
+        given["volumes"] = {stack: dict(volumes) for stack, volumes in root["volumes"].items()}
     return HostSettings(source=_source(root["source"]), certificates=_certificates(root.get("certs", {})), **given)
 
 

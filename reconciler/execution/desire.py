@@ -26,6 +26,7 @@ from reconciler.model.source import EntryKind, Revision, TreeEntry
 from reconciler.model.updates import ImageRecord
 from reconciler.planning.acme_file import acme_file
 from reconciler.planning.dotenv import read_dotenv
+from reconciler.planning.host_volumes import unknown_volumes, with_host_volumes
 from reconciler.planning.paths import Place
 from reconciler.planning.pinning import declared_images, pin_of, pinned, wrong_tracking
 from reconciler.planning.proxies import Proxy
@@ -208,6 +209,10 @@ class Desire:
             model = reading.compose.render(manifest.name, folder, manifest.compose_files, env_files, environment)
         except InvalidInputError as error:
             raise _in_repository(error, manifest, folder) from error
+        volumes = self._settings.volumes.get(manifest.name, {})
+        if problems := unknown_volumes(model, manifest.name, volumes):
+            raise InvalidInputError(problems)
+        model = with_host_volumes(model, volumes)
         place = Place(
             root=str(self._layout.root),
             root_id=self._root_id,

@@ -173,8 +173,9 @@ class SourceSettings:
 @dataclass(frozen=True, slots=True)
 class HostSettings:
     """``name``: of this host, as the repository knows it; "" for one that it does not know. ``stacks``: shell patterns of
-    the stack names that run on this host. ``kept_releases``: of each stack, the newest
-    that were applied; a rollback can go to them."""
+    the stack names that run on this host. ``kept_releases``: of each stack, the newest that were applied; a rollback can go
+    to them. ``volumes``: by stack and by key of its Compose files, what a volume is on this host: the name of a volume that
+    is there, or the absolute path of a folder."""
 
     source: SourceSettings
     name: str = ""
@@ -182,3 +183,4 @@ class HostSettings:
     concurrency: int = 4
     kept_releases: int = 10
     certificates: CertificateSettings = field(default_factory=CertificateSettings)
+    volumes: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))

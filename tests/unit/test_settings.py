@@ -42,6 +42,7 @@ source:
 stacks: [upsignon, "web-*"]
 concurrency: 2
 releases: {keep: 5}
+volumes: {upsignon: {pgdata: old_pgdata, files: /srv/files}}
 """
     assert load_settings(text.encode(), "host.yaml") == HostSettings(
         source=SourceSettings(
@@ -56,6 +57,7 @@ releases: {keep: 5}
         stacks=("upsignon", "web-*"),
         concurrency=2,
         kept_releases=5,
+        volumes={"upsignon": {"pgdata": "old_pgdata", "files": "/srv/files"}},
     )
 
 
@@ -92,7 +94,7 @@ WRONG = [
     (f"{URL}, ssh_key: /k}}\n", ['1: source.ssh_key: unknown key "ssh_key"; did you mean "sshKey"?']),
     (f"{URL}}}\ninterval: 60s\n", ['2: interval: unknown key "interval"; it belongs under source']),
     (f"{URL}, concurrency: 3}}\n", ['1: source.concurrency: unknown key "concurrency"; it belongs at the top, not indented']),
-    (f"{URL}}}\nbackups: {{}}\n", ['2: backups: unknown key "backups"; known here: source, name, stacks, concurrency, releases, certs']),
+    (f"{URL}}}\nbackups: {{}}\n", ['2: backups: unknown key "backups"; known here: source, name, stacks, concurrency, releases, volumes, certs']),
     (f"{URL}, interval: 60}}\n", ["1: source.interval: expected a duration such as 30s, found the number 60; write 60s"]),
     (
         f"{URL}, interval: 1m30s}}\n",
