@@ -59,6 +59,10 @@ class Layout:
         """Dumps and their manifests."""
         return self.root / "backups" / stack
 
+    def adopted_dumps_of(self, stack: str) -> Path:
+        """Dumps that another project made: kept, and never counted as backups of ours."""
+        return self.backups_of(stack) / "adopted"
+
     @property
     def state(self) -> Path:
         return self.root / "state"
@@ -96,6 +100,11 @@ class Layout:
     @property
     def journal(self) -> Path:
         return self.state / "state.db"
+
+    @property
+    def adoption(self) -> Path:
+        """The adoption that is under way, if there is one."""
+        return self.state / "adoption.json"
 
     @property
     def lock(self) -> Path:

@@ -15,7 +15,7 @@ from reconciler.backup.entry import Backup
 from reconciler.backup.gate import Gate
 from reconciler.backup.kit import Kit, Wanted
 from reconciler.backup.loss import Loss, loss_of
-from reconciler.backup.making import Made, prune
+from reconciler.backup.making import Made, Target, prune
 from reconciler.backup.orders import Do, Order
 from reconciler.backup.restores import Restores
 from reconciler.backup.running import Errand, Runs
@@ -104,6 +104,23 @@ class Keeper:
         if not plans:
             raise StalledError(f"{wanted.stack} declares no backups: in its stack.yaml", reason="NoBackup")
         return tuple(self._runs.run(wanted, plan, Errand(why=f"asked for by {who}")) for plan in plans)
+
+    def of_another(self, wanted: Wanted, plan: BackupPlan, target: Target) -> Made | None:
+        """Of a container that is not the stack's: one that it is to take the place of. None where what it holds is files, which
+        are at rest only when it stands. It lies in the root's own folder whatever the plan says, and no schedule removes it."""
+        kit, engine = self._kit, self._kit.engines(plan.engine)
+        if not engine.has_server:
+            return None
+        return kit.maker(kit.stop).make(
+            plan,
+            lambda: target,
+            Store(kit.folder_of(wanted.stack)),
+            engine,
+            stack=wanted.stack,
+            pinned=frozenset(),
+            by_hand=True,
+            prunes=False,
+        )
 
     def verify(self, wanted: Wanted, name: str) -> str:
         """Prove one that is there anew; what is wrong with it, "" if nothing is. Raises StalledError, WaitingError."""

@@ -20,7 +20,7 @@ from reconciler.cli.options import DEFAULT_ROOT, Options
 
 # In the order in which the help lists them: heading, then the commands with the modules that they live in.
 _GROUPS: dict[str, dict[str, str]] = {
-    "Set up": {"init": "init", "check": "check"},
+    "Set up": {"init": "init", "check": "check", "adopt": "adopt"},
     "Run": {"run": "run", "once": "once", "recover": "recover"},
     "Look": {
         "get": "get",

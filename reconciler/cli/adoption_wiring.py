@@ -1,0 +1,360 @@
+"""What adopting a project is made of: the parts of the root, the engine's other projects, and the stack that takes over.
+
+Parts are opened anew for each errand, since host.yaml and env/ change in between.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.adapters.clock import SystemClock
+from reconciler.adapters.docker_engine.projects import Projects
+from reconciler.adoption import host_file
+from reconciler.adoption.adopter import Adopter
+from reconciler.adoption.book import Book, TextChange
+from reconciler.adoption.clone import Destinations, read_clone, size_of
+from reconciler.adoption.cron import Cron
+from reconciler.adoption.deciding import Wanted, decide, other_majors
+from reconciler.adoption.model import Adoption, Found
+from reconciler.adoption.mounts import fates
+from reconciler.adoption.old import Old
+from reconciler.adoption.variables import differing, merged, unused
+from reconciler.cli import output, roots
+from reconciler.cli.errors import WRONG_USE, Failure
+from reconciler.cli.wiring import Leaving, Parts, opened
+from reconciler.layout import Layout
+from reconciler.model.errors import InvalidInputError, ReconcilerError, StalledError, WaitingError
+from reconciler.model.record import Ready, StackRecord, Suspension
+from reconciler.planning.dotenv import read_dotenv
+
+if TYPE_CHECKING:
+    from reconciler.backup.making import Made
+    from reconciler.execution.work import Work
+    from reconciler.host import Host
+    from reconciler.model.backup import BackupPlan
+    from reconciler.model.desired import Release
+    from reconciler.model.manifest import Manifest
+    from reconciler.model.project import ProjectContainer
+
+_BACKUP_VARIABLES = ("DB_BACKUP_FREQUENCY", "MAX_DB_BACKUPS", "DB_BACKUPS_PATH", "COMPOSE_PROJECT_NAME")
+_MOST_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was typed. ``stack``, ``project``: "" where there is only one to choose."""
+
+    folder: Path
+    stack: str = ""
+    project: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    adoption: Adoption
+    texts: tuple[TextChange, ...]
+
+
+def book_of(layout: Layout) -> Book:
+    return Book(layout.adoption, layout.staging)
+
+
+def cron_of(layout: Layout) -> Cron:
+    return Cron(layout.staging)
+
+
+def plan(layout: Layout, asked: Asked, level: int) -> Planned:
+    """Looks at everything, and changes nothing. Raises Failure, ReconcilerError."""
+    with opened(layout, log_level=level) as parts, _own_environment(parts) as env:
+        parts.source.fetch()
+        manifest = _manifest(parts, asked.stack)
+        stack = manifest.name
+        to = Destinations(layout.certs, layout.adopted_dumps_of(stack))
+        clone = read_clone(asked.folder, to, cron_of(layout), time.time())
+        own = parts.environment.read(stack)
+        variables = merged(own, clone.variables, str(Path(clone.folder) / ".env"))
+        if variables is not None:
+            _write_private(env / f"{stack}.env", variables)
+        release = _release(parts, manifest, clone.folder)
+        found = _found(clone.folder, asked.project)
+        found = replace(found, clone=clone)
+        adoption = decide(found, _wanted(parts, found, release))
+        texts, refusals = _settings(layout, parts, adoption)
+        refusals = (*_conflicts(own, clone.variables, clone.folder, stack), *adoption.refusals, *refusals)
+        notes = (*adoption.notes, *_unused(parts, manifest, clone.variables))
+        adoption = replace(adoption, refusals=refusals, notes=notes)
+        return Planned(adoption, (*_variables(layout.env_file(stack), own, variables), *texts))
+
+
+def _variables(path: Path, own: bytes | None, wanted: bytes | None) -> tuple[TextChange, ...]:
+    if wanted is None or wanted == own:
+        return ()
+    return (TextChange(str(path), own.decode() if own is not None else None, wanted.decode()),)
+
+
+@contextmanager
+def _own_environment(parts: Parts) -> Iterator[Path]:
+    """The root's env files in a folder of this process's own, where what would be written can be tried out."""
+    from reconciler.adapters.env_files import EnvFolder
+
+    with tempfile.TemporaryDirectory(prefix="reconciler-") as name:
+        folder = Path(name)
+        for path in parts.layout.env.glob("*.env"):
+            _write_private(folder / path.name, path.read_bytes())
+        parts.environment = EnvFolder(folder, folder / ".staging")
+        yield folder
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        file.write(content)
+
+
+def _manifest(parts: Parts, stack: str) -> Manifest:
+    tip = parts.source.tip()
+    assert tip is not None, "it was fetched"
+    discovery = parts.desire.stacks(tip)
+    if stack in discovery.broken:
+        raise InvalidInputError(tuple(discovery.broken[stack]))
+    names = [manifest.name for manifest in discovery.manifests]
+    if not stack and len(names) != 1:
+        known = f": {', '.join(sorted(names))}" if names else "; see source.path and stacks: in host.yaml"
+        raise Failure(f"the repository holds {len(names)} stacks for this host{known}. Say --stack NAME", WRONG_USE)
+    found = next((manifest for manifest in discovery.manifests if manifest.name == (stack or names[0])), None)
+    if found is None:
+        raise roots.unknown_stack(stack, names)
+    return found
+
+
+def _release(parts: Parts, manifest: Manifest, folder: str) -> Release:
+    tip = parts.source.tip()
+    assert tip is not None, "it was fetched"
+    try:
+        return parts.desire.release(manifest, tip)
+    except InvalidInputError as error:
+        told = "\n".join(f"  {problem}" for problem in error.problems)
+        raise Failure(
+            f"{manifest.name} cannot be rendered with the variables of {folder}/.env:\n{told}\n"
+            f"What is missing belongs into {parts.layout.env_file(manifest.name)}, which is taken together with it."
+        ) from error
+
+
+def _found(folder: str, project: str) -> Found:
+    from reconciler.adoption.model import Clone
+
+    containers = Projects().containers()
+    mine = tuple(one for one in containers if _is_of(one, folder) and project in ("", one.project))
+    ids = {one.id for one in mine}
+    return Found(Clone(folder), mine, tuple(one for one in containers if one.id not in ids))
+
+
+def _is_of(container: ProjectContainer, folder: str) -> bool:
+    return bool(container.folder) and os.path.realpath(container.folder) == folder
+
+
+def _wanted(parts: Parts, found: Found, release: Release) -> Wanted:
+    from reconciler.adapters.host_ports import HostPorts
+    from reconciler.planning.strategy import fixed_ports
+
+    layout, projects = parts.layout, Projects()
+    copies = fates(found.containers, release, str(layout.data)).copies
+    ports = [port for spec in release.services for port in fixed_ports(spec.definition)]
+    networks = {network.name for network in parts.engine.networks() if not network.owned}
+    images = {spec.image for spec in release.services if spec.image}
+    return Wanted(
+        release=release,
+        data=str(layout.data),
+        volumes=parts.settings.volumes.get(release.stack, {}),
+        here={image: projects.image_environment(image) for image in images},
+        taken=frozenset(HostPorts().taken(ports)),
+        networks=frozenset(networks),
+        filled=frozenset(copy.target for copy in copies if _holds_something(Path(copy.target))),
+        sizes={copy.source: size_of(Path(copy.source)) for copy in copies},
+    )
+
+
+def _holds_something(place: Path) -> bool:
+    return any(place.iterdir()) if place.is_dir() else place.exists()
+
+
+def _settings(layout: Layout, parts: Parts, adoption: Adoption) -> tuple[tuple[TextChange, ...], tuple[str, ...]]:
+    """host.yaml as it is to be, nothing where it says all of it; and why it cannot be."""
+    from reconciler.settings import load_settings
+
+    said = dict(parts.settings.volumes.get(adoption.stack, {}))
+    if not adoption.volumes or all(said.get(key) == place for key, place in adoption.volumes.items()):
+        return (), ()
+    volumes = {**said, **adoption.volumes}
+    before = layout.settings.read_text()
+    text = host_file.with_volumes(before, adoption.stack, volumes)
+    wanted = replace(parts.settings, volumes={**parts.settings.volumes, adoption.stack: volumes})
+    if text is not None and load_settings(text.encode(), "host.yaml") == wanted:
+        return (TextChange(str(layout.settings), before, text),), ()
+    lines = host_file.lines(adoption.stack, volumes)
+    return (), (
+        f"{layout.settings} must say whose data {adoption.stack} goes on with; write into it:\nvolumes:\n{lines}",
+    )
+
+
+def _conflicts(own: bytes | None, old: bytes | None, folder: str, stack: str) -> tuple[str, ...]:
+    names = ", ".join(differing(own, old))
+    if not names:
+        return ()
+    return (f"env/{stack}.env and {folder}/.env say different things of {names}; take them out of one of the two",)
+
+
+def _unused(parts: Parts, manifest: Manifest, variables: bytes | None) -> tuple[str, ...]:
+    from reconciler.model.source import EntryKind
+
+    tip = parts.source.tip()
+    if variables is None or tip is None:
+        return ()
+    entries = parts.tree.entries(tip)
+    prefix = f"{manifest.folder}/" if manifest.folder else ""
+    files = [e for p, e in entries.items() if p.startswith(prefix) and e.kind in (EntryKind.FILE, EntryKind.EXECUTABLE)]
+    text = b"\n".join(parts.tree.read(entry.object_id)[:_MOST_BYTES] for entry in files).decode(errors="replace")
+    names = unused(read_dotenv(variables, ".env").names, text, _BACKUP_VARIABLES)
+    return (f"nothing of the stack reads {', '.join(names)}; they are taken along all the same",) if names else ()
+
+
+@contextmanager
+def adopter(
+    layout: Layout, stack: str, level: int, leaving: Leaving, *, dumps: bool = True, mend: bool = True
+) -> Iterator[Adopter]:
+    """``mend``: as Parts have it; for the holder of the root's lock."""
+    with opened(layout, log_level=level, mend=mend, leaving=leaving) as parts:
+        yield Adopter(
+            layout=layout,
+            book=book_of(layout),
+            cron=cron_of(layout),
+            old=Old(parts.engine, Projects()),
+            stack=Successor(layout, stack, level, leaving, dumps),
+            clock=SystemClock(leaving.asked),
+            progress=output.progress,
+            stop=leaving,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """Implements ``NewStack``."""
+
+    layout: Layout
+    name: str
+    level: int
+    leaving: Leaving
+    dumps: bool = True
+
+    def suspend(self, why: str) -> None:
+        self._suspended(Suspension(why, roots.who(), time.time()))
+
+    def resume(self) -> None:
+        self._suspended(None)
+
+    def _suspended(self, suspension: Suspension | None) -> None:
+        with roots.open_journal(self.layout) as journal:
+            record = journal.stack(self.name) or StackRecord(self.name)
+            journal.save_stack(replace(record, suspension=suspension))
+
+    def tell(self, severity: str, reason: str, message: str) -> None:
+        with roots.open_journal(self.layout) as journal:
+            journal.tell(self.name, severity, reason, message, "", time.time())
+
+    def prepare(self, adoption: Adoption) -> None:
+        with self._parts() as parts:
+            host = parts.host(output.progress)
+            parts.lookout.turn()
+            work = self._work(host)
+            release = host.release(work)
+            self._bring_images(parts, release)
+            ids = {container.id for container in adoption.containers}
+            old = [one for one in Projects().containers() if one.id in ids]
+            here = {spec.image: Projects().image_environment(spec.image) for spec in release.services}
+            for refusal in other_majors(old, release, here):
+                raise StalledError(refusal, reason="OtherMajor")
+            if self.dumps:
+                self._dump(parts, work, old)
+
+    def _bring_images(self, parts: Parts, release: Release) -> None:
+        for spec in release.services:
+            if spec.build_digest is None and parts.engine.image(spec.image) is None:
+                output.progress(f"pull {spec.image}")
+                parts.engine.pull(spec.image, output.progress)
+
+    def _dump(self, parts: Parts, work: Work, old: list[ProjectContainer]) -> None:
+        wanted = parts.backups.wanted(self.name, work.manifest.backups, work.variables)
+        for backup in wanted.plans:
+            running = next((one for one in old if one.service == backup.service and one.running), None)
+            if running is not None:
+                from reconciler.backup.making import Target
+
+                output.progress(f"back up {backup.name} of {running.name}, and prove it")
+                target = Target(self.name, running.id, running.image_id)
+                self._check_dump(parts.backups.of_another(wanted, backup, target), backup)
+
+    def _check_dump(self, made: Made | None, backup: BackupPlan) -> None:
+        if made is None:
+            return
+        if made.finding is not None:
+            raise StalledError(
+                f"the backup {backup.name} before the change of hands is not good: {made.finding.level.name}: "
+                f"{made.finding.problem}; mend that, or do without it: --without-dump",
+                reason="BackupFailed",
+            )
+        if made.backup is not None:
+            output.progress(f"{made.backup.name} reaches {made.backup.level.name}")
+
+    def bring(self) -> Ready:
+        from reconciler.certs.vigil import Vigil
+
+        with self._parts() as parts:
+            host = parts.host(output.progress)
+            vigil = Vigil(parts.certificates, parts.clock)
+            parts.lookout.turn()
+            vigil.turn()  # before any service starts that reads a certificate
+            try:
+                record = host.reconcile(replace(self._work(host), forced=True))
+            except ReconcilerError as error:
+                if self.leaving.why:
+                    raise WaitingError(f"interrupted by {self.leaving.why}", reason="Interrupted") from error
+                raise
+            vigil.stacks_changed()
+            vigil.settle()
+            return record.ready
+
+    def take_down(self) -> None:
+        with self._parts() as parts:
+            engine = parts.engine
+            mine = [one for one in engine.containers() if one.owned and one.stack == self.name]
+            for container in mine:
+                engine.stop(container.id, None)
+            for container in mine:
+                engine.remove(container.id)
+            for network in engine.networks():
+                if network.owned and network.stack == self.name:
+                    engine.remove_network(network.id)
+            parts.shelf.clear(self.name)
+            suspension = (parts.journal.stack(self.name) or StackRecord(self.name)).suspension
+            parts.journal.forget_stack(self.name)
+            parts.journal.save_stack(StackRecord(self.name, suspension=suspension))
+            shutil.rmtree(self.layout.traefik_of(self.name), ignore_errors=True)
+
+    def _work(self, host: Host) -> Work:
+        found = next((work for work in host.works() if work.name == self.name), None)
+        if found is None:
+            raise StalledError(f"{self.name} is no longer in Git", reason="StackGone")
+        return found
+
+    @contextmanager
+    def _parts(self) -> Iterator[Parts]:
+        with opened(self.layout, log_level=self.level, mend=True, leaving=self.leaving) as parts:
+            yield parts
