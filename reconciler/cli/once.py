@@ -41,7 +41,7 @@ def once(options: Options, force: tuple[str, ...]) -> int:
         return pass_over_all(parts, frozenset(force))
 
 
-def pass_over_all(parts: Parts, forced: frozenset[str]) -> int:
+def pass_over_all(parts: Parts, forced: frozenset[str], *, says_what_is_due: bool = True) -> int:
     from reconciler.certs.vigil import Vigil
     from reconciler.cli.signals import leaving_on_signals
     from reconciler.model.record import Truth
@@ -63,7 +63,8 @@ def pass_over_all(parts: Parts, forced: frozenset[str]) -> int:
     for record in records:
         desk.answer(record.name, record)
     _show(records)
-    _say_what_is_due(parts, host)
+    if says_what_is_due:
+        _say_what_is_due(parts, host)
     is_ready = all(record.ready.status is Truth.TRUE for record in records)
     return 0 if is_fetched and is_ready else FAILED
 

@@ -83,14 +83,14 @@ def _check_owner(layout: Layout) -> None:
         return
     owner = layout.state.stat().st_uid
     if owner != os.geteuid():
-        name = _user_name(owner)
+        name = user_name(owner)
         raise Failure(
             f"{layout.root} belongs to the user {name}, and what another user writes there is lost to the daemon. "
             f"Run this as {name}: sudo -u {name} reconciler ..."
         )
 
 
-def _user_name(uid: int) -> str:
+def user_name(uid: int) -> str:
     import pwd
 
     try:
@@ -101,7 +101,7 @@ def _user_name(uid: int) -> str:
 
 def who() -> str:
     """Whoever types, for the record: the person behind sudo, if there is one."""
-    return os.environ.get("SUDO_USER") or _user_name(os.getuid())
+    return os.environ.get("SUDO_USER") or user_name(os.getuid())
 
 
 def open_journal(layout: Layout, *, mend: bool = False) -> SqliteJournal:

@@ -1,0 +1,97 @@
+"""The end of the first hour: the stacks are made Ready, their first backups made, and what is meant for people is printed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from reconciler.cli import output, roots
+from reconciler.cli.logs import level_of
+
+if TYPE_CHECKING:
+    from reconciler.cli.options import Options
+    from reconciler.layout import Layout
+    from reconciler.supervision.unit import Unit
+
+_DAY_S = 86400.0
+
+
+def start(options: Options, layout: Layout, unit: Unit | None, stacks: Sequence[str], timeout_s: float) -> int:
+    """``stacks``: their names. ``unit``: the service to start; without one, and without a daemon that runs, the first passes
+    are made here. The exit code."""
+    code = _make_ready(options, layout, unit, stacks, timeout_s)
+    if code:
+        return code
+    _show_first_hooks(layout, stacks)
+    is_backed_up = _back_up(options, layout, stacks, timeout_s)
+    from reconciler.cli.action import run_first_actions
+
+    have_run = run_first_actions(options, stacks)
+    return 0 if is_backed_up and have_run else 1
+
+
+def _make_ready(options: Options, layout: Layout, unit: Unit | None, stacks: Sequence[str], timeout_s: float) -> int:
+    from reconciler.cli import wait
+    from reconciler.supervision import systemd
+
+    output.heading("\nStarting")
+    if unit is not None:
+        systemd.start(unit)
+        output.line(f"{unit.name} runs: systemctl status {unit.name}, journalctl -u {unit.name}")
+    elif roots.daemon_of(layout) is None:
+        return _once(options, layout)
+    with roots.open_journal(layout) as journal:
+        return wait.until_settled(journal, stacks, time.monotonic() + timeout_s, wait.judge)
+
+
+def _once(options: Options, layout: Layout) -> int:
+    from reconciler.adapters.root_lock import RootLock
+    from reconciler.cli.once import pass_over_all
+    from reconciler.cli.wiring import opened
+
+    level = level_of(options, tells_itself=True)
+    with RootLock(layout.lock), opened(layout, log_level=level, mend=True) as parts:
+        return pass_over_all(parts, frozenset(), says_what_is_due=False)
+
+
+def _show_first_hooks(layout: Layout, stacks: Sequence[str]) -> None:
+    """What the hooks of a first release said: it may be the only time that it is said."""
+    with roots.open_journal(layout) as journal:
+        for stack in stacks:
+            record = journal.stack(stack)
+            for hook in journal.hooks.hooks(stack):
+                if record is not None and hook.release == record.applied_release and hook.output.strip():
+                    output.heading(f"\n{stack}: the hook {hook.phase}/{hook.name} said")
+                    output.line(hook.output.rstrip())
+
+
+def _back_up(options: Options, layout: Layout, stacks: Sequence[str], timeout_s: float) -> bool:
+    """The first backup of each stack that declares some, unless there is one: a daemon makes it by itself, since it is due.
+    Whether each is as good as it should be."""
+    from reconciler.backup.orders import Do, Order
+    from reconciler.cli.backup_orders import backups_of, have_done
+    from reconciler.cli.backup_view import size
+    from reconciler.cli.hand_in import eventually
+
+    failures = []
+    for stack in _backed_up(options, layout, stacks):
+        if not backups_of(options, stack):
+            output.heading(f"\n{stack}: the first backup")
+            if roots.daemon_of(layout) is None:
+                failures.append(have_done(options, stack, Order(Do.RUN), _DAY_S))
+            elif not eventually(lambda: bool(backups_of(options, stack)), time.monotonic() + timeout_s):  # noqa: B023
+                failures.append(f"{stack} has no backup yet; see: reconciler backup list {stack}, and events")
+        for found, _ in backups_of(options, stack)[:1]:
+            output.line(f"{found.name}: {found.state}, {found.level.name}, {size(found.size)}")
+    for failure in filter(None, failures):
+        output.complain(failure)
+    return not any(failures)
+
+
+def _backed_up(options: Options, layout: Layout, stacks: Sequence[str]) -> tuple[str, ...]:
+    from reconciler.cli.wiring import opened
+
+    with opened(layout, log_level=level_of(options, tells_itself=True)) as parts:
+        works = parts.host(lambda _: None).works()
+        return tuple(work.name for work in works if work.name in stacks and work.manifest.backups)
