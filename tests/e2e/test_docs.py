@@ -107,9 +107,11 @@ def _a_pair_that_is_not_dropped_yet(host: Host, folder: Path) -> None:
 
 
 # What a page takes to be there besides: files in the folder where it is read, or on the host.
-PREPARED: dict[str, Callable[[Host, Path], None]] = {"docs/certificates.md": _a_pair_that_is_not_dropped_yet}
+PREPARED: dict[str, Callable[[Host, Path], None]] = dict.fromkeys(
+    ("docs/certificates.md", "docs/first-hour.md"), _a_pair_that_is_not_dropped_yet
+)
 # Pages that begin on a host that runs nothing.
-BEFORE_IT_RUNS = ("README.md",)
+BEFORE_IT_RUNS = ("README.md", "docs/first-hour.md")
 
 
 def is_run(page: str) -> bool:
