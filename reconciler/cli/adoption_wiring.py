@@ -196,7 +196,8 @@ def _settings(layout: Layout, parts: Parts, adoption: Adoption) -> tuple[tuple[T
     volumes = {**said, **adoption.volumes}
     before = layout.settings.read_text()
     text = host_file.with_volumes(before, adoption.stack, volumes)
-    wanted = replace(parts.settings, volumes={**parts.settings.volumes, adoption.stack: volumes})
+    now = load_settings(before.encode(), "host.yaml")
+    wanted = replace(now, volumes={**now.volumes, adoption.stack: volumes})
     if text is not None and load_settings(text.encode(), "host.yaml") == wanted:
         return (TextChange(str(layout.settings), before, text),), ()
     lines = host_file.lines(adoption.stack, volumes)
