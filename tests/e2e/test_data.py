@@ -152,3 +152,62 @@ def test_a_failing_migration_ends_on_the_old_data_and_a_rollback_can_go_back_to_
     assert len(kept) == 1
     assert world.cli("backup", "restore", shop.name, "--before", "9").returncode == 2
     assert daemon.terminate() == 0
+
+
+def test_a_failing_migration_of_a_mariadb_and_of_files_leaves_both_as_they_were(world: World) -> None:
+    """Two engines at once, through the same two steps of a plan."""
+    check = ["CMD-SHELL", 'MYSQL_PWD="$$MARIADB_ROOT_PASSWORD" mariadb -h 127.0.0.1 -e "DO 0"']
+
+    def release(number: int) -> str:
+        on = ["release", "config"]
+        database = {
+            "image": "rig/mariadb:10.11",
+            "environment": {"MARIADB_ROOT_PASSWORD": "secret", "MARIADB_DATABASE": "shop"},
+            "volumes": ["database:/var/lib/mysql"],
+            "healthcheck": {"test": check, "interval": "1s", "start_period": "60s", "start_interval": "200ms"},
+        }
+        web = {
+            "image": "rig/busybox:1",
+            "command": ["sleep", "1d"],
+            "init": True,
+            "volumes": ["files:/srv/files"],
+            "environment": {"VERSION": str(number)},
+            "depends_on": {"db": {"condition": "service_healthy"}},
+        }
+        model = {"services": {"db": database, "web": web}, "volumes": {"database": {}, "files": {}}}
+        harm = 'MYSQL_PWD=secret mariadb shop -e "DROP TABLE orders; CREATE TABLE half_way (id int)"'
+        hooks = {
+            "preSync": [
+                {"name": "10-rows", "on": on, "backup": "rows"},
+                {"name": "10-scans", "on": on, "backup": "scans"},
+                {"name": "20-files", "on": on, "exec": exec_in("web", "rm /srv/files/one"), "changesData": True},
+                {"name": "30-rows", "on": on, "exec": exec_in("db", f"{harm}; exit 7"), "changesData": True},
+            ]
+        }
+        backups = {
+            "rows": {"mariadb": {"service": "db", "database": "shop"}, "every": "1d"},
+            "scans": {"volume": {"service": "web", "path": "/srv/files"}, "every": "1d"},
+        }
+        manifest = {"hooks": hooks, "backups": backups, "rollout": {"soak": "0s", "timeout": "60s"}}
+        return world.commit(world.compose("shop", model, manifest))
+
+    def exec_in(service: str, text: str) -> dict[str, Any]:
+        return {"service": service, "command": ["sh", "-c", text]}
+
+    def rows(text: str) -> str:
+        found = world.container("shop", "db")["Id"]
+        return world.execute(found, "sh", "-c", f'MYSQL_PWD=secret mariadb -N shop -e "{text}"')
+
+    with world.daemon():
+        world.await_ready("shop", release(1))
+        rows("CREATE TABLE orders AS SELECT 4711 AS id")
+        world.execute(world.container("shop", "web")["Id"], "sh", "-c", "echo scanned >/srv/files/one")
+        before = world.running("shop")
+        release(2)
+        world.await_failure("shop", "HookFailed")
+        eventually(lambda: "Release 1 serves as before, on the data of" in world.message("shop"))
+        assert (rows("SHOW TABLES"), rows("SELECT * FROM orders")) == ("orders", "4711")
+        assert world.execute(world.container("shop", "web")["Id"], "cat", "/srv/files/one") == "scanned"
+        assert world.ids("shop").keys() == before.keys()
+        restored = [event.message for event in world.told("shop", "Restored")]
+        assert sorted(message.partition("-")[0] for message in restored) == ["rows", "scans"]
