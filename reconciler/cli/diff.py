@@ -56,6 +56,7 @@ def diff(options: Options, stack: str | None, revision: str | None, no_fetch: bo
     Ends with 0 where nothing would happen, with 1 where something would, with 2 where a stack could not be looked at.
     Works beside a running daemon.
     """
+    from reconciler.cli.rooms.updates import look_ahead
     from reconciler.cli.wiring import opened
     from reconciler.cli.works import find_works
     from reconciler.model.errors import ReconcilerError
@@ -71,7 +72,7 @@ def diff(options: Options, stack: str | None, revision: str | None, no_fetch: bo
         except ReconcilerError as error:
             output.complain(f"error: {told(error)}")
             return ERROR
-        images = () if no_fetch or revision is not None else parts.look_ahead([work.name for work in works])
+        images = () if no_fetch or revision is not None else look_ahead(parts, [work.name for work in works])
         found = [_with_images(_look(parts, host, work), images) for work in works]
     if form == "json":
         output.print_json([_object(one) for one in found])

@@ -6,13 +6,12 @@ Decides nothing and does nothing by itself. SDKs are imported with the part that
 from __future__ import annotations
 
 import os
-import posixpath
 import socket
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -41,19 +40,13 @@ if TYPE_CHECKING:
     from reconciler.host import Host
     from reconciler.model.desired import Release
     from reconciler.model.event import Event
-    from reconciler.model.hook import BackupGate
-    from reconciler.model.hook_call import HookCall, HookEnd
     from reconciler.model.manifest import HostSettings, Manifest
-    from reconciler.model.record import ServedRecord
-    from reconciler.model.updates import ImageRecord
     from reconciler.ports import Progress
     from reconciler.traffic.known import KnownProxies
     from reconciler.traffic.switch import Switch
     from reconciler.updates.keeper import Keeper as UpdateKeeper
-    from reconciler.updates.keeper import Tracked
     from reconciler.updates.lookout import Lookout
     from reconciler.updates.preview import Preview
-    from reconciler.updates.writing import WriteBacks
 
 
 class Watcher(Protocol):
@@ -173,35 +166,15 @@ class Parts:
 
     @cached_property
     def proxies(self) -> KnownProxies:
-        from reconciler.traffic.known import KnownProxies
+        from reconciler.cli.rooms.traffic import known
 
-        return KnownProxies(self._applied_numbers, self.shelf.load, lambda stack: str(self.layout.traefik_of(stack)))
-
-    def _leads_others(self, stack: str) -> bool:
-        return any(proxy.reads_us and proxy.front.sees_others for proxy in self.proxies.running(stack))
-
-    def _applied_numbers(self) -> Iterator[tuple[str, int]]:
-        for record in self.journal.stacks():
-            if record.applied_release is not None:
-                yield record.name, record.applied_release
+        return known(self)
 
     @cached_property
     def traffic(self) -> Switch:
-        from reconciler.traffic import switch
-        from reconciler.traffic.asking import has_read
-        from reconciler.traffic.connections import connections_of
+        from reconciler.cli.rooms.traffic import switch
 
-        return switch.Switch(
-            switch.Kit(
-                folder=self.layout.traefik,
-                staging=self.layout.upstreams_staging,
-                engine=self.engine,
-                clock=self.clock,
-                proxies=self.proxies.serving,
-                ask=has_read,
-                connections=connections_of,
-            )
-        )
+        return switch(self)
 
     @cached_property
     def shelf(self) -> Shelf:
@@ -218,6 +191,7 @@ class Parts:
 
     def host(self, progress: Progress) -> Host:
         from reconciler.cli import preflight
+        from reconciler.cli.rooms.traffic import leads_others
         from reconciler.execution.books import Books
         from reconciler.execution.observe import Observer
         from reconciler.execution.report import Report
@@ -249,58 +223,15 @@ class Parts:
                 engine=self.engine,
             ),
             clock=self.clock,
-            leads_others=self._leads_others,
+            leads_others=partial(leads_others, self),
         )
         return Host(assembly, self.leaving, progress)
 
     @cached_property
     def certificates(self) -> Keeper:
-        from reconciler.certs.chronicle import Chronicle
-        from reconciler.certs.consumers import Consumers
-        from reconciler.certs.folder import DropFolder
-        from reconciler.certs.keeper import Keeper, Kit
-        from reconciler.certs.ordering import AcmeFiles, Ordering
-        from reconciler.certs.probing import fingerprint_at
-        from reconciler.certs.proving import Prover
-        from reconciler.certs.publishing import Publisher
-        from reconciler.certs.reach import Reach
-        from reconciler.certs.vault import Vault
-        from reconciler.model.event import Event, Trigger
+        from reconciler.cli.rooms.certificates import keeper
 
-        layout, book, settings = self.layout, self.journal.certificates, self.settings.certificates
-        reach = Reach(self.clock, self._tell_news)
-        self._open.callback(reach.close)
-        return Keeper(
-            Kit(
-                addresses=frozenset(settings.addresses),
-                folder=DropFolder(layout.certs),
-                vault=Vault(layout.pairs, layout.staging),
-                publisher=Publisher(layout.traefik_of, layout.staging),
-                prover=Prover(self.engine, self.clock, fingerprint_at),
-                ordering=Ordering(AcmeFiles(layout.staging), reach, book, self.engine),
-                consumers=Consumers(self._host_data, layout.staging, self.engine, self.clock, fingerprint_at),
-                chronicle=Chronicle(settings, self.journal, book, self.clock, on_shown=self._owe_certificate_hooks),
-                clock=self.clock,
-                stacks=self.applied,
-                folder_of=lambda stack: str(layout.traefik_of(stack)),
-                wants_pass=lambda stack, why: self.on_wish(Event(Trigger.CERTIFICATE, stack, why)),
-            )
-        )
-
-    def _owe_certificate_hooks(self, shown: Sequence[ServedRecord]) -> None:
-        """postCert hooks run in a pass of the stack whose service showed another certificate."""
-        from reconciler.model.event import Event, Trigger
-
-        for release, manifest in self.applied():
-            mine = [record.domain for record in shown if record.service.partition("/")[0] == release.stack]
-            if mine and self.hook_keeping.owe_for_certificates(manifest, release, mine):
-                self.on_wish(Event(Trigger.CERTIFICATE, release.stack, "another certificate is shown"))
-
-    def _tell_news(self) -> None:
-        self.on_news()
-
-    def _host_data(self, stack: str, path: str) -> Path:
-        return self.layout.data / stack / path
+        return keeper(self)
 
     def applied(self) -> Iterator[tuple[Release, Manifest]]:
         """What runs, as it was last proven, and what its ``stack.yaml`` says now."""
@@ -353,146 +284,29 @@ class Parts:
 
     @cached_property
     def hooks(self) -> HookRunner:
+        from reconciler.cli.rooms.backups import pass_gate
         from reconciler.hooks.runner import HookRunner, Means
 
-        return HookRunner(self.layout, Means(self.objects, self.compose, self.engine, self.clock, self._pass_gate))
-
-    def _pass_gate(self, gate: BackupGate, call: HookCall) -> HookEnd:
-        from reconciler.execution.around import Around
-        from reconciler.execution.hooks import scene_of
-
-        journal, stack = self.journal, call.attempt.stack
-        newest = next((found.id for found in journal.passes(stack, 1)), 0)
-        around = Around(self.hook_keeping, self.clock, lambda: scene_of(call), lambda: newest)
-        return self.backups.pass_gate(gate, call, around)
+        gate = partial(pass_gate, self)
+        return HookRunner(self.layout, Means(self.objects, self.compose, self.engine, self.clock, gate))
 
     @cached_property
     def backups(self) -> BackupKeeper:
-        from reconciler.backup.containers import Containers
-        from reconciler.backup.engines import scripts_of
-        from reconciler.backup.keeper import Keeper
-        from reconciler.backup.kit import Kit, Stop
-        from reconciler.backup.making import Maker
-        from reconciler.backup.proving import Prover
-        from reconciler.backup.restoring import Restorer
-        from reconciler.backup.sealing import Sealing
-        from reconciler.backup.standstill import Standstill
+        from reconciler.cli.rooms.backups import keeper
 
-        sealing = Sealing(self.layout.age_identity)
-        standstill = Standstill(self.engine, self._dependents)
-
-        def maker(stop: Stop) -> Maker:
-            containers = Containers(self.journal.root_id(), stop)
-            return Maker(containers, Prover(containers, self.clock, stop, sealing), self.clock, standstill, sealing)
-
-        containers = Containers(self.journal.root_id(), self.leaving)
-        return Keeper(
-            Kit(
-                root_id=self.journal.root_id(),
-                engine=self.engine,
-                containers=containers,
-                maker=maker,
-                restorer=Restorer(containers, standstill, self.clock, self.leaving, sealing),
-                journal=self.journal,
-                book=self.journal.backups,
-                clock=self.clock,
-                stop=self.leaving,
-                folder_of=self.layout.backups_of,
-                data_of=lambda stack: self.layout.data / stack,
-                engines=lambda name: scripts_of(name, self._own_engine),
-                kept_releases=self.settings.kept_releases,
-            )
-        )
-
-    def _own_engine(self, name: str) -> Mapping[str, bytes]:
-        """The files of the repository's hooks/<name>/, as of the last fetched tip."""
-        from reconciler.model.source import EntryKind
-
-        tip = self.source.tip()
-        entries = {} if tip is None else self.tree.entries(tip)
-        return {
-            posixpath.basename(path): self.tree.read(entry.object_id)
-            for path, entry in entries.items()
-            if posixpath.dirname(path) == f"hooks/{name}" and entry.kind in (EntryKind.FILE, EntryKind.EXECUTABLE)
-        }
-
-    def _dependents(self, stack: str, service: str) -> tuple[str, ...]:
-        """The services of what runs that depend on ``service``, those that depend on the others first."""
-        record = self.journal.stack(stack)
-        number = record.applied_release if record else None
-        release = None if number is None else self.shelf.load(stack, number)
-        found: list[str] = []
-        ahead = [service]
-        while ahead and release is not None:
-            name = ahead.pop(0)
-            users = [spec.name for spec in release.services if any(d.service == name for d in spec.depends_on)]
-            found = [*(user for user in users), *(known for known in found if known not in users)]
-            ahead += [user for user in users if user != service and user not in ahead]
-        return tuple(found)
-
-    @cached_property
-    def lookout(self) -> Lookout:
-        from reconciler.updates.lookout import Lookout
-
-        return Lookout(lambda: self.updates, self.tracked, self._write_back)
+        return keeper(self)
 
     @cached_property
     def updates(self) -> UpdateKeeper:
-        from reconciler.model.event import Event, Trigger
-        from reconciler.updates.keeper import Keeper
-        from reconciler.updates.registry import HttpRegistry
+        from reconciler.cli.rooms.updates import keeper
 
-        registry = HttpRegistry(self.clock)
-        self._open.callback(registry.close)
-
-        def wants_pass(stack: str, why: str) -> None:
-            self.on_wish(Event(Trigger.REGISTRY, stack, why))
-
-        return Keeper(registry, self.journal.updates, self.journal, self.clock, wants_pass)
+        return keeper(self)
 
     @cached_property
-    def write_backs(self) -> WriteBacks:
-        from reconciler.updates.writing import WriteBacks
+    def lookout(self) -> Lookout:
+        from reconciler.cli.rooms.updates import lookout
 
-        return WriteBacks(self.source, self.journal.updates, self.journal, self.clock)
-
-    def _write_back(self) -> float:
-        from reconciler.updates.writing import Written
-
-        tip = self.source.tip()
-        if tip is None or not any(found.updates.write_back for found in self.desire.stacks(tip).manifests):
-            return float("inf")
-        return self.write_backs.turn(
-            Written(manifest, release, frozenset(self.desire.process_environment(manifest.name)))
-            for release, manifest in self.applied()
-            if manifest.updates.write_back
-        )
-
-    def look_ahead(self, stacks: Collection[str]) -> tuple[tuple[ImageRecord, ImageRecord | None], ...]:
-        """What a look at the registries would find now, and what is known; ``desire`` then is what would come of it."""
-        assert self.ahead is not None, "made before desire is asked for"
-        known = {(record.stack, record.service): record for record in self.journal.updates.images()}
-        mine = (tracked for tracked in self.tracked() if tracked.stack in stacks)
-        found = [record for tracked in mine for record in self.updates.preview(tracked)]
-        self.ahead.lay_over(found)
-        return tuple((record, known.get((record.stack, record.service))) for record in found)
-
-    def tracked(self) -> Iterator[Tracked]:
-        """The stacks that track images, as Git has them now. One that cannot be rendered is told of by its pass."""
-        from reconciler.model.errors import ReconcilerError
-        from reconciler.updates.keeper import Tracked
-
-        tip = self.source.tip()
-        if tip is None:
-            return
-        known = {record.stack for record in self.journal.updates.images()}
-        for manifest in self.desire.stacks(tip).manifests:
-            if manifest.updates.images:
-                with suppress(ReconcilerError):
-                    declared = self.desire.declared_images(manifest, tip)
-                    yield Tracked(manifest.name, manifest.updates, declared)
-            elif manifest.name in known:
-                yield Tracked(manifest.name, manifest.updates, {})  # it tracks none any more
+        return lookout(self)
 
     def daemon(self, progress: Progress) -> Daemon:
         from reconciler.certs.vigil import Vigil
