@@ -12,6 +12,7 @@ from reconciler.cli.logs import level_of
 if TYPE_CHECKING:
     from reconciler.cli.options import Options
     from reconciler.layout import Layout
+    from reconciler.model.backup import BackupRecord
     from reconciler.supervision.unit import Unit
 
 _DAY_S = 86400.0
@@ -67,26 +68,44 @@ def _show_first_hooks(layout: Layout, stacks: Sequence[str]) -> None:
 
 
 def _back_up(options: Options, layout: Layout, stacks: Sequence[str], timeout_s: float) -> bool:
-    """The first backup of each stack that declares some, unless there is one: a daemon makes it by itself, since it is due.
-    Whether each is as good as it should be."""
-    from reconciler.backup.orders import Do, Order
-    from reconciler.cli.backup_orders import backups_of, have_done
+    """The first backup of each stack that declares some, unless there is one. Whether each is as good as it should be."""
+    from reconciler.cli.backup_orders import backups_of
     from reconciler.cli.backup_view import size
-    from reconciler.cli.hand_in import eventually
 
     failures = []
     for stack in _backed_up(options, layout, stacks):
-        if not backups_of(options, stack):
-            output.heading(f"\n{stack}: the first backup")
-            if roots.daemon_of(layout) is None:
-                failures.append(have_done(options, stack, Order(Do.RUN), _DAY_S))
-            elif not eventually(lambda: bool(backups_of(options, stack)), time.monotonic() + timeout_s):  # noqa: B023
-                failures.append(f"{stack} has no backup yet; see: reconciler backup list {stack}, and events")
-        for found, _ in backups_of(options, stack)[:1]:
+        output.heading(f"\n{stack}: backup")
+        if roots.daemon_of(layout) is not None:
+            failures.append(_await_backup(layout, stack, time.monotonic() + timeout_s))
+        elif not backups_of(options, stack):
+            failures.append(_back_up_here(options, stack))
+        for found, _ in backups_of(options, stack)[-1:]:
             output.line(f"{found.name}: {found.state}, {found.level.name}, {size(found.size)}")
     for failure in filter(None, failures):
         output.complain(failure)
     return not any(failures)
+
+
+def _back_up_here(options: Options, stack: str) -> str:
+    """What went wrong, "" if nothing did."""
+    from reconciler.backup.orders import Do, Order
+    from reconciler.cli.backup_orders import have_done
+
+    return have_done(options, stack, Order(Do.RUN), _DAY_S)
+
+
+def _await_backup(layout: Layout, stack: str, deadline: float) -> str:
+    """A daemon makes it by itself, since it is due. What went wrong, "" if nothing did."""
+    from reconciler.cli.hand_in import eventually
+
+    with roots.open_journal(layout) as journal:
+        if not eventually(lambda: _have_ended(journal.backups.backups(stack)), deadline):
+            return f"{stack} has no backup yet; see: reconciler backup list {stack}, and reconciler events"
+        return "; ".join(run.failed for run in journal.backups.backups(stack) if run.failed)
+
+
+def _have_ended(runs: Sequence[BackupRecord]) -> bool:
+    return bool(runs) and all(run.ended_at for run in runs)
 
 
 def _backed_up(options: Options, layout: Layout, stacks: Sequence[str]) -> tuple[str, ...]:
