@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import http.client
 import os
 import re
@@ -35,6 +34,8 @@ def disk(path: Path) -> Disk:
 
 
 def clock_is_kept() -> bool | None:
+    import ctypes  # here, since the daemon never asks
+
     with suppress(OSError, AttributeError):
         state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
         return None if state < 0 else bool(state != _NOT_KEPT)

@@ -45,7 +45,7 @@ TimeoutStopSec=5min
 ProtectSystem=full
 ProtectHome=read-only
 ReadWritePaths={root_quoted}
-PrivateTmp=yes
+PrivateTmp={private_tmp}
 PrivateDevices=yes
 ProtectKernelTunables=yes
 ProtectKernelModules=yes
@@ -88,6 +88,7 @@ def unit_of(root: Path, program: Path, user: str, folder: Path) -> Unit:
         root_quoted=_quoted(str(root)),
         command=f"{_quoted(str(program))} --root {_quoted(str(root)).replace('$', '$$')} run",
         identity=identity,
+        private_tmp="no" if root.parts[1:2] == ("tmp",) or root.parts[1:3] == ("var", "tmp") else "yes",
     )
     return Unit(name, text)
 

@@ -56,6 +56,11 @@ def test_only_a_user_who_is_not_root_is_named_and_let_at_the_engine() -> None:
     assert "\nUser=deploy\nSupplementaryGroups=docker\n" in unit_of(ODD, PROGRAM, "deploy", FOLDER).text
 
 
+@pytest.mark.parametrize(("root", "private"), [("/tmp/r", "no"), ("/var/tmp/r", "no"), ("/srv/tmp", "yes")])
+def test_a_root_among_temporary_files_is_not_hidden_from_its_own_daemon(root: str, private: str) -> None:
+    assert line_of(unit_of(Path(root), PROGRAM, "root", FOLDER).text, "PrivateTmp") == private
+
+
 def test_how_it_is_taken_away_stands_in_it() -> None:
     unit = unit_of(Path("/srv/reconciler"), PROGRAM, "root", FOLDER)
     assert "systemctl disable --now reconciler.service; rm /etc/systemd/system/reconciler.service" in unit.text
