@@ -12,10 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from reconciler.certs.probing import fingerprint_at
 from tests.certificates import Authority
-from tests.e2e.git_servers import free_port
+from tests.e2e.git_servers import free_port, ssh_server
 from tests.e2e.terminal import Terminal
 from tests.e2e.world import RECONCILER, World
 
@@ -103,3 +104,26 @@ def test_a_person_who_answers_has_a_stack_that_serves_a_link_and_a_backup(world:
     assert (world.root / "env" / f"{name}.env").read_text() == kept
     (listed,) = json.loads(world.cli("backup", "list", name, "-o", "json").stdout)
     assert listed["level"] == "L3"
+
+
+def test_what_a_private_repository_asks_for_is_asked_of_the_person_and_kept(world: World, tmp_path: Path) -> None:
+    world.commit(world.compose("web", {"services": {"web": {"image": "rig/busybox:1"}}}))
+    shutil.rmtree(world.root)
+    with ssh_server(tmp_path / "sshd") as server:
+        person = Terminal([RECONCILER, "init", str(world.root)], {**os.environ, "NO_COLOR": "1", "HOME": str(tmp_path)})
+        person.answer("Git repository", server.url(world.repository))
+        person.answer("branch", "")
+        person.answer("folder", "stacks")
+        person.await_words("It says that it is:\n\n256 SHA256:")
+        person.answer("Is that what its operator publishes", "y")
+        person.answer("private key", "")
+        server.authorized_keys.write_text(person.await_words(r"(ssh-ed25519 \S+ reconciler)\n"))
+        person.answer("Is it there", "")
+        person.await_words(r"read   [0-9a-f]{9} \(change\)\n")
+        person.answer("Start now", "n")
+        assert person.status() == 0, person.printed
+        source = yaml.safe_load((world.root / "host.yaml").read_text())["source"]
+        assert source["sshKey"] == str(world.root / "env/deploy_key")
+        assert source["knownHosts"] == str(world.root / "env/known_hosts")
+        assert Path(source["sshKey"]).stat().st_mode & 0o777 == 0o600
+        assert world.cli("diff").returncode == 1

@@ -101,9 +101,11 @@ def _problems(wanted: SourceWanted) -> Mapping[str, str]:
 def ask(layout: Layout, given: SourceWanted) -> SourceWanted:
     """Asks until the repository was read. Raises click.Abort."""
     output.heading("Where does this host's configuration come from?")
-    wanted = given
+    wanted, before = given, given
     while True:
-        wanted = _named(wanted)
+        if wanted == before:
+            wanted = _named(wanted)
+        before = wanted
         output.note(f"reading {wanted.branch} of it ...")
         try:
             found = _tried(wanted)
@@ -155,7 +157,7 @@ def _tried(wanted: SourceWanted) -> Revision:
 
 
 def _mended(layout: Layout, wanted: SourceWanted, error: ReconcilerError) -> SourceWanted:
-    """With what the server asked for. Another address or branch is asked for anyway."""
+    """With what the server asks for; as it was where only another address or branch can help."""
     from reconciler.model.remote import Transport, parse_remote
 
     transport = parse_remote(wanted.url).transport
