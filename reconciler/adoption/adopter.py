@@ -11,7 +11,7 @@ from typing import Protocol
 
 from reconciler import files
 from reconciler.adoption.book import Book, Phase, Record, TextChange
-from reconciler.adoption.carrying import carry_file, carry_folder
+from reconciler.adoption.carrying import carry_file, carry_folder, discard, sum_of
 from reconciler.adoption.clone import sha256_of
 from reconciler.adoption.cron import Cron
 from reconciler.adoption.model import Adoption, Kind
@@ -154,11 +154,15 @@ class Adopter:
         """What the stack wrote into copies is in none of the old folders, so it is kept."""
         told = []
         for folder in adoption.data:
-            target = Path(folder.target)
-            if _holds_something(target):
-                aside = target.with_name(f"{target.name}.undone-{self.clock.now():.0f}")
-                target.rename(aside)
-                told.append(f"what {folder.service} wrote since is in {aside}, and not in {folder.source}")
+            source, target = Path(folder.source), Path(folder.target)
+            if not _holds_something(target):
+                continue
+            if source.exists() and sum_of(source) == sum_of(target):
+                discard(target)
+                continue
+            aside = target.with_name(f"{target.name}.undone-{self.clock.now():.0f}")
+            target.rename(aside)
+            told.append(f"what {folder.service} wrote since is in {aside}, and not in {folder.source}")
         return told
 
     def _take_back(self, record: Record) -> list[str]:

@@ -67,6 +67,17 @@ def carry_folder(source: Path, target: Path, stop: Stop = lambda: None) -> str:
     return found
 
 
+def discard(copy: Path) -> None:
+    """One that is still what it was copied from. Raises WaitingError."""
+    try:
+        if copy.is_dir() and not copy.is_symlink():
+            shutil.rmtree(copy)
+        else:
+            copy.unlink()
+    except OSError as error:
+        raise WaitingError(f"{copy} cannot be removed: {error.strerror}", reason="CannotWrite") from error
+
+
 def sum_of(place: Path) -> str:
     """Over the names, modes, owners and contents of all that is below ``place``."""
     found = hashlib.sha256()

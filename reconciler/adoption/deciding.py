@@ -16,9 +16,11 @@ from reconciler.adoption.ordering import stopping_order
 from reconciler.adoption.variables import otherwise
 from reconciler.model.desired import Release
 from reconciler.model.project import ProjectContainer
+from reconciler.planning.dotenv import read_dotenv
 from reconciler.planning.strategy import fixed_ports
 
 _ASIDE = ".before-adoption"
+_ROOM = 1.1  # of what is copied must be free
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Wanted:
     """``release``: as it is rendered with the old project's variables. ``data``: the host's data folder. ``volumes``: what
     host.yaml says of the stack's volumes already. ``here``: of the release's images, those that the engine has, with what they
     set by themselves. ``taken``: ports that somebody holds. ``networks``: names of networks that are not ours. ``filled``:
-    folders that hold something already. ``sizes``: bytes by folder."""
+    folders that hold something already. ``sizes``: bytes by folder. ``free``: bytes where copies go, None where it is not known."""
 
     release: Release
     data: str
@@ -36,6 +38,7 @@ class Wanted:
     networks: frozenset[str] = frozenset()
     filled: frozenset[str] = frozenset()
     sizes: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    free: int | None = None
 
 
 def decide(found: Found, wanted: Wanted) -> Adoption:
@@ -47,6 +50,7 @@ def decide(found: Found, wanted: Wanted) -> Adoption:
         stack=release.stack,
         folder=found.clone.folder,
         project=found.containers[0].project if found.containers else "",
+        variables=_names(found.clone.variables),
         files=files,
         data=fate.copies,
         volumes=fate.volumes,
@@ -56,6 +60,10 @@ def decide(found: Found, wanted: Wanted) -> Adoption:
         notes=(*found.clone.notes, *fate.notes, *_notes(found, release)),
         refusals=tuple(dict.fromkeys(_refusals(found, wanted, fate))),
     )
+
+
+def _names(variables: bytes | None) -> tuple[str, ...]:
+    return tuple(sorted(read_dotenv(variables, "").names)) if variables is not None else ()
 
 
 def _standing(container: ProjectContainer, found: Found, release: Release) -> Standing:
@@ -81,7 +89,6 @@ def _notes(found: Found, release: Release) -> Iterator[str]:
     for container in found.containers:
         spec = release.service(container.service)
         if spec is None:
-            yield f"{container.name} has no successor: the stack has no service {container.service}"
             continue
         names = ", ".join(otherwise(container.environment, _environment(spec.definition)))
         if names:
@@ -104,16 +111,21 @@ def _ports(release: Release) -> frozenset[str]:
 def _refusals(found: Found, wanted: Wanted, fate: Fate) -> Iterator[str]:
     folder, stack = found.clone.folder, wanted.release.stack
     if not found.containers:
-        yield (
-            f"no container of a Compose project was made from {folder}; bring the old project up first (docker compose "
-            "up -d in it), or copy its files by hand if there is nothing to take over"
-        )
+        yield nothing_runs(folder)
         return
     yield from _not_for_us(found, stack)
+    yield from (f"{claim}; take one of the two out of the old project first" for claim in fate.claims)
     yield from _held_elsewhere(found, fate.volumes)
     yield from _already_said(wanted, fate)
     yield from _in_the_way(found, wanted, fate)
     yield from other_majors(found.containers, wanted.release, wanted.here)
+
+
+def nothing_runs(folder: str) -> str:
+    return (
+        f"no container of a Compose project was made from {folder}; name the folder that docker compose up was called in, "
+        "or bring the old project up there first"
+    )
 
 
 def _not_for_us(found: Found, stack: str) -> Iterator[str]:
@@ -126,7 +138,10 @@ def _not_for_us(found: Found, stack: str) -> Iterator[str]:
             "give the stack's folder in Git another name"
         )
     if any(one.owner and one.project == stack for one in found.others):
-        yield f"the stack {stack} runs here already; undo that first, or there is nothing to adopt"
+        yield (
+            f"the stack {stack} runs here already, with data of its own; if they are of no worth, suspend it (reconciler suspend "
+            f"{stack}) and take it down (docker compose -p {stack} down, without -v)"
+        )
     if any(one.owner for one in found.containers):
         names = ", ".join(one.name for one in found.containers if one.owner)
         yield f"{names} is a reconciler's already; there is nothing to adopt"
@@ -157,12 +172,20 @@ def _in_the_way(found: Found, wanted: Wanted, fate: Fate) -> Iterator[str]:
     for copy in fate.copies:
         if copy.target in wanted.filled:
             yield f"{copy.target} holds something already; move it away, or {copy.source} cannot be copied there"
+    yield from _room(found, wanted, fate)
     held = {port for one in found.containers if one.running for port in one.ports}
     for port in sorted((_ports(wanted.release) & wanted.taken) - held):
         yield f"{port} is held by another program than the old project, and the stack publishes it; free it first"
     names = {network.name for network in wanted.release.networks if not network.external}
     for name in sorted(names & wanted.networks):
         yield f"there is a network {name} already that is not the stack's; rename it in the stack's Compose file"
+
+
+def _room(found: Found, wanted: Wanted, fate: Fate) -> Iterator[str]:
+    missing = [file.size for file in (*found.clone.certificates, *found.clone.dumps) if not file.there]
+    needed = int((sum(missing) + sum(copy.size for copy in fate.copies)) * _ROOM)
+    if wanted.free is not None and needed > wanted.free:
+        yield f"the copies need {needed >> 20} MiB, and {wanted.data} has {wanted.free >> 20} MiB free; free some space"
 
 
 def other_majors(

@@ -82,12 +82,13 @@ class Clone:
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """The plan. ``containers``: in the order in which they are stopped. ``volumes``: what host.yaml says of the stack's volumes
+    """The plan. ``variables``: names of those that the old project sets. ``containers``: in the order in which they are stopped. ``volumes``: what host.yaml says of the stack's volumes
     from then on. ``refusals``: while there is one, nothing is done."""
 
     stack: str
     folder: str
     project: str
+    variables: tuple[str, ...] = ()
     files: tuple[FileCopy, ...] = ()
     data: tuple[FolderCopy, ...] = ()
     volumes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -105,7 +105,7 @@ def _adopt(layout: Layout, asked: Asked, level: int, *, yes: bool, dumps: bool) 
             with adopter(layout, record.adoption.stack, level, leaving) as doer:
                 doer.undo(record)
         planned = plan(layout, asked, level)
-        _agree(planned, yes)
+        _agree(planned, yes, dumps)
         with adopter(layout, planned.adoption.stack, level, leaving, dumps=dumps) as doer:
             return _adopted(doer.adopt(planned.adoption, planned.texts))
 
@@ -129,12 +129,12 @@ def _check_same(record: Record, asked: Asked) -> None:
         )
 
 
-def _agree(planned: Planned, yes: bool) -> None:
+def _agree(planned: Planned, yes: bool, dumps: bool) -> None:
     """Raises Failure where it must not be, or nobody agrees."""
     from reconciler.cli.adopt_view import tell
 
     adoption = planned.adoption
-    tell(adoption)
+    tell(adoption, dumps=dumps)
     if adoption.refusals:
         raise Failure("nothing was done: mend what is refused above, and try again")
     if yes:
@@ -157,7 +157,8 @@ def _adopted(record: Record) -> int:
     adoption = record.adoption
     output.line(f"{adoption.stack} is Ready; nothing answered for {output.duration(record.gap_s)} at most")
     output.line(
-        "The old containers are stopped and kept. When all is well: reconciler adopt --confirm; else: reconciler adopt --undo"
+        "The old containers are stopped and kept. When all is well: reconciler adopt --confirm; else: reconciler adopt --undo.\n"
+        f"Call no docker compose in {adoption.folder} any more: it would start the old database beside the new one"
     )
     return 0
 

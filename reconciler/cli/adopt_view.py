@@ -21,11 +21,12 @@ def as_object(adoption: Adoption) -> dict[str, Any]:
     return found
 
 
-def tell(adoption: Adoption) -> None:
+def tell(adoption: Adoption, *, dumps: bool = True) -> None:
+    """``dumps``: whether the databases are backed up first."""
     output.heading(
         f"{adoption.stack} takes over from the Compose project {adoption.project or '?'} in {adoption.folder}"
     )
-    for title, lines in _sections(adoption):
+    for title, lines in _sections(adoption, dumps):
         if lines:
             output.line(f"\n{title}")
             for line in lines:
@@ -36,8 +37,8 @@ def tell(adoption: Adoption) -> None:
             output.line(f"  {refusal}")
 
 
-def _sections(adoption: Adoption) -> Iterator[tuple[str, list[str]]]:
-    yield "While the old project serves", [*_files(adoption), *_ahead(adoption)]
+def _sections(adoption: Adoption, dumps: bool) -> Iterator[tuple[str, list[str]]]:
+    yield "While the old project serves", [*_files(adoption), *_ahead(adoption, dumps)]
     yield "From cron", [f"taken out of {entry.place}: {entry.line}" for entry in adoption.cron]
     yield "Then, one after the other", [*map(_stop, adoption.containers), *_copies(adoption)]
     yield "Kept where they are", [f"{place}, as the volume {key} of {adoption.stack}" for key, place in _kept(adoption)]
@@ -52,9 +53,10 @@ def _files(adoption: Adoption) -> Iterator[str]:
         yield f"copy {file.source} to {file.target} ({size(file.size)}, sha256 {file.sha256[:12]}{there})"
 
 
-def _ahead(adoption: Adoption) -> Iterator[str]:
-    yield f"take the variables of {adoption.folder}/.env over into env/{adoption.stack}.env"
-    yield "fetch the images, back the databases up, and restore that backup for a try"
+def _ahead(adoption: Adoption, dumps: bool) -> Iterator[str]:
+    if adoption.variables:
+        yield f"take the {len(adoption.variables)} variables of {adoption.folder}/.env over into env/{adoption.stack}.env"
+    yield "fetch the images" + (", back the databases up, and restore that backup for a try" if dumps else "")
 
 
 def _stop(container: Standing) -> str:

@@ -22,7 +22,7 @@ from reconciler.adoption.adopter import Adopter
 from reconciler.adoption.book import Book, TextChange
 from reconciler.adoption.clone import Destinations, read_clone, size_of
 from reconciler.adoption.cron import Cron
-from reconciler.adoption.deciding import Wanted, decide, other_majors
+from reconciler.adoption.deciding import Wanted, decide, nothing_runs, other_majors
 from reconciler.adoption.model import Adoption, Found
 from reconciler.adoption.mounts import fates
 from reconciler.adoption.old import Old
@@ -79,12 +79,14 @@ def plan(layout: Layout, asked: Asked, level: int) -> Planned:
         stack = manifest.name
         to = Destinations(layout.certs, layout.adopted_dumps_of(stack))
         clone = read_clone(asked.folder, to, cron_of(layout), time.time())
+        found = _found(clone.folder, asked.project)
+        if not found.containers:
+            raise Failure(nothing_runs(clone.folder))
         own = parts.environment.read(stack)
         variables = merged(own, clone.variables, str(Path(clone.folder) / ".env"))
         if variables is not None:
             _write_private(env / f"{stack}.env", variables)
         release = _release(parts, manifest, clone.folder)
-        found = _found(clone.folder, asked.project)
         found = replace(found, clone=clone)
         adoption = decide(found, _wanted(parts, found, release))
         texts, refusals = _settings(layout, parts, adoption)
@@ -151,7 +153,12 @@ def _release(parts: Parts, manifest: Manifest, folder: str) -> Release:
 def _found(folder: str, project: str) -> Found:
     from reconciler.adoption.model import Clone
 
-    containers = Projects().containers()
+    projects = Projects()
+    if not projects.is_of_this_host:
+        raise Failure(
+            "the engine is another machine's (DOCKER_HOST), and so are the old project's files; adopt it there"
+        )
+    containers = projects.containers()
     mine = tuple(one for one in containers if _is_of(one, folder) and project in ("", one.project))
     ids = {one.id for one in mine}
     return Found(Clone(folder), mine, tuple(one for one in containers if one.id not in ids))
@@ -178,6 +185,7 @@ def _wanted(parts: Parts, found: Found, release: Release) -> Wanted:
         taken=frozenset(HostPorts().taken(ports)),
         networks=frozenset(networks),
         filled=frozenset(copy.target for copy in copies if _holds_something(Path(copy.target))),
+        free=shutil.disk_usage(layout.data if layout.data.is_dir() else layout.root).free,
         sizes={copy.source: size_of(Path(copy.source)) for copy in copies},
     )
 

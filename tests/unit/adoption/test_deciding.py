@@ -44,6 +44,21 @@ def test_a_service_of_another_name_is_known_by_the_one_path_that_it_has() -> Non
     assert dict(found.volumes) == {"pgdata": "old_pgdata"}
 
 
+def test_a_dumper_of_the_database_s_image_lends_the_database_nothing() -> None:
+    """Its image declares a volume at the database's path, so it has an anonymous one there, empty."""
+    containers = (container("db", mounts=(kept("old_pgdata"),)), container("zz_backup", mounts=(kept("f" * 64),)))
+    found = adoption(containers, DB, volumes=("pgdata",))
+    assert (dict(found.volumes), found.data) == ({"pgdata": "old_pgdata"}, ())
+
+
+def test_two_that_would_fill_one_volume_are_refused() -> None:
+    containers = (container("db", mounts=(kept("one"),)), container("db", id="2", name="db-2", mounts=(kept("two"),)))
+    found = adoption(containers, DB, volumes=("pgdata",))
+    assert found.refusals == (
+        "the volume pgdata would be both one and two (db-2); take one of the two out of the old project first",
+    )
+
+
 def test_what_nothing_mounts_any_more_is_told_and_left() -> None:
     found = adoption((container("web", mounts=(kept("old_cache", "/cache"),)),), {"web": {}})
     assert found.notes == ("the volume old_cache (old-web-1, /cache) stays as it is: nothing of the stack mounts it",)
@@ -179,6 +194,13 @@ def test_a_port_that_the_old_project_holds_itself_is_no_obstacle() -> None:
     held = container("db", ports=("0.0.0.0:80/tcp",))
     found = adoption((held,), {"db": {"ports": [port(80)]}}, taken=frozenset({"0.0.0.0:80/tcp"}))
     assert (found.refusals, found.notes) == ((), ())
+
+
+@pytest.mark.parametrize(("free", "refused"), [(None, False), (100 << 20, True), (120 << 20, False)])
+def test_what_does_not_fit_is_not_begun(free: int | None, refused: bool) -> None:
+    sizes = {f"{FOLDER}/db": 100 << 20}
+    found = adoption((container("db", mounts=(folder("db"),)),), DB, volumes=("pgdata",), sizes=sizes, free=free)
+    assert bool(found.refusals) is refused, found.refusals
 
 
 def test_a_folder_that_holds_something_is_not_copied_over() -> None:

@@ -352,6 +352,12 @@ def test_what_was_written_into_a_copy_is_set_aside_and_never_lost(scene: Scene) 
     assert any(str(aside) in word for word in told)
 
 
+def test_a_copy_that_nobody_wrote_to_leaves_nothing_behind(scene: Scene) -> None:
+    scene.adopt()
+    assert scene.adopter.undo(scene.record()) == ()
+    assert list((scene.root / "data/shop").iterdir()) == []
+
+
 def test_what_a_person_edited_meanwhile_stays(scene: Scene) -> None:
     scene.adopt()
     (scene.root / "env/shop.env").write_text("A=1\nB=3\n")
@@ -359,7 +365,7 @@ def test_what_a_person_edited_meanwhile_stays(scene: Scene) -> None:
     told = scene.adopter.undo(scene.record())
     assert (scene.root / "env/shop.env").read_text() == "A=1\nB=3\n"
     assert (scene.root / "host.yaml").read_text() == "edited\n"
-    assert len(told) == 3  # and the data that were set aside
+    assert len(told) == 2
 
 
 def test_a_copy_whose_original_is_gone_is_not_taken_back(scene: Scene) -> None:
