@@ -7,9 +7,11 @@ another name, for it may be half of something.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from reconciler.backup.choosing import gone_through
+from reconciler.backup.engines import Engine
 from reconciler.backup.entry import Backup
 from reconciler.backup.kit import Kit, Wanted
 from reconciler.backup.orders import Order
@@ -134,6 +136,12 @@ class Restores:
     def _wanted(self, scene: DataScene) -> Wanted:
         return self._kit.wanted(scene.stack, scene.manifest.backups, scene.variables, scene.hooks)
 
+    def _is_empty(self, backup: Backup, scripts: Engine, container: str) -> bool:
+        """Not a row in any table. What cannot be counted is not taken for empty."""
+        with suppress(ReconcilerError):
+            return not any(self._kit.restorer.counted(backup, scripts, container).values())
+        return False
+
     def _save_from_loss(self, wanted: Wanted, backup: Backup, why: str) -> Backup | None:
         """A backup of the live database as it is, however little is left of it; None where there is none, or not a row in it.
         Nothing old goes: what is restored must stay. Raises WaitingError."""
@@ -142,7 +150,7 @@ class Restores:
         container = kit.target(wanted.stack, backup.service, scripts).container
         if not kit.restorer.is_there(backup.database, backup, scripts, container):
             return None
-        if backup.counts and not any(kit.restorer.counted(backup, scripts, container).values()):
+        if backup.counts and self._is_empty(backup, scripts, container):
             return None
         plan = replace(wanted.plan(backup.plan), database=backup.database, max_shrink_percent=100)
         made = self._runs.run(wanted, plan, Errand(why=why, prunes=False))

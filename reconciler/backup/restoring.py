@@ -61,8 +61,12 @@ class Restorer:
             raise StalledError(f"{backup.name} is not what was written: {finding.problem}", reason="BadBackup")
 
     def counted(self, backup: Backup, engine: Engine, container: str) -> Mapping[str, int]:
-        """The rows of each table of the live database."""
-        return said(self._do("count", backup, engine, container, BACKUP_DATABASE=backup.database)).counts
+        """The rows of each table of the live database. Raises WaitingError."""
+        told = self._do("count", backup, engine, container, BACKUP_DATABASE=backup.database)
+        try:
+            return said(told).counts
+        except ValueError as error:
+            raise WaitingError(f"count says what is no fact ({error})", reason="RestoreFailed") from error
 
     def is_there(self, database: str, backup: Backup, engine: Engine, container: str) -> bool:
         return database in self._databases(backup, engine, container)
