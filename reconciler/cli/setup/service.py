@@ -41,10 +41,10 @@ def _owner(layout: Layout) -> str:
 
 
 def _program() -> Path:
-    """The installed program, as it was called or as it is found."""
-    called = Path(sys.argv[0])
-    if called.name == "reconciler" and called.is_file():
-        return called.absolute()
+    """The installed program: as it was called, beside the Python that runs it, or as it is found."""
+    for known in (Path(sys.argv[0]), Path(sys.executable).with_name("reconciler")):
+        if known.name == "reconciler" and known.is_file():
+            return known.absolute()
     found = shutil.which("reconciler")
     if found is None:
         raise Failure("the program reconciler is not on the PATH, so no service can be told to start it")
