@@ -304,7 +304,7 @@ def test_killed_at_any_moment_each_hook_comes_to_its_end_once_or_knows_that_it_d
     crashes = Crashes(world, "hooks")
     eventually(lambda: world.status("shop").get("ready") == "True")
     # Every second one, which is each of the kinds of moments in turn; the loop's own laws meet every one of them.
-    for moment in crashes.moments(every=4):
+    for moment in crashes.moments(every=2):
         diary.path.unlink()
         last = commit(world, release(world, moment, hooks))
         eventually(partial(is_over, crashes, last, fails))
