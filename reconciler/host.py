@@ -12,6 +12,7 @@ from reconciler.execution.desire import Desire
 from reconciler.execution.hooks import HookKeeping
 from reconciler.execution.newer import Newer
 from reconciler.execution.observe import Observer, Snapshot
+from reconciler.execution.providing import Providing
 from reconciler.execution.shelf import Shelf
 from reconciler.execution.tidying import Tidier
 from reconciler.execution.work import Work
@@ -41,6 +42,7 @@ class Assembly:
     observer: Observer
     stacks: StackLoop
     hooks: HookKeeping
+    providing: Providing
     tidier: Tidier
     clock: Clock
     leads_others: Callable[[str], bool]
@@ -94,15 +96,16 @@ class Host:
 
     def _work(self, manifest: Manifest, revision: Revision | None) -> Work:
         desire = self._made.desire
-        mask = desire.mask(manifest.name)
+        mask = desire.mask(manifest, revision)
         work = Work(
             name=manifest.name,
             manifest=manifest,
             revision=revision,
             asked_by=f"commit by {revision.author}" if revision else "",
             mask=mask,
-            environment=desire.process_environment(manifest.name),
+            environment=desire.process_environment(manifest, revision),
             variables=desire.variables(manifest, revision) if _reads_variables(manifest) else {},
+            warnings=desire.environments.of(manifest, revision).warnings,
             progress=lambda text: self._progress(mask.clean(text)),
             stop=self._stop,
         )
@@ -128,9 +131,23 @@ class Host:
     def reconcile(self, work: Work, snapshot: Snapshot | None = None) -> StackRecord:
         """One pass over one stack; an engine that is away is said in its record."""
         try:
-            return self._made.stacks.reconcile(self._with_dependencies(work), snapshot)
+            work = self._with_secrets(self._with_dependencies(work))
+            record = self._made.stacks.reconcile(work, snapshot)
+            self._made.providing.remember(work, record)
+            return record
         except EngineUnavailableError as error:
             return self._engine_is_away(work, error)
+
+    def _with_secrets(self, work: Work) -> Work:
+        """With those that are generated here; where one was made just now, all that is known of the variables is new."""
+        problems = self._made.providing.provide(work)
+        if problems is None:
+            return work
+        new = self._work(work.manifest, work.revision)
+        known = replace(
+            work, mask=new.mask, environment=new.environment, variables=new.variables, warnings=new.warnings
+        )
+        return replace(known, problems=problems)
 
     def _with_dependencies(self, work: Work) -> Work:
         """A dependency counts when it is Ready at the very revision (as Flux has it)."""

@@ -16,6 +16,8 @@ from types import MappingProxyType
 
 from reconciler.declared.backups import wrong_engines, wrong_recipients, wrong_schedules
 from reconciler.declared.documents import KeyPath, read_compose
+from reconciler.declared.environment.schema_file import SCHEMA_FILE
+from reconciler.declared.environment.section import wrong_environment
 from reconciler.declared.hooks_section import FOLDER as HOOKS_FOLDER
 from reconciler.declared.hooks_section import scripts_of, wrong_hooks
 from reconciler.declared.overlays import Overlay, idle_overlays, is_for, laid_over, overlays_of, wrong_in_overlay
@@ -127,6 +129,7 @@ def _candidate(folder: StackFolder, files: RepositoryFiles, overlays: Mapping[st
     candidate.problems.extend(_wrong_name(candidate))
     candidate.problems.extend(_wrong_compose_files(candidate, files))
     candidate.problems.extend(_wrong_env_files(candidate, files))
+    candidate.problems.extend(_wrong_environment(candidate, files))
     candidate.problems.extend(_wrong_data_paths(candidate))
     candidate.problems.extend(_wrong_certificates(candidate, files))
     candidate.problems.extend(_wrong_backups(candidate, files))
@@ -236,6 +239,19 @@ def _wrong_in_env_file(found: Found) -> tuple[Problem, ...]:
     return read_dotenv(found.content, found.path).problems
 
 
+def _wrong_environment(candidate: _Candidate, files: RepositoryFiles) -> Iterator[Problem]:
+    root = {} if candidate.file.document is None else candidate.file.document.root
+    for where, fault in wrong_environment(
+        root.get("env"), candidate.folder.folder, _env_schema(candidate.folder), files
+    ):
+        yield fault if isinstance(fault, Problem) else candidate.problem(fault, *where)
+
+
+def _env_schema(folder: StackFolder) -> str:
+    """The one that counts where none is named."""
+    return SCHEMA_FILE if SCHEMA_FILE in folder.names else ""
+
+
 def _wrong_data_paths(candidate: _Candidate) -> Iterator[Problem]:
     for path, name in candidate.file.paths("data"):
         if leads_out(name):
@@ -337,7 +353,7 @@ def _manifest(candidate: _Candidate, files: RepositoryFiles) -> Manifest:
     root = {} if candidate.file.document is None else candidate.file.document.root
     folder = candidate.folder
     scripts = scripts_of(root, folder.folder, files)
-    manifest = manifest_of(root, folder.default_name, folder.folder, folder.compose_files, scripts)
+    manifest = manifest_of(root, folder.default_name, folder.folder, folder.compose_files, scripts, _env_schema(folder))
     laid = candidate.overlays
     return replace(
         manifest,

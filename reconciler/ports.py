@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from reconciler.model.backup import BackupRecord
 from reconciler.model.data import DataBackup, DataChange, DataScene
 from reconciler.model.desired import Injection, LifecycleHook, Release
+from reconciler.model.environment import Mark
 from reconciler.model.errors import Problem
 from reconciler.model.event import Event
 from reconciler.model.hook import HookRecord, HookState, Phase
@@ -515,6 +516,17 @@ class DataBook(Protocol):
         """In place of the one that the stack has."""
 
     def drop_data_change(self, stack: str) -> None: ...
+
+
+class MarkBook(Protocol):
+    """What is remembered of variables that are made once or may not change, across restarts. Durable when a call returns."""
+
+    def marks(self, stack: str) -> tuple[Mark, ...]: ...
+
+    def save_mark(self, mark: Mark) -> None:
+        """In place of the one that the variable has."""
+
+    def drop_mark(self, stack: str, name: str) -> None: ...
 
 
 class Releases(Protocol):

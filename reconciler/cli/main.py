@@ -31,6 +31,7 @@ _GROUPS: dict[str, dict[str, str]] = {
         "certs": "certs",
         "backup": "backup",
         "hooks": "hooks",
+        "env": "env",
         "trace": "trace",
         "wait": "wait",
     },

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from reconciler.execution.desire import Desire
     from reconciler.execution.execute import Executor
     from reconciler.execution.hooks import HookKeeping
+    from reconciler.execution.providing import Providing
     from reconciler.execution.shelf import Shelf
     from reconciler.hooks.runner import HookRunner
     from reconciler.host import Host
@@ -144,6 +145,13 @@ class Parts:
         return EnvFolder(self.layout.env, self.layout.env_staging)
 
     @cached_property
+    def providing(self) -> Providing:
+        from reconciler.execution.providing import Providing
+
+        journal = self.journal
+        return Providing(self.desire.environments, self.environment, journal.marks, journal, self.clock)
+
+    @cached_property
     def compose(self) -> ComposeProgram:
         from reconciler.adapters.compose import ComposeProgram
 
@@ -161,7 +169,9 @@ class Parts:
     def desire(self) -> Desire:
         from reconciler.execution.desire import Desire, Reading
 
-        reading = Reading(self.tree, self.objects, self.compose, self.environment, self.ahead or self.journal.updates)
+        journal = self.journal
+        updates = self.ahead or journal.updates
+        reading = Reading(self.tree, self.objects, self.compose, self.environment, updates, journal.marks)
         return Desire(self.layout, self.settings, self.journal.root_id(), reading, self.proxies.running)
 
     @cached_property
@@ -213,6 +223,7 @@ class Parts:
             observer=observer,
             stacks=StackLoop(Stage(books, observer, self._executor()), report, self.hook_keeping, self.data_keeping),
             hooks=self.hook_keeping,
+            providing=self.providing,
             tidier=Tidier(
                 source=self.source,
                 objects=self.objects,

@@ -14,6 +14,7 @@ from typing import Any
 from reconciler.declared.actions_section import actions_of
 from reconciler.declared.backups import plans_of
 from reconciler.declared.documents import Document, KeyPath, read_document
+from reconciler.declared.environment.section import environment_use_of
 from reconciler.declared.hooks_section import hooks_of
 from reconciler.declared.updates import updates_of
 from reconciler.declared.validation import STACK, check_schema
@@ -89,15 +90,17 @@ def manifest_of(
     folder: str,
     compose_files: tuple[str, ...],
     scripts: Mapping[str, TreeEntry] = MappingProxyType({}),
+    env_schema: str = "",
 ) -> Manifest:
     """``root``: the values of a file without problems; {} for a stack that has none. ``scripts``: the tracked files that
-    its hooks name."""
+    its hooks name. ``env_schema``: that of its variables, where it names none."""
     return Manifest(
         name=root.get("name", name),
         folder=folder,
         compose_files=_paths(root["compose"]) if "compose" in root else compose_files,
         depends_on=tuple(root.get("dependsOn", ())),
         env_files=_paths(root.get("env", {}).get("files", ())),
+        environment=environment_use_of(root.get("env", {}), env_schema),
         data_paths=_paths(root.get("data", ())),
         rollout=_rollout(root.get("rollout", {})),
         drift=DriftMode(root.get("drift", DriftMode.ENABLED)),

@@ -29,6 +29,7 @@ from reconciler.planning.nearest import did_you_mean
 
 HOST = "host"
 STACK = "stack"
+ENVIRONMENT = "env"
 
 # A link to the top-level folder in a checkout; the files themselves in an installed package.
 _FOLDER = Path(__file__).parent.parent / "schemas"
@@ -38,7 +39,7 @@ _YES_AND_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "
 
 
 def check_schema(document: Document, name: str) -> tuple[Problem, ...]:
-    """Every departure of ``document`` from the schema ``name`` (HOST, STACK), in the order of the lines."""
+    """Every departure of ``document`` from the schema ``name`` (HOST, STACK, ENVIRONMENT), in the order of the lines."""
     schema = _schema(name)
     errors = _validator(name).iter_errors(document.root)
     problems = (problem for error in errors for problem in _told(document, _departure(error, schema), schema))

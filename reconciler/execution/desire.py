@@ -14,27 +14,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reconciler.declared.repository_files import RepositoryFiles
 from reconciler.declared.stack_folders import STACK_FILE
+from reconciler.execution.environments import Environments, Survey
 from reconciler.execution.neighbours import Neighbours
 from reconciler.layout import Layout
 from reconciler.manifest import Discovery, discover
 from reconciler.model.desired import Release
+from reconciler.model.environment import Environment
 from reconciler.model.errors import InvalidInputError, Problem
 from reconciler.model.manifest import HostSettings, Manifest
 from reconciler.model.source import EntryKind, Revision, TreeEntry
 from reconciler.model.updates import ImageRecord
 from reconciler.planning.acme_file import acme_file
-from reconciler.planning.dotenv import read_dotenv
 from reconciler.planning.host_volumes import unknown_volumes, with_host_volumes
 from reconciler.planning.paths import Place
 from reconciler.planning.pinning import declared_images, pin_of, pinned, wrong_tracking
 from reconciler.planning.proxies import Proxy
 from reconciler.planning.resolve import mark_jobs, resolve
 from reconciler.planning.secrets import Mask, mask_of
-from reconciler.ports import Compose, EnvironmentFiles, Objects, Tree, UpdateBook
+from reconciler.ports import Compose, EnvironmentFiles, MarkBook, Objects, Tree, UpdateBook
 
 _RENDERS_KEPT = 256
+_TO_COME = "(generated when the stack is next reconciled)"
 _READ_BY_COMPOSE = (".yaml", ".yml", ".env", ".json")
 
 
@@ -47,6 +48,7 @@ class Reading:
     compose: Compose
     environment: EnvironmentFiles
     updates: UpdateBook
+    marks: MarkBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class Desire:
         self._settings = settings
         self._root_id = root_id
         self._reading = reading
+        self.environments = Environments(reading.tree, reading.environment, reading.marks)
         self._lock = threading.Lock()
         self._discovered: tuple[str, Discovery] | None = None
         self._rendered: OrderedDict[str, _Rendered | InvalidInputError] = OrderedDict()
@@ -120,13 +123,14 @@ class Desire:
     def _remembered(
         self, manifest: Manifest, revision: Revision, instead: Mapping[str, str], beside: tuple[Proxy, ...]
     ) -> _Rendered:
+        survey = self._sound_environment(manifest, revision)
         found = {record.service: record for record in self.found_images(manifest)}
         images = {name: record.reference for name, record in found.items()} | dict(instead)
         key = self._key(manifest, revision, images, beside)
         with self._lock:
             known = self._rendered.get(key)
         if known is None:
-            known = self._render_or_refuse(manifest, revision, found, instead, beside)
+            known = self._render_or_refuse(manifest, revision, survey, found, instead, beside)
             with self._lock:
                 self._rendered[key] = known
                 while len(self._rendered) > _RENDERS_KEPT:
@@ -134,6 +138,21 @@ class Desire:
         if isinstance(known, InvalidInputError):
             raise known
         return known
+
+    def _sound_environment(self, manifest: Manifest, revision: Revision) -> Survey:
+        """Outside of what is remembered of renders: what may not change any more is not known by what is rendered. Raises
+        InvalidInputError with all that is wrong with the variables."""
+        survey = self.environments.of(manifest, revision)
+        problems = (*survey.problems, *self.environments.changed(manifest, survey))
+        if problems:
+            entries = self._reading.tree.entries(revision)
+            raise InvalidInputError((*self._broken_links(manifest, entries), *problems))
+        return survey
+
+    def _broken_links(self, manifest: Manifest, entries: Mapping[str, TreeEntry]) -> tuple[Problem, ...]:
+        """Of the stack's folder, and of those that this host lays over it."""
+        folders = (manifest.folder, *manifest.overlays)
+        return tuple(found for folder in folders for found in self._reading.tree.problems(entries, folder))
 
     def found_images(self, manifest: Manifest) -> tuple[ImageRecord, ...]:
         """What is known of the images that the stack tracks. Nothing is read for one that tracks none."""
@@ -147,39 +166,36 @@ class Desire:
             "RECONCILER_STACK": stack,
         }
 
-    def process_environment(self, stack: str) -> dict[str, str]:
+    def process_environment(self, manifest: Manifest, revision: Revision | None) -> dict[str, str]:
         """What Compose gets when it creates: secrets and configs that are declared by variable are read from it."""
-        own = self._own_values(stack)
-        return {**own, **self.environment(stack, own)}
+        known = self.environments.of(manifest, revision).environment
+        own = {**known.of_host, **known.defaults}
+        return {**own, **self.environment(manifest.name, own)}
 
     def variables(self, manifest: Manifest, revision: Revision | None) -> dict[str, str]:
         """The stack's own, as Compose files see them: of its tracked files as far as they can be read, and the host's."""
-        found: dict[str, str] = {}
-        if revision is not None:
-            files = RepositoryFiles(self._reading.tree.entries(revision), self._reading.tree.read)
-            for name in manifest.env_files:
-                found.update(read_dotenv(files.find(manifest.folder, name).content, name).values)
-        return {**found, **self.process_environment(manifest.name)}
+        known = self.environments.of(manifest, revision).environment
+        return {**known.values, **self.environment(manifest.name, known.values)}
 
-    def mask(self, stack: str) -> Mask:
-        """What must not be shown of the stack: values of its host-local variables."""
-        return mask_of(self._own_values(stack))
-
-    def _own_values(self, stack: str) -> Mapping[str, str]:
-        content = self._reading.environment.read(stack)
-        return read_dotenv(content, f"env/{stack}.env").values if content else {}
+    def mask(self, manifest: Manifest, revision: Revision | None) -> Mask:
+        """What must not be shown of the stack: values of its host-local variables, and what its schema calls a secret."""
+        survey = self.environments.of(manifest, revision)
+        called = frozenset(survey.schema.secrets if survey.schema else ()) | manifest.environment.generate.keys()
+        tracked = {name: value for name, value in survey.environment.values.items() if name in called}
+        return mask_of({**tracked, **survey.environment.of_host}, called)
 
     def _render_or_refuse(
         self,
         manifest: Manifest,
         revision: Revision,
+        survey: Survey,
         found: Mapping[str, ImageRecord],
         instead: Mapping[str, str],
         beside: tuple[Proxy, ...],
     ) -> _Rendered | InvalidInputError:
         """Wrong input is remembered like a good render: it stays wrong until it changes."""
         try:
-            model, place, environment = self._model(manifest, revision)
+            model, place, environment = self._model(manifest, revision, survey.environment)
             place = replace(place, proxies=beside)
             declared = declared_images(model, manifest.updates.images)
             images = manifest.updates.images
@@ -190,21 +206,22 @@ class Desire:
         except InvalidInputError as error:
             return error
 
-    def _model(self, manifest: Manifest, revision: Revision) -> tuple[Mapping[str, Any], Place, Mapping[str, str]]:
+    def _model(
+        self, manifest: Manifest, revision: Revision, known: Environment
+    ) -> tuple[Mapping[str, Any], Place, Mapping[str, str]]:
         """What Compose makes of the stack's files; where things lie; and the variables that it saw."""
         reading = self._reading
         entries = reading.tree.entries(revision)
-        folders = (manifest.folder, *manifest.overlays)
-        problems = tuple(found for folder in folders for found in reading.tree.problems(entries, folder))
-        problems += self._environment_problems(manifest.name)
-        if problems:
+        if problems := self._broken_links(manifest, entries):
             raise InvalidInputError(problems)
         checkout = self._layout.checkouts / revision.tree
         reading.tree.export(revision.tree, checkout)
         folder = checkout / manifest.folder
         env_files = self._env_files(manifest, folder)
-        values = self._values(env_files)
-        environment = self.environment(manifest.name, values)
+        values = {**known.values, **dict.fromkeys(known.to_make, _TO_COME)}
+        # Stronger than the files, because they stand in for what a file sets to nothing.
+        defaults = {**known.defaults, **{name: values[name] for name in known.to_make}}
+        environment = {**defaults, **self.environment(manifest.name, values)}
         try:
             model = reading.compose.render(manifest.name, folder, manifest.compose_files, env_files, environment)
         except InvalidInputError as error:
@@ -229,22 +246,11 @@ class Desire:
             raise InvalidInputError(problems)
         return model, place, {**values, **environment}
 
-    def _environment_problems(self, stack: str) -> tuple[Problem, ...]:
-        content = self._reading.environment.read(stack)
-        return read_dotenv(content, f"env/{stack}.env").problems if content else ()
-
     def _env_files(self, manifest: Manifest, folder: Path) -> list[Path]:
         """Tracked files first: what the host says wins over what Git says."""
         found = [folder / name for name in manifest.env_files]
         own = self._reading.environment.path(manifest.name)
         return [*found, own] if own is not None else found
-
-    def _values(self, env_files: list[Path]) -> Mapping[str, str]:
-        values: dict[str, str] = {}
-        for path in env_files:
-            if path.is_file():  # of one that is missing Compose says so
-                values.update(read_dotenv(path.read_bytes(), path.name).values)
-        return values
 
     def _key(self, manifest: Manifest, revision: Revision, images: Mapping[str, str], beside: tuple[Proxy, ...]) -> str:
         own = self._reading.environment.read(manifest.name) or b""

@@ -29,7 +29,8 @@ class Stage:
         """Every step from what is to ``release``; without hooks, which only a new release has. Raises StalledError."""
         renewed = self.observer.renewed(work.manifest)
         observed = replace(observed, unproven=self.books.unproven(work), renewed=renewed)
-        return plan(release, observed, work.manifest, self.books.applied(work), work.mask)
+        found = plan(release, observed, work.manifest, self.books.applied(work), work.mask)
+        return replace(found, notes=(*found.notes, *(str(warning) for warning in work.warnings)))
 
     def scene(self, work: Work, release: Release, number: int) -> HookScene:
         """What hooks of the ``number``-th try at ``release`` need."""

@@ -25,7 +25,8 @@ class Work:
     it now, quarantine and patience aside. ``hurried``: what an attempt failed for may be there now, patience aside.
     ``past_windows``: a person wants it now, windows aside.
     ``newer``: while a release is not getting healthy, why nobody waits for it any more; "" where somebody does.
-    ``variables``: the stack's own, from its tracked files and the host's, for the URLs of hooks.
+    ``variables``: the stack's own, from its tracked files and the host's, for the URLs of hooks. ``warnings``: what may be a
+    slip among them.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Work:
     mask: Mask = field(default_factory=Mask, repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    warnings: tuple[Problem, ...] = ()
     progress: Progress = field(default=lambda _: None)
     stop: Callable[[], str] = field(default=_never)
     newer: Callable[[], str] = field(default=_never)

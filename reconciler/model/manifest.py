@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from reconciler.model.action import Action
 from reconciler.model.backup import BackupPlan
+from reconciler.model.environment import EnvironmentUse
 from reconciler.model.hook import Hook
 from reconciler.model.requires import Requires
 from reconciler.model.updates import Updates
@@ -120,6 +121,7 @@ class Manifest:
     compose_files: tuple[str, ...]
     depends_on: tuple[str, ...] = ()
     env_files: tuple[str, ...] = ()
+    environment: EnvironmentUse = field(default_factory=EnvironmentUse)
     data_paths: tuple[str, ...] = ()
     rollout: Rollout = field(default_factory=Rollout)
     drift: DriftMode = DriftMode.ENABLED

@@ -18,6 +18,7 @@ from reconciler.model.desired import (
     Seed,
     ServiceSpec,
 )
+from reconciler.model.environment import EnvironmentUse
 from reconciler.model.errors import StalledError
 from reconciler.model.hook import BackupGate, Exec, Hook, Http, Kind, Occasion, OnFailure, Phase, Require, Run, Script
 from reconciler.model.manifest import (
@@ -52,6 +53,7 @@ def pack(release: Release, manifest: Manifest) -> dict[str, Any]:
 def _pack_manifest(manifest: Manifest) -> dict[str, Any]:
     content = _fields_of(manifest)
     services = {name: asdict(own) for name, own in manifest.rollout.services.items()}
+    content["environment"] = {**_fields_of(manifest.environment), "generate": dict(manifest.environment.generate)}
     content["rollout"] = {**_fields_of(manifest.rollout), "services": services}
     content["prune"] = _fields_of(manifest.prune)
     content["certificates"] = [_fields_of(use) for use in manifest.certificates]
@@ -83,6 +85,7 @@ def unpack_manifest(content: Mapping[str, Any]) -> Manifest:
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
         }
+        values["environment"] = _environment(entry.get("environment"))
         values["rollout"] = Rollout(**{**entry["rollout"], "services": services})
         values["drift"] = DriftMode(entry["drift"])
         values["prune"] = Prune(**entry["prune"])
@@ -95,6 +98,12 @@ def unpack_manifest(content: Mapping[str, Any]) -> Manifest:
         return Manifest(**values)
     except (KeyError, TypeError, ValueError) as error:
         raise StalledError(f"a kept release cannot be read: {error!r}", reason="ReleaseLost") from error
+
+
+def _environment(entry: Mapping[str, Any] | None) -> EnvironmentUse:
+    if entry is None:  # written before there was one
+        return EnvironmentUse()
+    return EnvironmentUse(entry["schema"], entry["generate"], tuple(entry["immutable"]))
 
 
 def _service_rollout(own: Mapping[str, Any]) -> ServiceRollout:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 HIDDEN = "(secret)"
@@ -50,8 +50,8 @@ class Mask:
         return text
 
 
-def mask_of(environment: Mapping[str, str]) -> Mask:
-    """The mask for a stack's host-local variables (``env/<stack>.env``).
+def mask_of(environment: Mapping[str, str], secrets: Collection[str] = ()) -> Mask:
+    """The mask for a stack's host-local variables (``env/<stack>.env``). ``secrets``: names of those that somebody called so.
 
     A plan shows none but those with a plainly public name: it can afford to. Messages and logs are cleaned only of what
     is named a secret or looks like one, because a variable that holds an ordinary word would blacken them.
@@ -59,12 +59,13 @@ def mask_of(environment: Mapping[str, str]) -> Mask:
     values: set[str] = set()
     words: set[str] = set()
     for name, value in environment.items():
-        if _PUBLIC_NAME.search(name) and not is_secret_name(name):
+        is_secret = name in secrets or is_secret_name(name)
+        if _PUBLIC_NAME.search(name) and not is_secret:
             continue
         if len(value) < _SHORTEST_SEARCHED:
             continue
         values |= _written(value)
-        if is_secret_name(name) or _looks_random(value):
+        if is_secret or _looks_random(value):
             words |= _written(value)
     return Mask(_longest_first(values), _longest_first(words))
 

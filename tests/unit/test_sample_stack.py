@@ -1,11 +1,16 @@
 """The sample stack keeps its promises to whoever copies it; read as text and YAML, no engine."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
+
+from reconciler.cli.main import cli
+from reconciler.declared.environment.values import text_of
 
 SAMPLE = Path(__file__).parents[2] / "desired_state" / "upsignon"
 SET_BY_COMPOSE_OR_RECONCILER = {"COMPOSE_PROJECT_NAME", "RECONCILER_TRAEFIK_DIR", "RECONCILER_ACME_FILE"}
@@ -55,10 +60,30 @@ def test_every_variable_of_the_compose_file_is_explained_in_the_example() -> Non
 def test_every_variable_of_the_product_is_in_the_example_below_a_comment() -> None:
     lines = example_lines()
     for name in OF_THE_PRODUCT:
-        place = next((i for i, line in enumerate(lines) if line.startswith(f"{name}=")), None)
+        place = next((i for i, line in enumerate(lines) if line.removeprefix("# ").startswith(f"{name}=")), None)
         assert place is not None, f"{name} is missing"
-        # User and password of the mail server share one comment.
-        assert lines[place - 1].startswith("# ") or lines[place - 2].startswith("# "), f"{name} has no comment"
+        assert lines[place - 1].startswith("# "), f"{name} has no comment"
+
+
+def test_the_example_is_what_the_schema_makes() -> None:
+    assert CliRunner().invoke(cli, ["env", "example", str(SAMPLE), "--check"]).exit_code == 0
+
+
+def test_the_schema_describes_every_variable_that_is_used() -> None:
+    used = set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", (SAMPLE / "compose.yaml").read_text()))
+    described = json.loads((SAMPLE / "env.schema.json").read_text())["properties"].keys()
+    assert used - SET_BY_COMPOSE_OR_RECONCILER <= described
+    assert set(OF_THE_PRODUCT) <= described
+
+
+def test_a_default_is_the_same_with_the_schema_and_without_it() -> None:
+    """The Compose file is of use without reconciler, too."""
+    text = (SAMPLE / "compose.yaml").read_text()
+    written = re.findall(r"(?<!\$)\$\{([A-Z_]+):-([^}\\$]*)\}", text)
+    variables = json.loads((SAMPLE / "env.schema.json").read_text())["properties"]
+    told = {name: text_of(rule["default"]) for name, rule in variables.items() if "default" in rule}
+    assert {name for name, _ in written} >= told.keys()
+    assert [(name, default) for name, default in written if told.get(name, default) != default] == []
 
 
 def test_no_secret_has_a_value_in_the_example() -> None:

@@ -42,8 +42,8 @@ def objects_of(schema: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_there_is_a_schema_for_each_file_that_a_user_writes_or_reads() -> None:
-    names = ["backup.schema.json", "hook-context.schema.json", "host.schema.json", "stack.schema.json"]
-    assert [path.name for path in FILES] == names
+    names = ["backup", "env", "hook-context", "host", "stack"]
+    assert [path.name for path in FILES] == [f"{name}.schema.json" for name in names]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

@@ -9,6 +9,7 @@ from typing import Any
 
 from reconciler.model.backup import BackupRecord, Level
 from reconciler.model.data import DataBackup
+from reconciler.model.environment import Mark
 from reconciler.model.observed import Endpoint, LiveSettings
 from reconciler.model.record import (
     EventRecord,
@@ -47,6 +48,7 @@ IMAGE = (
     "seen, written, waits_for, waits_until"
 )
 HOOK = "stack, release, attempt, phase, name, state, pass_id, began_at, ended_at, exit_code, output, failed_step, error, domains"
+MARK = "stack, name, salt, print, next_print, making, made"
 REQUEST = "id, kind, stack, who, created_at, force, release, reason, until, handled_at, answer, data"
 
 
@@ -166,6 +168,13 @@ def request_of(row: Row) -> Request:
         answer=answer,
         data=tuple(DataBackup(*found) for found in json.loads(data)),
     )
+
+
+def mark_of(row: Row) -> Mark:
+    stack, name, salt, print_, next_, making, made = row
+    if not all(isinstance(text, str) for text in row[:5]):
+        raise ValueError("no mark")
+    return Mark(stack, name, bytes.fromhex(salt).hex(), print_, next_, making=bool(making), made=bool(made))
 
 
 def image_of(row: Row) -> ImageRecord:

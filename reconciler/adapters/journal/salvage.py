@@ -30,6 +30,7 @@ _TABLES: tuple[tuple[str, str, Callable[[rows.Row], object]], ...] = (
     ("requests", rows.REQUEST, rows.request_of),
     ("attempts", "stack, release, number, is_open", lambda row: row),
     ("hooks", rows.HOOK, lambda row: row),
+    ("marks", rows.MARK, rows.mark_of),
     ("data_changes", "stack, release, back, forth", lambda row: row),
 )
 

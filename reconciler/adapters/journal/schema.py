@@ -113,6 +113,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE tracked_images ADD COLUMN waits_for TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE tracked_images ADD COLUMN waits_until REAL NOT NULL DEFAULT 0",
     ),
+    (
+        """CREATE TABLE marks (
+            stack TEXT NOT NULL, name TEXT NOT NULL, salt TEXT NOT NULL, print TEXT NOT NULL, next_print TEXT NOT NULL,
+            making INTEGER NOT NULL, made INTEGER NOT NULL, PRIMARY KEY (stack, name)
+        ) WITHOUT ROWID""",
+    ),
 )
 
 

@@ -17,6 +17,7 @@ from reconciler.adapters.journal.database import Database, Synchronous
 from reconciler.adapters.journal.hooks import HookTables, end_attempt
 from reconciler.adapters.journal.identity import root_id, take
 from reconciler.adapters.journal.images import ImageTable
+from reconciler.adapters.journal.marks import MarkTable
 from reconciler.adapters.journal.updates import UpdateTables
 from reconciler.model.data import DataBackup
 from reconciler.model.observed import LiveSettings
@@ -63,6 +64,7 @@ class SqliteJournal:
         self.images = ImageTable(self._database)
         self.updates = UpdateTables(self._database)
         self.data = DataTable(self._database)
+        self.marks = MarkTable(self._database)
         self._remembered: tuple[int, dict[tuple[str, str], Any]] = (-1, {})
 
     @property
@@ -111,7 +113,8 @@ class SqliteJournal:
         self._write(f"REPLACE INTO stacks ({rows.STACK}) VALUES ({_places(values)})", values)
 
     def forget_stack(self, name: str) -> None:
-        """Its status, releases, passes and baselines. Its events stay: they tell that it went."""
+        """Its status, releases, passes and baselines. Its events stay: they tell that it went. So do the marks of its variables:
+        its volumes stay, too, and what is in them was made with those."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM stacks WHERE name = ?", (name,))
             for table in (

@@ -72,7 +72,7 @@ def _write_back(parts: Parts, write_backs: WriteBacks) -> float:
     if tip is None or not any(found.updates.write_back for found in parts.desire.stacks(tip).manifests):
         return float("inf")
     return write_backs.turn(
-        Written(manifest, release, frozenset(parts.desire.process_environment(manifest.name)))
+        Written(manifest, release, frozenset(parts.desire.process_environment(manifest, tip)))
         for release, manifest in parts.applied()
         if manifest.updates.write_back
     )

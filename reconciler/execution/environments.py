@@ -1,0 +1,106 @@
+"""What a stack's variables are at a revision, held against its ``env.schema.json``. Reads; writes nothing, keeps no secret
+longer than the files that hold it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from reconciler.declared.environment.checking import Verdict, check_environment
+from reconciler.declared.environment.schema_file import read_schema
+from reconciler.declared.repository_files import RepositoryFiles
+from reconciler.model.environment import Environment, EnvironmentSchema
+from reconciler.model.errors import Problem
+from reconciler.model.manifest import Manifest
+from reconciler.model.source import Revision
+from reconciler.planning.dotenv import DotEnv, read_dotenv
+from reconciler.planning.environment import EnvFile, environment_of
+from reconciler.planning.marks import changed_for_good
+from reconciler.ports import EnvironmentFiles, MarkBook, Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """``problems``: why nothing can be rendered with it. ``warnings``: what may be a slip, or is worth knowing."""
+
+    environment: Environment
+    schema: EnvironmentSchema | None = None
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    tree: str
+    manifest: Manifest
+    content: bytes | None = field(repr=False)
+
+
+class Environments:
+    """Safe to use from several threads."""
+
+    def __init__(self, tree: Tree, files: EnvironmentFiles, marks: MarkBook) -> None:
+        self._tree = tree
+        self._files = files
+        self._marks = marks
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[_Inputs, Survey]] = {}
+
+    def of(self, manifest: Manifest, revision: Revision | None) -> Survey:
+        """As of ``revision``; of the host's own file alone where Git was never read. Raises StalledError where that file may
+        not be read, SourceError where the mirror does not give a file."""
+        inputs = _Inputs(revision.tree if revision else "", manifest, self._files.read(manifest.name))
+        with self._lock:
+            known = self._known.get(manifest.name)
+        if known is not None and known[0] == inputs:
+            return known[1]
+        survey = self._survey(manifest, revision, inputs.content)
+        with self._lock:
+            self._known[manifest.name] = (inputs, survey)
+        return survey
+
+    def changed(self, manifest: Manifest, survey: Survey) -> tuple[Problem, ...]:
+        """Values that may not change any more and did. Asked anew each time: a release that is applied changes it."""
+        use = manifest.environment
+        if not use.immutable and not use.generate:
+            return ()
+        marks = {mark.name: mark for mark in self._marks.marks(manifest.name)}
+        return tuple(changed_for_good(manifest.name, use, survey.environment, marks, renewers_of(manifest)))
+
+    def _survey(self, manifest: Manifest, revision: Revision | None, content: bytes | None) -> Survey:
+        name = f"env/{manifest.name}.env"
+        own = read_dotenv(content, name) if content else DotEnv(())
+        repository = RepositoryFiles(self._tree.entries(revision), self._tree.read) if revision is not None else None
+        schema = _schema_of(manifest, repository)
+        files = [*_tracked(manifest, repository), EnvFile(name, content or b"", host=True)]
+        environment = environment_of(files, schema, manifest.environment.generate, name)
+        verdict = check_environment(schema, environment) if schema is not None else Verdict()
+        to_come = tuple(_announced(environment))
+        # What Compose makes of the line may be why the value is wrong: a password that is cut short at its $.
+        wrong = {(problem.file, problem.line) for problem in verdict.problems}
+        why = [warning for warning in own.warnings if (warning.file, warning.line) in wrong]
+        problems = tuple(sorted({*own.problems, *verdict.problems, *why}))
+        return Survey(environment, schema, problems, (*verdict.warnings, *to_come))
+
+
+def renewers_of(manifest: Manifest) -> dict[str, str]:
+    """The stack's actions that change a variable lawfully, by the variable's name."""
+    return {}
+
+
+def _schema_of(manifest: Manifest, repository: RepositoryFiles | None) -> EnvironmentSchema | None:
+    """What is wrong with it was told when the stack was discovered."""
+    if repository is None or not manifest.environment.schema:
+        return None
+    found = repository.find(manifest.folder, manifest.environment.schema)
+    return None if found.fault else read_schema(found.content, found.path).schema
+
+
+def _tracked(manifest: Manifest, repository: RepositoryFiles | None) -> list[EnvFile]:
+    found = [repository.find(manifest.folder, name) for name in manifest.env_files] if repository is not None else []
+    return [EnvFile(one.path, one.content) for one in found if not one.fault]
+
+
+def _announced(environment: Environment) -> list[Problem]:
+    message = "it is not set yet; it is generated when the stack is next reconciled, and written there"
+    return [Problem(environment.file, 0, name, message) for name in sorted(environment.to_make)]
