@@ -53,7 +53,7 @@ class Providing:
         marks = {mark.name: mark for mark in self._marks.marks(work.name)}
         for mark in marks.values():
             if mark.print_ and mark.name not in immutable and not work.problems and not work.gone:
-                self._marks.save_mark(replace(mark, salt="", print_="", next_=""))
+                self._marks.save_mark(replace(mark, salt="", print_=""))
         if record.applied_release is None or record.sync is not Sync.SYNCED or record.applied_revision != work.commit:
             return
         for name in immutable:

@@ -107,13 +107,12 @@ class Environment:
 @dataclass(frozen=True, slots=True)
 class Mark:
     """What is remembered of a variable, never its value. ``print_``: the salted fingerprint of what it must stay, "" for
-    none yet; ``next_``: of what it is just being renewed to. ``making``: a secret is about to be written; ``made``: it was,
+    none yet. ``making``: a secret is about to be written; ``made``: it was,
     by us, and is never made again."""
 
     stack: str
     name: str
     salt: str = ""
     print_: str = field(default="", repr=False)
-    next_: str = field(default="", repr=False)
     making: bool = False
     made: bool = False

@@ -48,7 +48,7 @@ IMAGE = (
     "seen, written, waits_for, waits_until"
 )
 HOOK = "stack, release, attempt, phase, name, state, pass_id, began_at, ended_at, exit_code, output, failed_step, error, domains"
-MARK = "stack, name, salt, print, next_print, making, made"
+MARK = "stack, name, salt, print, making, made"
 REQUEST = "id, kind, stack, who, created_at, force, release, reason, until, handled_at, answer, data"
 
 
@@ -171,10 +171,10 @@ def request_of(row: Row) -> Request:
 
 
 def mark_of(row: Row) -> Mark:
-    stack, name, salt, print_, next_, making, made = row
-    if not all(isinstance(text, str) for text in row[:5]):
+    stack, name, salt, print_, making, made = row
+    if not all(isinstance(text, str) for text in row[:4]):
         raise ValueError("no mark")
-    return Mark(stack, name, bytes.fromhex(salt).hex(), print_, next_, making=bool(making), made=bool(made))
+    return Mark(stack, name, bytes.fromhex(salt).hex(), print_, making=bool(making), made=bool(made))
 
 
 def image_of(row: Row) -> ImageRecord:

@@ -115,7 +115,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     (
         """CREATE TABLE marks (
-            stack TEXT NOT NULL, name TEXT NOT NULL, salt TEXT NOT NULL, print TEXT NOT NULL, next_print TEXT NOT NULL,
+            stack TEXT NOT NULL, name TEXT NOT NULL, salt TEXT NOT NULL, print TEXT NOT NULL,
             making INTEGER NOT NULL, made INTEGER NOT NULL, PRIMARY KEY (stack, name)
         ) WITHOUT ROWID""",
     ),
