@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,7 @@ def take(parts: Parts, work: Work, given: Mapping[str, str]) -> set[str]:
                 f"{work.name}: {name} has another value already, which is left as it is: edit {_file(parts, work)}",
                 WRONG_USE,
             )
-    checks = {found.name: found for found in missing(parts, work)}
+    checks = {found.name: found for found in (*_declared(parts, work), *missing(parts, work))}
     for name, value in new.items():
         if name in checks and (why := checks[name].wrong(value)):
             raise Failure(f"{work.name}: --set {name}: {why} ({checks[name].description})", WRONG_USE)
@@ -98,16 +99,34 @@ def _ask(parts: Parts, work: Work) -> None:
 
 def _answer(found: Missing) -> str:
     if found.description:
-        output.note(f"{found.name}: {found.description}")
+        example = f" (such as {found.example})" if found.example else ""
+        output.note(f"{found.name}: {found.description}{example}")
     if not found.secret:
-        return asking.text(found.name, default=found.example or None, check=found.wrong)
+        return asking.text(found.name, check=found.wrong)
     value = asking.secret(f"{found.name} (it is not shown; Enter alone for a generated one)", check=found.wrong)
     return value or secrets.token_urlsafe(_GENERATED_BYTES)
 
 
 def missing(parts: Parts, work: Work) -> tuple[Missing, ...]:
-    """In the order in which they are told of; each once."""
+    """In the order of the stack's schema, or else in that in which Compose tells of them; each once."""
+    survey = parts.desire.environments.of(work.manifest, work.revision)
+    if survey.schema is not None:
+        told = {problem.key for problem in survey.problems}
+        return tuple(
+            found
+            for found in _declared(parts, work)
+            if found.name in told and not survey.environment.value(found.name)
+        )
     return tuple({found.name: found for found in reversed(tuple(_missing(parts, work)))}.values())[::-1]
+
+
+def _declared(parts: Parts, work: Work) -> Iterator[Missing]:
+    """Every variable of the stack's schema, set or not."""
+    from reconciler.declared.environment.values import wrong_value
+
+    schema = parts.desire.environments.of(work.manifest, work.revision).schema
+    for rule in schema.variables.values() if schema is not None else ():
+        yield Missing(rule.name, rule.description, rule.secret, rule.example, wrong=partial(wrong_value, rule))
 
 
 def _missing(parts: Parts, work: Work) -> Iterator[Missing]:
