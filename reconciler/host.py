@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from reconciler.execution.around import Around
@@ -96,7 +97,7 @@ class Host:
 
     def _work(self, manifest: Manifest, revision: Revision | None) -> Work:
         desire = self._made.desire
-        mask = desire.mask(manifest, revision)
+        mask = desire.mask(manifest, revision, self._before(manifest, revision))
         work = Work(
             name=manifest.name,
             manifest=manifest,
@@ -110,6 +111,14 @@ class Host:
             stop=self._stop,
         )
         return replace(work, newer=Newer(work, self._made.source.tip, self._told_by))
+
+    def _before(self, manifest: Manifest, revision: Revision | None) -> Iterator[Revision]:
+        """What Git said of what runs: a secret that was changed stays one."""
+        record = self._made.journal.stack(manifest.name)
+        applied = record.applied_revision if record else ""
+        if applied and (revision is None or applied != revision.commit):
+            with suppress(ReconcilerError):
+                yield self._made.source.revision(applied)
 
     def _told_by(self, name: str, revision: Revision) -> Release | None:
         """What Git says of one stack; None where it cannot be read, which is no reason to give anything up."""

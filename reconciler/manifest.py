@@ -31,6 +31,7 @@ from reconciler.model.manifest import Manifest
 from reconciler.model.source import TreeEntry
 from reconciler.planning.dotenv import read_dotenv
 from reconciler.planning.nearest import did_you_mean
+from reconciler.planning.sealed import is_sealed, wrong_form
 from reconciler.planning.stack_order import cycles, order
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -236,6 +237,9 @@ def _wrong_env_files(candidate: _Candidate, files: RepositoryFiles) -> Iterator[
 
 
 def _wrong_in_env_file(found: Found) -> tuple[Problem, ...]:
+    """What an encrypted one holds is seen when it is decrypted."""
+    if is_sealed(found.path):
+        return tuple(Problem(found.path, 0, "", fault) for fault in (wrong_form(found.content),) if fault)
     return read_dotenv(found.content, found.path).problems
 
 

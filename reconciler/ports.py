@@ -7,6 +7,7 @@ All raise only ``ReconcilerError`` on purpose: ``WaitingError`` (``EngineUnavail
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -135,6 +136,19 @@ class EnvironmentFiles(Protocol):
     def put(self, stack: str, values: Mapping[str, str], heading: str = "") -> bool:
         """Let the file set ``values``, its comments and all else as they are; False if it did already. New variables
         stand below ``heading``, a comment. Raises InvalidInputError, WaitingError, StalledError."""
+
+
+class SealedFiles(Protocol):
+    """What lies encrypted in Git, and this host's keys for it."""
+
+    def state(self) -> str:
+        """Changes whenever the keys may have changed."""
+
+    def open(self, file: str, content: bytes) -> bytes:
+        """``content`` decrypted, in memory. ``file``: its name, for messages. Raises InvalidInputError."""
+
+    def held(self, content: bytes) -> AbstractContextManager[Path]:
+        """A path that programs which we start can read ``content`` from, while the block lasts, and no disk holds."""
 
 
 class Engine(Protocol):

@@ -85,7 +85,8 @@ class RefWatcher:
 class FolderWatcher:
     """Tells when something below ``folder`` is created, changed, renamed or removed; never when it is only read.
 
-    ``stack_of``: the stack that a changed path concerns, None for any. ``pattern``: of the names that count. The folder
+    ``stack_of``: the stack that a changed path concerns, None for any. ``pattern``: of the names that count, or several, with
+    | between them. The folder
     is made if it is not there. What is named ``.tmp-*`` is our own unfinished work.
     """
 
@@ -121,14 +122,16 @@ class FolderWatcher:
 
     def _changed(self, top: Path, path: Path) -> None:
         inside = path.relative_to(top)
-        if any(part.startswith(".tmp-") for part in inside.parts) or not fnmatch(inside.name, self._pattern):
+        if any(part.startswith(".tmp-") for part in inside.parts) or not any(
+            fnmatch(inside.name, pattern) for pattern in self._pattern.split("|")
+        ):
             return
         self._emit(Event(self._trigger, self._stack_of(inside), detail=f"{self._folder.name}/{inside} changed"))
 
 
 def stack_of_env_file(path: Path) -> str | None:
-    """``upsignon.env`` is the stack ``upsignon``."""
-    return path.name.removesuffix(".env") or None
+    """``upsignon.env`` is the stack ``upsignon``; what else lies there, such as the host's key, concerns all."""
+    return path.name.removesuffix(".env") or None if path.suffix == ".env" else None
 
 
 def stack_of_upstreams(path: Path) -> str | None:

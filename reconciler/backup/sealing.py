@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
+from reconciler import age_keys
 from reconciler.backup.entry import Backup
 from reconciler.backup.store import Store
 from reconciler.backup.streaming import Piece, Source
 from reconciler.model.errors import ReconcilerError, StalledError
-
-_IDENTITY = "AGE-SECRET-KEY-"
 
 
 class Sealing:
@@ -37,10 +34,7 @@ class Sealing:
             return
         import pyrage  # type: ignore[import-untyped]  # it has no stubs
 
-        try:
-            to = [pyrage.x25519.Recipient.from_str(recipient) for recipient in recipients]
-        except pyrage.RecipientError as error:
-            raise StalledError(f"a recipient of encrypt is none: {error}", reason="BadRecipient") from error
+        to = age_keys.recipients(recipients)
         target = _Sink(sink)
         with _writing_to(target, lambda source: pyrage.encrypt_io(source, target, to)) as worker:
             yield worker.put
@@ -55,7 +49,7 @@ class Sealing:
             import pyrage
 
             self.check(backup)
-            keys = self._identities()
+            keys = age_keys.identities(self._file)
             with _reading_from(lambda target: pyrage.decrypt_io(file, target, keys)) as worker:
                 yield worker
 
@@ -63,7 +57,9 @@ class Sealing:
         """Raises StalledError where the file of identities is not as it should be."""
         if not backup.recipients:
             return True
-        return bool({str(identity.to_public()) for identity in self._identities()} & set(backup.recipients))
+        return bool(
+            {str(identity.to_public()) for identity in age_keys.identities(self._file)} & set(backup.recipients)
+        )
 
     def check(self, backup: Backup) -> None:
         """Raises StalledError where this host cannot decrypt it."""
@@ -75,22 +71,6 @@ class Sealing:
             f"it is encrypted to {', '.join(backup.recipients)}, and this host has no identity for that; put it into "
             f"{self._file} (mode 0600)"
         )
-
-    def _identities(self) -> list[Any]:
-        from pyrage import IdentityError
-        from pyrage.x25519 import Identity  # type: ignore[import-untyped]
-
-        try:
-            if stat.S_IMODE(self._file.stat().st_mode) & 0o077:
-                raise StalledError(
-                    f"{self._file} may be read by others; run: chmod 600 {self._file}", reason="NoIdentity"
-                )
-            lines = [line.strip() for line in self._file.read_text().splitlines()]
-            return [Identity.from_str(line) for line in lines if line.startswith(_IDENTITY)]
-        except FileNotFoundError:
-            return []
-        except (OSError, UnicodeDecodeError, IdentityError) as error:
-            raise StalledError(f"{self._file} holds no identities of age: {error}", reason="NoIdentity") from error
 
 
 class _Worker:

@@ -42,6 +42,7 @@ _GROUPS: dict[str, dict[str, str]] = {
         "suspend": "ask",
         "resume": "ask",
         "action": "action",
+        "secrets": "secrets",
     },
 }
 _MODULES = {name: module for group in _GROUPS.values() for name, module in group.items()}

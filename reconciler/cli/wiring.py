@@ -168,10 +168,12 @@ class Parts:
     @cached_property
     def desire(self) -> Desire:
         from reconciler.execution.desire import Desire, Reading
+        from reconciler.secrets.opening import Opener
 
         journal = self.journal
         updates = self.ahead or journal.updates
-        reading = Reading(self.tree, self.objects, self.compose, self.environment, updates, journal.marks)
+        sealed = Opener(self.layout.age_identity)
+        reading = Reading(self.tree, self.objects, self.compose, self.environment, updates, journal.marks, sealed)
         return Desire(self.layout, self.settings, self.journal.root_id(), reading, self.proxies.running)
 
     @cached_property
@@ -339,7 +341,7 @@ class Parts:
         from reconciler.planning.upstreams import PREFIX
         from reconciler.triggers import FolderWatcher, RefWatcher, stack_of_env_file, stack_of_upstreams
 
-        env = FolderWatcher(self.layout.env, emit, Trigger.ENVIRONMENT, stack_of_env_file, "*.env")
+        env = FolderWatcher(self.layout.env, emit, Trigger.ENVIRONMENT, stack_of_env_file, "*.env|age-identity.txt")
         objects = FolderWatcher(self.layout.objects, emit, Trigger.OBJECT, lambda _: None)
         certs = FolderWatcher(self.layout.certs, lambda _: self.on_news(), Trigger.CERTIFICATE, lambda _: None)
         told = FolderWatcher(self.layout.traefik, emit, Trigger.UPSTREAMS, stack_of_upstreams, f"{PREFIX}*.yml")

@@ -9,7 +9,7 @@ import hashlib
 import posixpath
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from reconciler.declared.stack_folders import STACK_FILE
 from reconciler.execution.environments import Environments, Survey
 from reconciler.execution.neighbours import Neighbours
+from reconciler.execution.sealed_inputs import SealedInputs
 from reconciler.layout import Layout
 from reconciler.manifest import Discovery, discover
 from reconciler.model.desired import Release
@@ -32,7 +33,7 @@ from reconciler.planning.pinning import declared_images, pin_of, pinned, wrong_t
 from reconciler.planning.proxies import Proxy
 from reconciler.planning.resolve import mark_jobs, resolve
 from reconciler.planning.secrets import Mask, mask_of
-from reconciler.ports import Compose, EnvironmentFiles, MarkBook, Objects, Tree, UpdateBook
+from reconciler.ports import Compose, EnvironmentFiles, MarkBook, Objects, SealedFiles, Tree, UpdateBook
 
 _RENDERS_KEPT = 256
 _TO_COME = "(generated when the stack is next reconciled)"
@@ -49,6 +50,7 @@ class Reading:
     environment: EnvironmentFiles
     updates: UpdateBook
     marks: MarkBook
+    sealed: SealedFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ class Desire:
         self._settings = settings
         self._root_id = root_id
         self._reading = reading
-        self.environments = Environments(reading.tree, reading.environment, reading.marks)
+        self.environments = Environments(reading.tree, reading.environment, reading.marks, reading.sealed)
+        self._sealed = SealedInputs(reading.tree, reading.sealed)
         self._lock = threading.Lock()
         self._discovered: tuple[str, Discovery] | None = None
         self._rendered: OrderedDict[str, _Rendered | InvalidInputError] = OrderedDict()
@@ -177,12 +180,15 @@ class Desire:
         known = self.environments.of(manifest, revision).environment
         return {**known.values, **self.environment(manifest.name, known.values)}
 
-    def mask(self, manifest: Manifest, revision: Revision | None) -> Mask:
-        """What must not be shown of the stack: values of its host-local variables, and what its schema calls a secret."""
+    def mask(self, manifest: Manifest, revision: Revision | None, before: Iterable[Revision] = ()) -> Mask:
+        """What must not be shown of the stack: values of its host-local variables, what its schema calls a secret, and what
+        lies encrypted in Git, at any of the revisions ``before``, too."""
         survey = self.environments.of(manifest, revision)
         called = frozenset(survey.schema.secrets if survey.schema else ()) | manifest.environment.generate.keys()
         tracked = {name: value for name, value in survey.environment.values.items() if name in called}
-        return mask_of({**tracked, **survey.environment.of_host}, called)
+        seen = (*before, revision) if revision is not None else tuple(before)
+        sealed = [mask_of(self._sealed.values(manifest, at), called) for at in seen]
+        return mask_of({**tracked, **survey.environment.of_host}, called).with_all(sealed)
 
     def _render_or_refuse(
         self,
@@ -217,15 +223,19 @@ class Desire:
         checkout = self._layout.checkouts / revision.tree
         reading.tree.export(revision.tree, checkout)
         folder = checkout / manifest.folder
-        env_files = self._env_files(manifest, folder)
         values = {**known.values, **dict.fromkeys(known.to_make, _TO_COME)}
         # Stronger than the files, because they stand in for what a file sets to nothing.
         defaults = {**known.defaults, **{name: values[name] for name in known.to_make}}
         environment = {**defaults, **self.environment(manifest.name, values)}
-        try:
-            model = reading.compose.render(manifest.name, folder, manifest.compose_files, env_files, environment)
-        except InvalidInputError as error:
-            raise _in_repository(error, manifest, folder) from error
+        with self._sealed.env_paths(manifest, folder) as env:
+            own = self._reading.environment.path(manifest.name)
+            env_files = (
+                [*env.paths, own] if own is not None else env.paths
+            )  # what the host says wins over what Git says
+            try:
+                model = reading.compose.render(manifest.name, folder, manifest.compose_files, env_files, environment)
+            except InvalidInputError as error:
+                raise _in_repository(error, manifest, folder, env.names) from error
         volumes = self._settings.volumes.get(manifest.name, {})
         if problems := unknown_volumes(model, manifest.name, volumes):
             raise InvalidInputError(problems)
@@ -239,6 +249,7 @@ class Desire:
             object_path=lambda entry: str(reading.objects.path(entry)),
             target_of=reading.tree.target,
             source_path=self._settings.source.path,
+            secret=self._sealed.secret,
         )
         file = posixpath.join(manifest.folder, STACK_FILE)
         wrong = wrong_tracking(model, manifest.updates.images)
@@ -246,14 +257,8 @@ class Desire:
             raise InvalidInputError(problems)
         return model, place, {**values, **environment}
 
-    def _env_files(self, manifest: Manifest, folder: Path) -> list[Path]:
-        """Tracked files first: what the host says wins over what Git says."""
-        found = [folder / name for name in manifest.env_files]
-        own = self._reading.environment.path(manifest.name)
-        return [*found, own] if own is not None else found
-
     def _key(self, manifest: Manifest, revision: Revision, images: Mapping[str, str], beside: tuple[Proxy, ...]) -> str:
-        own = self._reading.environment.read(manifest.name) or b""
+        own = (self._reading.environment.read(manifest.name) or b"") + f"\0{self._sealed.state()}".encode()
         parts = [repr(manifest), self._inputs_id(manifest, revision), self._reading.compose.version()]
         if beside:
             parts.append(repr(beside))
@@ -298,13 +303,16 @@ class Desire:
         return False
 
 
-def _in_repository(error: InvalidInputError, manifest: Manifest, folder: Path) -> InvalidInputError:
-    """Compose names files as they are below the stack's folder; people know them as they are in the repository."""
+def _in_repository(
+    error: InvalidInputError, manifest: Manifest, folder: Path, names: Mapping[str, str]
+) -> InvalidInputError:
+    """Compose names files as they are below the stack's folder, or by ``names``; people know them as they are in the
+    repository."""
     return InvalidInputError(
         tuple(
             replace(problem, file=posixpath.normpath(posixpath.join(manifest.folder, problem.file)))
-            if problem.file and (folder / problem.file).exists()
-            else problem
+            if problem.file and problem.file not in names and (folder / problem.file).exists()
+            else replace(problem, file=names.get(problem.file, problem.file))
             for problem in error.problems
         )
     )

@@ -10,13 +10,14 @@ from reconciler.declared.environment.checking import Verdict, check_environment
 from reconciler.declared.environment.schema_file import read_schema
 from reconciler.declared.repository_files import RepositoryFiles
 from reconciler.model.environment import Environment, EnvironmentSchema
-from reconciler.model.errors import Problem
+from reconciler.model.errors import InvalidInputError, Problem
 from reconciler.model.manifest import Manifest
 from reconciler.model.source import Revision
 from reconciler.planning.dotenv import DotEnv, read_dotenv
 from reconciler.planning.environment import EnvFile, environment_of
 from reconciler.planning.marks import changed_for_good
-from reconciler.ports import EnvironmentFiles, MarkBook, Tree
+from reconciler.planning.sealed import is_sealed
+from reconciler.ports import EnvironmentFiles, MarkBook, SealedFiles, Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +35,25 @@ class _Inputs:
     tree: str
     manifest: Manifest
     content: bytes | None = field(repr=False)
+    keys: str
 
 
 class Environments:
     """Safe to use from several threads."""
 
-    def __init__(self, tree: Tree, files: EnvironmentFiles, marks: MarkBook) -> None:
+    def __init__(self, tree: Tree, files: EnvironmentFiles, marks: MarkBook, sealed: SealedFiles) -> None:
         self._tree = tree
         self._files = files
         self._marks = marks
+        self._sealed = sealed
         self._lock = threading.Lock()
         self._known: dict[str, tuple[_Inputs, Survey]] = {}
 
     def of(self, manifest: Manifest, revision: Revision | None) -> Survey:
         """As of ``revision``; of the host's own file alone where Git was never read. Raises StalledError where that file may
         not be read, SourceError where the mirror does not give a file."""
-        inputs = _Inputs(revision.tree if revision else "", manifest, self._files.read(manifest.name))
+        tree, keys = revision.tree if revision else "", self._sealed.state()
+        inputs = _Inputs(tree, manifest, self._files.read(manifest.name), keys)
         with self._lock:
             known = self._known.get(manifest.name)
         if known is not None and known[0] == inputs:
@@ -72,15 +76,34 @@ class Environments:
         own = read_dotenv(content, name) if content else DotEnv(())
         repository = RepositoryFiles(self._tree.entries(revision), self._tree.read) if revision is not None else None
         schema = _schema_of(manifest, repository)
-        files = [*_tracked(manifest, repository), EnvFile(name, content or b"", host=True)]
+        tracked, faults = self._tracked(manifest, repository)
+        files = [*tracked, EnvFile(name, content or b"", host=True)]
         environment = environment_of(files, schema, manifest.environment.generate, name)
         verdict = check_environment(schema, environment) if schema is not None else Verdict()
         to_come = tuple(_announced(environment))
         # What Compose makes of the line may be why the value is wrong: a password that is cut short at its $.
         wrong = {(problem.file, problem.line) for problem in verdict.problems}
         why = [warning for warning in own.warnings if (warning.file, warning.line) in wrong]
-        problems = tuple(sorted({*own.problems, *verdict.problems, *why}))
+        problems = tuple(sorted({*own.problems, *verdict.problems, *why, *faults}))
         return Survey(environment, schema, problems, (*verdict.warnings, *to_come))
+
+    def _tracked(self, manifest: Manifest, repository: RepositoryFiles | None) -> tuple[list[EnvFile], list[Problem]]:
+        """With what is wrong with those that are encrypted: of the others it was told when the stack was discovered."""
+        files, problems = list[EnvFile](), list[Problem]()
+        found = (
+            [repository.find(manifest.folder, name) for name in manifest.env_files] if repository is not None else []
+        )
+        for one in (one for one in found if not one.fault):
+            content = one.content
+            if is_sealed(one.path):
+                try:
+                    content = self._sealed.open(one.path, content)
+                except InvalidInputError as error:
+                    problems += error.problems
+                    continue
+                problems += read_dotenv(content, one.path).problems
+            files.append(EnvFile(one.path, content))
+        return files, problems
 
 
 def renewers_of(manifest: Manifest) -> dict[str, str]:
@@ -94,11 +117,6 @@ def _schema_of(manifest: Manifest, repository: RepositoryFiles | None) -> Enviro
         return None
     found = repository.find(manifest.folder, manifest.environment.schema)
     return None if found.fault else read_schema(found.content, found.path).schema
-
-
-def _tracked(manifest: Manifest, repository: RepositoryFiles | None) -> list[EnvFile]:
-    found = [repository.find(manifest.folder, name) for name in manifest.env_files] if repository is not None else []
-    return [EnvFile(one.path, one.content) for one in found if not one.fault]
 
 
 def _announced(environment: Environment) -> list[Problem]:

@@ -6,17 +6,27 @@ What Git tracks is an immutable object, what it does not track is host data, an 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.model.desired import Seed
-from reconciler.model.errors import Problem
+from reconciler.model.errors import InvalidInputError, Problem
 from reconciler.model.manifest import Manifest
 from reconciler.model.source import EntryKind, TreeEntry
 from reconciler.planning.links import Trail, follow
 from reconciler.planning.proxies import Proxy
+from reconciler.planning.sealed import ENDING, is_sealed
 
+_FILES = (EntryKind.FILE, EntryKind.EXECUTABLE)
+_MOUNTED_SECRET = (
+    "{0} lies encrypted in Git, and a mount would need it in the clear on this host's disk; declare it under secrets: of the "
+    "Compose file, with file: ./NAME, and it is copied into the container"
+)
 _OPEN_FOLDERS = ("state/traefik", "data", "certs", "backups")
+
+
+def _cannot_decrypt(entry: TreeEntry) -> str:
+    raise InvalidInputError((Problem(entry.path, 0, "", "it is encrypted, and cannot be decrypted here"),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +34,7 @@ class Place:
     """Where things lie while a stack is rendered. Absolute paths without a trailing slash.
 
     ``entries``: the revision's tree by path; ``object_path``: where an entry's immutable copy lies (no I/O). ``proxies``: the
-    Traefiks of other stacks.
+    Traefiks of other stacks. ``secret``: what a file holds that lies encrypted in Git; raises InvalidInputError.
     """
 
     root: str
@@ -36,6 +46,7 @@ class Place:
     target_of: Callable[[TreeEntry], str]  # the text of a symbolic link
     source_path: str = ""  # the folder of the repository that holds the stacks
     proxies: tuple[Proxy, ...] = ()
+    secret: Callable[[TreeEntry], str] = _cannot_decrypt
 
     def traefik_of(self, stack: str) -> str:
         """Its ``RECONCILER_TRAEFIK_DIR``."""
@@ -43,7 +54,7 @@ class Place:
 
 
 class Paths:
-    """Rewrites paths, and gathers on its way what they need: ``objects``, ``seeds``, and ``problems`` for refused ones."""
+    """Rewrites paths, and gathers on its way what they need: ``objects``, ``seeds``, ``secrets``, and ``problems`` for refused ones."""
 
     def __init__(self, manifest: Manifest, place: Place) -> None:
         self._manifest = manifest
@@ -51,6 +62,7 @@ class Paths:
         self.problems: list[Problem] = []
         self.objects: dict[str, TreeEntry] = {}
         self.seeds: dict[str, Seed] = {}
+        self.secrets: dict[str, str] = {}  # by the name of the variable that hands each on
 
     def rewrite(self, path: str, key: str) -> str:
         """``path`` as Compose resolved it, to an object, to host data, or unchanged where it is the host's own."""
@@ -67,6 +79,23 @@ class Paths:
             self._problem(key, f"{what} {inside or '.'} is not in Git; commit it")
             return path
         return self.rewrite(path, key)
+
+    def sealed(self, path: str, key: str, variable: str) -> bool:
+        """Whether ``path`` means a file that lies encrypted in Git, with or without the ending of its name. Then what it holds
+        is handed on by ``variable``."""
+        inside = self._inside_checkout(path)
+        entry = self._sealed_at(inside) if inside else None
+        if entry is None:
+            return False
+        try:
+            self.secrets[variable] = self._place.secret(entry)
+        except InvalidInputError as error:
+            self.problems += error.problems
+        if not is_sealed(inside or "") and entry.path.removesuffix(ENDING) in self._place.entries:
+            self._problem(
+                key, f"{inside} lies in Git in the clear beside {entry.path}; take it out, and change the secret"
+            )
+        return True
 
     def host_data(self, path: str, key: str) -> str:
         """The same for what containers write to by its nature: it starts as what Git tracks there, if anything."""
@@ -89,6 +118,9 @@ class Paths:
             self._problem(key, self._why_not(trail))
             return path
         entry = self._place.entries.get(trail.path)
+        if entry is None and self._sealed_at(inside) is not None:
+            self._problem(key, _MOUNTED_SECRET.format(inside))
+            return path
         if entry is None:
             return self._data_path(inside)
         if is_data:
@@ -100,12 +132,25 @@ class Paths:
 
     def _nearest(self, inside: str) -> str:
         """What an overlay of this host has under the same name stands in the place of what the stack has."""
+        return next((path for path in self._layers(inside) if path in self._place.entries), inside)
+
+    def _layers(self, inside: str) -> Iterator[str]:
+        """Where a path of the stack's may be found, the nearest first."""
         below = f"{self._manifest.folder}/" if self._manifest.folder else ""
         if inside.startswith(below):
             for overlay in reversed(self._manifest.overlays):
-                if (path := posixpath.join(overlay, inside.removeprefix(below))) in self._place.entries:
-                    return path
-        return inside
+                yield posixpath.join(overlay, inside.removeprefix(below))
+        yield inside
+
+    def _sealed_at(self, inside: str) -> TreeEntry | None:
+        """The encrypted file that ``inside`` means; None where something nearer is in the clear."""
+        for path in self._layers(inside):
+            for name in (path,) if is_sealed(path) else (path + ENDING, path):
+                trail = follow(self._place.entries, self._place.target_of, name)
+                entry = None if trail.fault else self._place.entries.get(trail.path)
+                if entry is not None:
+                    return entry if is_sealed(name) and entry.kind in _FILES else None
+        return None
 
     def _why_not(self, trail: Trail) -> str:
         found = self._place.entries.get(trail.path)

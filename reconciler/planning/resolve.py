@@ -48,12 +48,13 @@ def resolve(model: Mapping[str, Any], manifest: Manifest, place: Place, environm
     """
     paths = Paths(manifest, place)
     owner = {LABEL_ROOT: place.root_id, LABEL_STACK: manifest.name}
+    configs, secrets = (rewritten_files(model, kind, paths) for kind in ("configs", "secrets"))
     around = Surroundings(
         networks=_networks(model, owner),
         volumes=rewritten_volumes(model, paths),
-        configs=rewritten_files(model, "configs", paths),
-        secrets=rewritten_files(model, "secrets", paths),
-        environment=environment,
+        configs=configs,
+        secrets=secrets,
+        environment={**environment, **paths.secrets},
     )
     rendered = sorted(_without_absent_needs(model.get("services") or {}).items())
     named = {name: _definition(name, service, manifest, paths) for name, service in rendered}

@@ -12,6 +12,7 @@ from typing import Any
 from reconciler.planning.paths import Paths
 
 _SECCOMP = re.compile(r"(?P<key>seccomp[=:])(?!unconfined$|builtin$)(?P<path>.+)", re.DOTALL)
+_NO_NAME = re.compile(r"[^A-Za-z0-9]")
 _CONTEXT = "the build context"
 
 
@@ -41,11 +42,16 @@ def rewritten_volumes(model: Mapping[str, Any], paths: Paths) -> dict[str, Any]:
 
 
 def rewritten_files(model: Mapping[str, Any], kind: str, paths: Paths) -> dict[str, Any]:
-    """Top-level ``configs`` and ``secrets`` with the paths of their files rewritten."""
+    """Top-level ``configs`` and ``secrets`` with the paths of their files rewritten; those of files that lie encrypted in Git
+    are given by variable, and so copied into containers: what is mounted would lie on the disk in the clear."""
     found: dict[str, Any] = {}
     for key, value in (model.get(kind) or {}).items():
         definition = dict(value or {})
-        if definition.get("file"):
+        variable = f"RECONCILER_{kind}_{_NO_NAME.sub('_', str(key))}".upper()
+        if definition.get("file") and paths.sealed(definition["file"], f"{kind}.{key}.file", variable):
+            del definition["file"]
+            definition["environment"] = variable
+        elif definition.get("file"):
             definition["file"] = paths.rewrite(definition["file"], f"{kind}.{key}.file")
         found[key] = definition
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 HIDDEN = "(secret)"
@@ -42,6 +42,14 @@ class Mask:
         if is_secret_name(key.rsplit(".", 1)[-1]):
             return True
         return value is not None and any(secret in value for secret in self.values)
+
+    def with_all(self, others: Iterable[Mask]) -> Mask:
+        """What any of them hides."""
+        masks = (self, *others)
+        return Mask(
+            _longest_first({value for mask in masks for value in mask.values}),
+            _longest_first({word for mask in masks for word in mask.words}),
+        )
 
     def clean(self, text: str) -> str:
         """``text`` with every secret in it replaced."""

@@ -16,6 +16,7 @@ from reconciler.model.errors import ReconcilerError, StalledError
 from reconciler.model.manifest import Manifest
 from reconciler.model.updates import ImageRecord
 from reconciler.planning.backoff import delay_s
+from reconciler.planning.sealed import is_sealed
 from reconciler.ports import Clock, Journal, Source, UpdateBook
 from reconciler.updates.editing import CannotEditError, Places, below, edited
 
@@ -108,7 +109,9 @@ def _change(
 ) -> Callable[[Callable[[str], bytes | None]], Mapping[str, bytes]]:
     manifest = stack.manifest
     places = Places(
-        below(manifest.folder, manifest.compose_files), below(manifest.folder, manifest.env_files), stack.by_host
+        below(manifest.folder, manifest.compose_files),
+        below(manifest.folder, tuple(name for name in manifest.env_files if not is_sealed(name))),
+        stack.by_host,
     )
 
     def change(read: Callable[[str], bytes | None]) -> Mapping[str, bytes]:

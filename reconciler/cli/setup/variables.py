@@ -113,9 +113,7 @@ def missing(parts: Parts, work: Work) -> tuple[Missing, ...]:
     if survey.schema is not None:
         told = {problem.key for problem in survey.problems}
         return tuple(
-            found
-            for found in _declared(parts, work)
-            if found.name in told and not survey.environment.value(found.name)
+            found for found in _declared(parts, work) if found.name in told and not survey.environment.value(found.name)
         )
     return tuple({found.name: found for found in reversed(tuple(_missing(parts, work)))}.values())[::-1]
 

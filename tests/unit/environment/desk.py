@@ -16,6 +16,7 @@ from reconciler.model.environment import EnvironmentUse
 from reconciler.model.manifest import Manifest
 from reconciler.model.record import Ready, StackRecord, Sync, Truth
 from reconciler.model.source import EntryKind, Revision, TreeEntry
+from reconciler.secrets.opening import Opener
 from tests.fakes.clock import FakeClock
 
 SCHEMA = """{"required": ["PASSWORD"], "properties": {
@@ -71,7 +72,7 @@ class Desk:
         self.env.dies = ""
         self.journal = SqliteJournal(self.folder / "state.db", synchronous="OFF")
         marks = self.journal.marks
-        self.environments = Environments(self.repository, self.env, marks)
+        self.environments = Environments(self.repository, self.env, marks, Opener(self.folder / "age-identity.txt"))
         self.providing = Providing(self.environments, self.env, marks, self.journal, FakeClock())
 
     def write(self, text: str) -> None:

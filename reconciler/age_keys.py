@@ -1,0 +1,73 @@
+"""The keys of age that this host can decrypt with: reads them, and makes new ones. Keeps none, prints none."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reconciler.model.errors import StalledError
+
+_IDENTITY = "AGE-SECRET-KEY-"
+
+
+def identities(file: Path) -> list[Any]:
+    """In the order of the file, as age-keygen writes it; none where there is no such file. Raises StalledError where it is not
+    as it should be."""
+    from pyrage import IdentityError  # type: ignore[import-untyped]  # it has no stubs
+    from pyrage.x25519 import Identity  # type: ignore[import-untyped]
+
+    try:
+        if stat.S_IMODE(file.stat().st_mode) & 0o077:
+            raise StalledError(f"{file} may be read by others; run: chmod 600 {file}", reason="NoIdentity")
+        lines = [line.strip() for line in file.read_text().splitlines()]
+        return [Identity.from_str(line) for line in lines if line.startswith(_IDENTITY)]
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError, IdentityError) as error:
+        raise StalledError(f"{file} holds no identities of age: {error}", reason="NoIdentity") from error
+
+
+def public(file: Path) -> tuple[str, ...]:
+    """The recipients that this host can decrypt for. Raises as ``identities``."""
+    return tuple(str(identity.to_public()) for identity in identities(file))
+
+
+def recipients(names: Sequence[str]) -> list[Any]:
+    """Raises StalledError for one that is none."""
+    import pyrage
+
+    found = []
+    for name in names:
+        try:
+            found.append(pyrage.x25519.Recipient.from_str(name))
+        except pyrage.RecipientError as error:
+            raise StalledError(
+                f'"{name}" is no recipient of age: {error}; it begins with age1 and is printed by reconciler secrets keygen',
+                reason="BadRecipient",
+            ) from error
+    return found
+
+
+def add_identity(file: Path) -> str:
+    """A new one before those that are there; its recipient. All of them are there, or only the old ones, whatever happens
+    meanwhile. Raises StalledError."""
+    from pyrage.x25519 import Identity
+
+    identities(file)  # what is wrong with the file is said, and nothing is lost in it
+    identity = Identity.generate()
+    new = file.with_name(f".tmp-{file.name}")
+    try:
+        before = file.read_bytes() if file.exists() else b""
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new.unlink(missing_ok=True)
+        with open(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as written:
+            written.write(f"# public key: {identity.to_public()}\n{identity}\n".encode() + before)
+            written.flush()
+            os.fsync(written.fileno())
+        os.replace(new, file)
+    except OSError as error:
+        raise StalledError(f"{file} cannot be written ({error.strerror})", reason="NoIdentity") from error
+    return str(identity.to_public())
