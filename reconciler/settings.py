@@ -15,7 +15,7 @@ from reconciler.model.remote import Transport, check_branch, parse_remote
 from reconciler.planning.versions import wrong_range
 
 # Keys that are of use for one way to reach a repository only. Silence would leave somebody wondering.
-_ONLY_FOR = {
+ONLY_FOR = {
     "sshKey": Transport.SSH,
     "knownHosts": Transport.SSH,
     "caFile": Transport.HTTPS,
@@ -108,7 +108,7 @@ def _idle_keys(document: Document, source: Mapping[str, Any], url: str) -> Itera
         transport = parse_remote(url).transport
     except StalledError:
         return
-    for key, wanted in _ONLY_FOR.items():
+    for key, wanted in ONLY_FOR.items():
         if key in source and transport is not wanted:
             message = f"is for {wanted.value} alone, and source.url is reached by {transport.value}; take it out"
             yield document.problem(("source", key), message)

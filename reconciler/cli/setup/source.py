@@ -101,11 +101,10 @@ def _problems(wanted: SourceWanted) -> Mapping[str, str]:
 def ask(layout: Layout, given: SourceWanted) -> SourceWanted:
     """Asks until the repository was read. Raises click.Abort."""
     output.heading("Where does this host's configuration come from?")
-    wanted, before = given, given
+    wanted, is_mended = given, False
     while True:
-        if wanted == before:
+        if not is_mended:
             wanted = _named(wanted)
-        before = wanted
         output.note(f"reading {wanted.branch} of it ...")
         try:
             found = _tried(wanted)
@@ -113,7 +112,8 @@ def ask(layout: Layout, given: SourceWanted) -> SourceWanted:
             return wanted
         except _errors() as error:
             output.complain(str(error))
-            wanted = _mended(layout, wanted, error)
+            mended = _mended(layout, wanted, error)
+            wanted, is_mended = mended or wanted, mended is not None
 
 
 def _errors() -> type[ReconcilerError]:
@@ -133,7 +133,17 @@ def _named(before: SourceWanted) -> SourceWanted:
         default=before.folder or "/",
         check=lambda text: _wrong("path", _folder(text), url=wanted.url),
     )
-    return replace(wanted, branch=branch, folder=_folder(folder))
+    return _fitting(replace(wanted, branch=branch, folder=_folder(folder)))
+
+
+def _fitting(wanted: SourceWanted) -> SourceWanted:
+    """Without what was asked for on the way to another address that is reached otherwise."""
+    from reconciler.model.remote import parse_remote
+    from reconciler.settings import ONLY_FOR
+
+    transport = parse_remote(wanted.url).transport
+    idle = [name for name, key in _KEYS.items() if ONLY_FOR.get(key, transport) is not transport]
+    return replace(wanted, **dict.fromkeys(idle, ""))
 
 
 def _folder(text: str) -> str:
@@ -156,8 +166,11 @@ def _tried(wanted: SourceWanted) -> Revision:
         return GitSource(settings, Path(folder) / "mirror.git").fetch()
 
 
-def _mended(layout: Layout, wanted: SourceWanted, error: ReconcilerError) -> SourceWanted:
-    """With what the server asks for; as it was where only another address or branch can help."""
+def _mended(layout: Layout, wanted: SourceWanted, error: ReconcilerError) -> SourceWanted | None:
+    """With what the server asks for, to be tried again; None where only another address or branch can help.
+
+    What is tried again may be equal: another token lies in the same file, a key was authorized meanwhile.
+    """
     from reconciler.model.remote import Transport, parse_remote
 
     transport = parse_remote(wanted.url).transport
@@ -167,10 +180,12 @@ def _mended(layout: Layout, wanted: SourceWanted, error: ReconcilerError) -> Sou
         return _with_key(layout, wanted)
     if error.reason in ("AuthenticationFailed", "RepositoryNotFound") and transport is Transport.HTTPS:
         return _with_token(layout, wanted)
-    return wanted
+    if error.reason == "CertificateUntrusted":
+        return _with_authority(wanted)
+    return None
 
 
-def _with_key(layout: Layout, wanted: SourceWanted) -> SourceWanted:
+def _with_key(layout: Layout, wanted: SourceWanted) -> SourceWanted | None:
     path = asking.text("The private key to read it with (new: make one)", default="new", check=_wrong_key)
     if path != "new":
         return replace(wanted, ssh_key=os.path.abspath(path))
@@ -179,15 +194,18 @@ def _with_key(layout: Layout, wanted: SourceWanted) -> SourceWanted:
         _private_folder(layout)
         _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "reconciler", "-f", str(key))
     output.line(f"Give this to the repository as a deploy key that may read:\n\n{key.with_suffix('.pub').read_text()}")
-    asking.yes("Is it there?")
-    return replace(wanted, ssh_key=str(key))
+    return replace(wanted, ssh_key=str(key)) if asking.yes("Is it there (no: back to the address)?") else None
 
 
 def _wrong_key(text: str) -> str:
-    return "" if text == "new" or Path(text).is_file() else f"there is no file {text}"
+    return "" if text == "new" else _wrong_file(text)
 
 
-def _with_host_key(layout: Layout, wanted: SourceWanted) -> SourceWanted:
+def _wrong_file(text: str) -> str:
+    return "" if not text or Path(text).is_file() else f"there is no file {text}"
+
+
+def _with_host_key(layout: Layout, wanted: SourceWanted) -> SourceWanted | None:
     """Shown, and taken only when a person says that it is the right one."""
     from reconciler.model.remote import parse_remote
 
@@ -196,7 +214,7 @@ def _with_host_key(layout: Layout, wanted: SourceWanted) -> SourceWanted:
     prints = _run("ssh-keygen", "-l", "-f", "-", given=keys)
     output.line(f"It says that it is:\n\n{prints}")
     if not keys or not asking.yes("Is that what its operator publishes?", default=False):
-        return wanted
+        return None
     path = Path(wanted.known_hosts) if wanted.known_hosts else layout.env / "known_hosts"
     _private_folder(layout)
     with path.open("a", encoding="utf-8") as file:
@@ -204,17 +222,29 @@ def _with_host_key(layout: Layout, wanted: SourceWanted) -> SourceWanted:
     return replace(wanted, known_hosts=str(path))
 
 
-def _with_token(layout: Layout, wanted: SourceWanted) -> SourceWanted:
-    username = asking.text("The user name, or any word beside a token", default=wanted.username or "git")
+def _with_token(layout: Layout, wanted: SourceWanted) -> SourceWanted | None:
+    from reconciler.model.remote import parse_remote
+
+    known = wanted.username or parse_remote(wanted.url).username or "git"
+    username = asking.text("The user name, or any word beside a token", default=known)
     token = asking.secret("The password or token (it is not shown; Enter alone to go back)")
     if not token:
-        return wanted
+        return None
     path = layout.env / "source-token"
     _private_folder(layout)
     descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(descriptor, 0o600)  # also of one that was there
         file.write(f"{token}\n")
     return replace(wanted, username=username, token=str(path))
+
+
+def _with_authority(wanted: SourceWanted) -> SourceWanted | None:
+    """Never fetched from the server: whoever answers in its place would vouch for himself."""
+    path = asking.text(
+        "A PEM file with the authority to trust for it (Enter alone to go back)", default="", check=_wrong_file
+    )
+    return replace(wanted, ca_file=path).absolute() if path else None
 
 
 def _private_folder(layout: Layout) -> None:
