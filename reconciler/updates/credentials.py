@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -50,9 +51,13 @@ def login_at(registry: str, config: Path | None = None) -> Login:
 
 
 def authority_of(registry: str, folder: Path = _CERTIFICATES) -> str | None:
-    """The file with the authority that the engine, too, trusts for this registry; None for the system's own."""
+    """The file or folder with the authorities that the engine, too, trusts for this registry; None for those that certifi
+    ships. The system's own are the engine's: whoever gave this host his authority need not say it once more."""
     found = sorted((folder / registry).glob("*.crt"))
-    return str(found[0]) if found else None
+    if found:
+        return str(found[0])
+    system = ssl.get_default_verify_paths()
+    return system.cafile or (system.capath if system.capath and any(Path(system.capath).glob("*.0")) else None)
 
 
 def is_insecure(registry: str, settings: Path = _ENGINE_SETTINGS) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,11 @@ from urllib.parse import parse_qs, urlsplit
 
 def digest_of(text: str) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that trusts nobody here hangs up; that is its own affair."""
 
 
 class FakeRegistry:
@@ -42,7 +48,8 @@ class FakeRegistry:
         return digest_of(manifest)
 
     @contextmanager
-    def serving(self) -> Iterator[FakeRegistry]:
+    def serving(self, identity: ssl.SSLContext | None = None) -> Iterator[FakeRegistry]:
+        """``identity``: what it speaks TLS with; plain HTTP without it."""
         registry = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -59,8 +66,10 @@ class FakeRegistry:
 
             def log_message(self, *_: Any) -> None: ...
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server = _Server(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
+        if identity is not None:
+            server.socket = identity.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         self.address = f"127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
+import time
 from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
@@ -12,8 +14,9 @@ import pytest
 
 from reconciler.model.errors import StalledError, WaitingError
 from reconciler.planning.image_reference import ImageReference, parse_reference
-from reconciler.updates.credentials import Login, is_insecure, login_at
+from reconciler.updates.credentials import Login, authority_of, is_insecure, login_at
 from reconciler.updates.registry import HttpRegistry
+from tests.certificates import Authority
 from tests.fakes.clock import FakeClock
 from tests.fakes.registry import FakeRegistry, digest_of
 
@@ -162,3 +165,29 @@ def test_without_tls_only_what_the_engine_takes_so(tmp_path: Path) -> None:
     assert is_insecure("lan.example.com:5000", settings)
     assert not is_insecure("registry.example.com", settings)
     assert not is_insecure("127.example.com", settings)
+
+
+@pytest.mark.parametrize("trusted_by", ["the engine's folder", "the system", ""])
+def test_an_own_authority_is_trusted_where_the_engine_trusts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted_by: str
+) -> None:
+    authority = Authority(now=time.time())
+    issued = authority.issue("127.0.0.1")
+    (tmp_path / "both.pem").write_bytes(issued.chain_pem + issued.key_pem)
+    identity = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    identity.load_cert_chain(tmp_path / "both.pem")
+    with FakeRegistry().serving(identity) as double:
+        folder = tmp_path / "certs.d"
+        file = folder / double.address / "ca.crt" if trusted_by == "the engine's folder" else tmp_path / "system.pem"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(authority.root_pem)
+        monkeypatch.setattr("reconciler.updates.registry.authority_of", lambda registry: authority_of(registry, folder))
+        monkeypatch.setattr("reconciler.updates.registry.is_insecure", lambda registry: False)
+        if trusted_by == "the system":
+            monkeypatch.setenv("SSL_CERT_FILE", str(file))
+        digest = double.push("team/shop", "live", "one")
+        if trusted_by:
+            assert client().digest(shop(double), "live") == digest
+        else:
+            with pytest.raises(WaitingError, match=r"does not answer: .*certificate verify failed"):
+                client().digest(shop(double), "live")
