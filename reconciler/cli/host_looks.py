@@ -54,18 +54,29 @@ def root(layout: Layout) -> Finding:
     return judged("root", str(layout.root), wanted, "")
 
 
-def secrets(layout: Layout) -> Finding:
+def secrets(parts: Parts) -> Finding:
     wanted = "env/ and its files for their owner alone"
+    layout = parts.layout
     try:
-        open_to_others = [
-            path for path in (layout.env, *sorted(layout.env.glob("*.env"))) if path.stat().st_mode & 0o077
-        ]
+        files = (layout.env, *sorted(layout.env.glob("*.env")), *_token(parts))
+        open_to_others = [path for path in files if path.stat().st_mode & 0o077]
     except OSError as error:
         return judged("secrets", f"{layout.env}: {error.strerror}", wanted, f"chown and chmod {layout.env}")
     if open_to_others:
         named = " ".join(str(path) for path in open_to_others)
         return judged("secrets", "others may read them", wanted, f"chmod go= {named}")
     return judged("secrets", f"{layout.env} is private", wanted, "")
+
+
+def _token(parts: Parts) -> tuple[Path, ...]:
+    """The file with the repository's password, where one is named and there. Of its key ssh itself takes care."""
+    from reconciler.model.errors import ReconcilerError
+
+    try:
+        named = parts.settings.source.password_file
+    except (ReconcilerError, click.ClickException):
+        return ()
+    return (Path(named),) if named and Path(named).is_file() else ()
 
 
 def disks(layout: Layout, folder_of_engine: str) -> tuple[Finding, ...]:

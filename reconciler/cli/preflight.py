@@ -38,7 +38,7 @@ def host_findings(parts: Parts) -> Iterator[Finding]:
     layout = parts.layout
     yield host_looks.settings(parts)
     yield host_looks.root(layout)
-    yield host_looks.secrets(layout)
+    yield host_looks.secrets(parts)
     yield from host_looks.disks(layout, _engine_folder())
     timeout_s = _source_limit_s(parts)
     for part in ("journal", "source", "compose"):

@@ -89,6 +89,16 @@ def test_secrets_that_others_may_read_are_found_with_the_command_that_mends_it(r
     assert finding(root, "secrets")["mend"] == f"chmod go= {file}"
 
 
+def test_a_token_that_others_may_read_is_a_secret_wherever_it_lies(root: Root, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("glpat-hunter2\n")
+    token.chmod(0o640)
+    root.layout.settings.write_text(f"source: {{url: https://localhost:1/x.git, passwordFile: {token}}}\n")
+    done = root.call("check", "-o", "json")
+    assert {one["name"]: one["mend"] for one in json.loads(done.stdout)}["secrets"] == f"chmod go= {token}"
+    assert "hunter2" not in done.output
+
+
 def test_a_repository_that_cannot_be_fetched_is_found_with_the_reason(root: Root, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "config")
     found = finding(root, "source")
