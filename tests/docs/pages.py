@@ -7,6 +7,7 @@ each what it prints: every line shown must be printed, in this order, ``…`` st
     <!-- docs: not run: REASON -->   nobody runs it
     <!-- docs: ends with 1 -->       the exit status of its last command, where it is not 0
     <!-- docs: goes on -->           its last command ends only when it is told to
+    <!-- docs: on a new host -->     where no host.yaml is yet, whatever the blocks above it did
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[\w-]*)$")
 _MARK = re.compile(r"^ *<!-- docs: (?P<mark>.+) -->$")
 _ENDS_WITH = re.compile(r"ends with (\d+)$")
 _NOT_RUN = "not run: "
+_GOES_ON = "goes on"
+_ON_A_NEW_HOST = "on a new host"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,10 @@ class Block:
         return self.mark.removeprefix(_NOT_RUN) if self.mark.startswith(_NOT_RUN) else None
 
     @property
+    def begins_anew(self) -> bool:
+        return self.mark == _ON_A_NEW_HOST
+
+    @property
     def commands(self) -> tuple[Command, ...]:
         if self.language not in RUNNABLE:
             return ()
@@ -62,7 +69,7 @@ class Block:
         return (*before, Command(last.text, last.line, last.shown, self._last_status()))
 
     def _last_status(self) -> int | None:
-        if self.mark == "goes on":
+        if self.mark == _GOES_ON:
             return None
         told = _ENDS_WITH.match(self.mark)
         return int(told[1]) if told else 0
@@ -70,7 +77,8 @@ class Block:
     @property
     def is_marked_as_known(self) -> bool:
         """Whether its mark, if it has one, is one of those above."""
-        return not self.mark or self.mark == "goes on" or bool(self.why_not_run or _ENDS_WITH.match(self.mark))
+        known = ("", _GOES_ON, _ON_A_NEW_HOST)
+        return self.mark in known or bool(self.why_not_run or _ENDS_WITH.match(self.mark))
 
 
 def pages() -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,12 +28,14 @@ trap 'pwd >"$READER/folder"; export -p >"$READER/environment"' EXIT
 
 @dataclass
 class Reader:
-    """``here``: what stands in the pages, and what is typed instead. ``folder``: where he begins."""
+    """``here``: what stands in the pages, and what is typed instead. ``folder``: where he begins. ``forget``: makes the
+    host a new one again."""
 
     home: Path
     folder: Path
     here: Mapping[str, str]
     environment: Mapping[str, str]
+    forget: Callable[[], None]
     complaints: list[str] = field(default_factory=list)
     _going_on: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
 
@@ -50,6 +52,8 @@ class Reader:
                     self._type(page, block)
 
     def _type(self, page: str, block: Block) -> None:
+        if block.begins_anew:
+            self.forget()
         for command in block.commands:
             if command.status is None:
                 self._begin(page, command, block.language)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.certificates import Authority
 from tests.docs.pages import blocks, pages
-from tests.e2e.git_servers import free_port
+from tests.docs.translations import original_of
+from tests.e2e import git_servers
+from tests.e2e.git_servers import free_port, https_server, ssh_server
 from tests.e2e.reading import Reader
 from tests.e2e.world import World
 
@@ -52,6 +54,7 @@ class Host:
         self.etc = world.home / "etc"
         self.etc.mkdir()
         self._read = 0
+        self.servers = ExitStack()
         self._fill_the_repository()
         world.write_environment(STACK, f"{VARIABLES.lstrip()}HTTPS_PORT={self.port}\n")
         (world.root / "env").chmod(0o700)
@@ -73,6 +76,10 @@ class Host:
             STACK: self.name,
         }
 
+    def forget(self) -> None:
+        """It is a new host once more."""
+        (self.world.root / "host.yaml").unlink(missing_ok=True)
+
     def start(self) -> None:
         self.world.write_settings(path="desired_state", interval="1h")
         self.world.start_daemon()
@@ -83,8 +90,9 @@ class Host:
         self._read += 1
         home = self.world.home / f"reader-{self._read}"
         self.world.git("clone", "--quiet", str(self.world.repository), str(home / "config"))
-        reader = Reader(home, home / "config", self.here, {**_AUTHOR, "RECONCILER_ROOT": str(self.world.root)})
-        PREPARED.get(page, _nothing)(self, home / "config")
+        there = PREPARED.get(page, _nothing)(self, home / "config")
+        environment = {**_AUTHOR, "RECONCILER_ROOT": str(self.world.root)}
+        reader = Reader(home, home / "config", {**self.here, **there}, environment, self.forget)
         reader.read(page)
         return reader.complaints
 
@@ -96,26 +104,54 @@ _AUTHOR = {
 }
 
 
-def _nothing(host: Host, folder: Path) -> None: ...
+def _nothing(host: Host, folder: Path) -> Mapping[str, str]:
+    return {}
 
 
-def _a_pair_that_is_not_dropped_yet(host: Host, folder: Path) -> None:
+def _a_pair_that_is_not_dropped_yet(host: Host, folder: Path) -> Mapping[str, str]:
     issued = Authority(now=time.time()).issue("vault.example.com", "vault-dashboard.example.com")
     (folder / "new").mkdir()
     (folder / "new" / "vault.crt").write_bytes(issued.chain_pem)
     (folder / "new" / "vault.key").write_bytes(issued.key_pem)
+    return {}
 
 
-# What a page takes to be there besides: files in the folder where it is read, or on the host.
-PREPARED: dict[str, Callable[[Host, Path], None]] = dict.fromkeys(
-    ("docs/certificates.md", "docs/first-hour.md"), _a_pair_that_is_not_dropped_yet
-)
+def _servers_that_want_a_login(host: Host, folder: Path) -> Mapping[str, str]:
+    """The one lets in whoever has the key that the page makes, the other whoever has the token in ``new/``."""
+    home = host.world.home / "git"
+    bare = home / "served" / "ops" / "config.git"
+    bare.parent.mkdir(parents=True)
+    host.world.git("clone", "--quiet", "--bare", str(host.world.repository), str(bare))
+    ssh = host.servers.enter_context(ssh_server(home / "sshd"))
+    ssh.authorized_keys.unlink()
+    ssh.authorized_keys.symlink_to(host.etc / "deploy_key.pub")
+    authority = git_servers.Authority(home / "authority").make()
+    https = host.servers.enter_context(https_server(home / "served", authority))
+    https.login = "deploy:t0ken"
+    shutil.copyfile(authority.file, host.etc / "ca.pem")
+    (folder / "new").mkdir()
+    (folder / "new" / "token").write_text("t0ken\n")
+    return {
+        "ssh://git@git.example.com/ops/config.git": ssh.url(bare),
+        "https://git.example.com/ops/config.git": https.url("ops/config.git"),
+        "ssh-keyscan git.example.com": f"ssh-keyscan -p {ssh.port} 127.0.0.1",
+    }
+
+
+# What a page takes to be there besides: files in the folder where it is read, or on the host; and what it is called here.
+PREPARED: dict[str, Callable[[Host, Path], Mapping[str, str]]] = {
+    "docs/certificates.md": _a_pair_that_is_not_dropped_yet,
+    "docs/first-hour.md": _a_pair_that_is_not_dropped_yet,
+    "docs/own-ca.md": _a_pair_that_is_not_dropped_yet,
+    "docs/private-repository.md": _servers_that_want_a_login,
+}
 # Pages that begin on a host that runs nothing.
-BEFORE_IT_RUNS = ("README.md", "docs/first-hour.md")
+BEFORE_IT_RUNS = ("README.md", "docs/first-hour.md", "docs/private-repository.md")
 
 
 def is_run(page: str) -> bool:
-    return any(block.commands and block.why_not_run is None for block in blocks(page))
+    """Not a translation: its commands are those of its original, as tests/unit/test_docs_translated.py sees to."""
+    return original_of(page) is None and any(block.commands and block.why_not_run is None for block in blocks(page))
 
 
 RUN = [page for page in pages() if is_run(page)]
@@ -125,9 +161,11 @@ RUN = [page for page in pages() if is_run(page)]
 def a_host(home: Path) -> Iterator[Host]:
     home.mkdir()
     world = World(home)
+    host = Host(world)
     try:
-        yield Host(world)
+        yield host
     finally:
+        host.servers.close()
         world.clean()
         print(world.logs())
 
