@@ -22,6 +22,7 @@ from reconciler.requests import Desk
 log = structlog.get_logger()
 
 _AFTER_A_MISTAKE_S = 15.0
+_AFTER_ANOTHER_S = 1.0  # who works on the stack just now
 _AFTER_TROUBLE_S = 5.0  # what could not even be looked at is looked at again
 
 
@@ -90,16 +91,20 @@ class BackupTurns:
     def _back_up(self, work: Work) -> float:
         """Seconds until it makes sense to look again."""
         try:
-            wanted = self._wanted(work)
-            for request in self._desk.take_orders(work.name):
-                self._desk.answer_order(request, self._perform(wanted, request))
-            self._backups.run_due(wanted)
+            with self._host.turn(work.name) as is_mine:
+                return self._in_turn(work) if is_mine else _AFTER_ANOTHER_S
         except ReconcilerError as error:
             log.info("backup_interrupted", stack=work.name, why=work.mask.clean(str(error)))
             return _AFTER_TROUBLE_S
         except Exception as error:
             log.exception("backup_crashed", stack=work.name, error=work.mask.clean(repr(error)))
             return _AFTER_A_MISTAKE_S
+
+    def _in_turn(self, work: Work) -> float:
+        wanted = self._wanted(work)
+        for request in self._desk.take_orders(work.name):
+            self._desk.answer_order(request, self._perform(wanted, request))
+        self._backups.run_due(wanted)
         return 0.0
 
     def _wanted(self, work: Work) -> Wanted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 
 from reconciler.execution.around import Around
@@ -14,6 +14,7 @@ from reconciler.execution.hooks import HookKeeping
 from reconciler.execution.newer import Newer
 from reconciler.execution.observe import Observer, Snapshot
 from reconciler.execution.providing import Providing
+from reconciler.execution.renewing import Renewing
 from reconciler.execution.shelf import Shelf
 from reconciler.execution.tidying import Tidier
 from reconciler.execution.work import Work
@@ -26,8 +27,11 @@ from reconciler.model.manifest import HostSettings, Manifest
 from reconciler.model.plan import Plan
 from reconciler.model.record import Health, Ready, StackRecord, Sync, Truth
 from reconciler.model.source import Revision
+from reconciler.planning.renewal import cut_short
 from reconciler.planning.stack_order import order
 from reconciler.ports import Clock, Journal, Progress, Source
+
+_LOOK_FOR_THE_END_S = 0.5  # of the renewal of a variable
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class Assembly:
     stacks: StackLoop
     hooks: HookKeeping
     providing: Providing
+    renewing: Renewing
     tidier: Tidier
     clock: Clock
     leads_others: Callable[[str], bool]
@@ -56,6 +61,7 @@ class Host:
         self._made = assembly
         self._stop = stop
         self._progress = progress
+        self._others = set[str]()  # stacks that somebody else worked on when it was their turn
 
     @property
     def journal(self) -> Journal:
@@ -137,8 +143,34 @@ class Host:
         """Raises EngineUnavailableError."""
         return self._made.observer.look()
 
+    def turn(self, stack: str) -> AbstractContextManager[bool]:
+        """Whether nobody else works on the stack until it ends."""
+        return self._made.renewing.turn(stack)
+
     def reconcile(self, work: Work, snapshot: Snapshot | None = None) -> StackRecord:
-        """One pass over one stack; an engine that is away is said in its record."""
+        """One pass over one stack; an engine that is away is said in its record. While somebody renews a variable of it,
+        nothing is done, and the record stays what it is."""
+        with self.turn(work.name) as is_mine:
+            if not is_mine:
+                self._others.add(work.name)
+                return self._made.journal.stack(work.name) or StackRecord(work.name)
+            self._others.discard(work.name)
+            return self._in_turn(work, snapshot)
+
+    def _in_turn(self, work: Work, snapshot: Snapshot | None) -> StackRecord:
+        """A variable whose renewal was cut short at its very end is one that was renewed; else nobody knows which value is in
+        use, and what runs is left as it is until somebody went on with it."""
+        renewing = self._made.renewing
+        try:
+            left = renewing.pending(work.name)
+            is_over = left is not None and renewing.finish(left, work.manifest, lambda: self.release(work).digest)
+        except StalledError as error:
+            return self._is_blocked(work, error.reason, str(error))
+        if left is not None and not is_over:
+            return self._is_blocked(work, "RenewalCutShort", cut_short(left))
+        return self._pass(self._anew(work) if is_over else work, snapshot)
+
+    def _pass(self, work: Work, snapshot: Snapshot | None) -> StackRecord:
         try:
             work = self._with_secrets(self._with_dependencies(work))
             record = self._made.stacks.reconcile(work, snapshot)
@@ -147,16 +179,26 @@ class Host:
         except EngineUnavailableError as error:
             return self._engine_is_away(work, error)
 
+    def _is_blocked(self, work: Work, reason: str, why: str) -> StackRecord:
+        journal, ready = self._made.journal, Ready(Truth.FALSE, reason, why)
+        record = journal.stack(work.name) or StackRecord(work.name)
+        if record.ready != ready:
+            record = replace(record, ready=ready)
+            journal.save_stack(record)
+            journal.tell(work.name, "error", reason, why, work.commit, self._made.clock.now())
+        return record
+
     def _with_secrets(self, work: Work) -> Work:
         """With those that are generated here; where one was made just now, all that is known of the variables is new."""
         problems = self._made.providing.provide(work)
         if problems is None:
             return work
+        return replace(self._anew(work), problems=problems)
+
+    def _anew(self, work: Work) -> Work:
+        """With what its variables are now."""
         new = self._work(work.manifest, work.revision)
-        known = replace(
-            work, mask=new.mask, environment=new.environment, variables=new.variables, warnings=new.warnings
-        )
-        return replace(known, problems=problems)
+        return replace(work, mask=new.mask, environment=new.environment, variables=new.variables, warnings=new.warnings)
 
     def _with_dependencies(self, work: Work) -> Work:
         """A dependency counts when it is Ready at the very revision (as Flux has it)."""
@@ -192,7 +234,7 @@ class Host:
     def due_in_s(self, stack: str, since: float) -> float | None:
         """Seconds until a pass over the stack makes sense by itself, of waits that were not over at ``since``
         (monotonic seconds); None if nothing waits."""
-        waits = [self._made.books.due_in_s(stack, since), self._suspended_for_s(stack)]
+        waits = [self._made.books.due_in_s(stack, since), self._suspended_for_s(stack), self._renewed_in_s(stack)]
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _suspended_for_s(self, stack: str) -> float | None:
@@ -201,6 +243,11 @@ class Host:
         if suspension is None or suspension.until is None:
             return None
         return max(0.0, suspension.until - self._made.clock.now())
+
+    def _renewed_in_s(self, stack: str) -> float | None:
+        """No event tells of its end where the process that did it was killed."""
+        is_someones = stack in self._others or self._made.renewing.is_pending(stack)
+        return _LOOK_FOR_THE_END_S if is_someones else None
 
     def around(self, work: Work) -> Around:
         """The hooks around the stack's backups and restores."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+RENEWAL = ".renewal.json"  # behind the name of a stack, in env/: a variable of it that is being renewed
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -105,6 +107,11 @@ class Layout:
     def adoption(self) -> Path:
         """The adoption that is under way, if there is one."""
         return self.state / "adoption.json"
+
+    @property
+    def turns(self) -> Path:
+        """Who works on which stack."""
+        return self.state / "turns"
 
     @property
     def lock(self) -> Path:

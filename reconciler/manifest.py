@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
+from reconciler.declared.actions_section import wrong_actions
 from reconciler.declared.backups import wrong_engines, wrong_recipients, wrong_schedules
 from reconciler.declared.documents import KeyPath, read_compose
 from reconciler.declared.environment.schema_file import SCHEMA_FILE
@@ -131,6 +132,7 @@ def _candidate(folder: StackFolder, files: RepositoryFiles, overlays: Mapping[st
     candidate.problems.extend(_wrong_compose_files(candidate, files))
     candidate.problems.extend(_wrong_env_files(candidate, files))
     candidate.problems.extend(_wrong_environment(candidate, files))
+    candidate.problems.extend(_wrong_actions(candidate))
     candidate.problems.extend(_wrong_data_paths(candidate))
     candidate.problems.extend(_wrong_certificates(candidate, files))
     candidate.problems.extend(_wrong_backups(candidate, files))
@@ -249,6 +251,12 @@ def _wrong_environment(candidate: _Candidate, files: RepositoryFiles) -> Iterato
         root.get("env"), candidate.folder.folder, _env_schema(candidate.folder), files
     ):
         yield fault if isinstance(fault, Problem) else candidate.problem(fault, *where)
+
+
+def _wrong_actions(candidate: _Candidate) -> Iterator[Problem]:
+    root = {} if candidate.file.document is None else candidate.file.document.root
+    for path, fault in wrong_actions(root.get("actions")):
+        yield candidate.problem(fault, "actions", *path)
 
 
 def _env_schema(folder: StackFolder) -> str:

@@ -35,6 +35,7 @@ from reconciler.model.record import (
     StepRecord,
     TrialRecord,
 )
+from reconciler.model.renewal import Renewal
 from reconciler.model.source import Revision, TreeEntry
 from reconciler.model.updates import ImageRecord
 from reconciler.planning.image_reference import ImageReference
@@ -356,6 +357,9 @@ class Journal(Protocol):
     @property
     def data(self) -> DataBook: ...
 
+    @property
+    def marks(self) -> MarkBook: ...
+
     def version(self) -> int:
         """Changes whenever anybody, another process included, wrote: a cheap way to wait for news."""
 
@@ -541,6 +545,21 @@ class MarkBook(Protocol):
         """In place of the one that the variable has."""
 
     def drop_mark(self, stack: str, name: str) -> None: ...
+
+
+class Renewals(Protocol):
+    """Variables that are being renewed, and whose turn it is to work on a stack: a pass's, or somebody's who renews one."""
+
+    def pending(self, stack: str) -> Renewal | None:
+        """Raises WaitingError, StalledError where it is there and cannot be read."""
+
+    def save(self, renewal: Renewal) -> None:
+        """Durable when it returns. Raises WaitingError."""
+
+    def drop(self, stack: str) -> None: ...
+
+    def turn(self, stack: str) -> AbstractContextManager[bool]:
+        """Whether nobody else works on the stack until this ends; the death of the process ends it."""
 
 
 class Releases(Protocol):

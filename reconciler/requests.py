@@ -166,7 +166,9 @@ class Desk:
         """Quarantine what is left, and want the other: the next pass goes there."""
         releases = {release.number: release for release in self._journal.releases(record.name)}
         current = record.applied_release
-        target, problem = target_of(record, tuple(releases.values()), request.release)
+        target, problem = target_of(
+            record, tuple(releases.values()), request.release, self._journal.marks.marks(record.name)
+        )
         problem = problem or self._data_are_owed(record)
         if target is None or problem:
             return problem

@@ -16,6 +16,7 @@ from watchdog import events
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+from reconciler.layout import RENEWAL
 from reconciler.model.event import Event, Trigger
 from reconciler.planning.upstreams import service_of
 
@@ -31,6 +32,7 @@ log = structlog.get_logger()
 _LOOK_EVERY_S = 1.0  # whether the watched folders are still those that we watch
 _BLIND_LOOK_EVERY_S = 10.0
 _STOPS_WITHIN_S = 5.0
+ENVIRONMENT_FILES = f"*.env|*{RENEWAL}|age-identity.txt"  # that concern stacks, in env/
 
 # Reading is left out on purpose: the kernel then does not even wake us when a container opens a mounted file.
 _CHANGES: list[type[events.FileSystemEvent]] = [
@@ -130,8 +132,12 @@ class FolderWatcher:
 
 
 def stack_of_env_file(path: Path) -> str | None:
-    """``upsignon.env`` is the stack ``upsignon``; what else lies there, such as the host's key, concerns all."""
-    return path.name.removesuffix(".env") or None if path.suffix == ".env" else None
+    """``upsignon.env`` is the stack ``upsignon``, as is a variable of it that is being renewed; what else lies there, such as
+    the host's key, concerns all."""
+    for end in (".env", RENEWAL):
+        if path.name.endswith(end):
+            return path.name.removesuffix(end) or None
+    return None
 
 
 def stack_of_upstreams(path: Path) -> str | None:

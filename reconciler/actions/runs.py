@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from reconciler import leash
 from reconciler.actions.inside import Command, run_inside
 from reconciler.leash import Ended, Take
 from reconciler.model.action import Action, ActionEnd
@@ -25,7 +26,7 @@ from reconciler.ports import Clock, Engine, Journal
 @dataclass(frozen=True, slots=True)
 class Asked:
     """An action that somebody wants run. ``applied``: the release that is proven, None where there is none. ``variables``: the
-    stack's own. ``words``: what was typed behind its name. ``who``: for the record."""
+    stack's own. ``words``: what was typed behind its name. ``who``: for the record. ``given``: what it reads."""
 
     stack: str
     action: Action
@@ -33,6 +34,7 @@ class Asked:
     variables: Mapping[str, str] = field(repr=False)
     words: tuple[str, ...] = ()
     who: str = ""
+    given: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class ActionRuns:
 
     def run(self, asked: Asked, hearing: Hearing) -> ActionEnd:
         """Raises StalledError where no container runs that it could be run in, EngineUnavailableError."""
-        container = self._container(asked)
+        container = self.container(asked)
         began_at, began = self._clock.now(), self._clock.monotonic()
         self._tell(asked, "info", "ActionStarted", f"in {container.name}")
         try:
@@ -72,7 +74,18 @@ class ActionRuns:
         )
         return end
 
-    def _container(self, asked: Asked) -> Container:
+    def tell(self, asked: Asked, command: tuple[str, ...], given: bytes, stop: Callable[[], str]) -> int | None:
+        """How another command ends that is run as the action's own is, and whose words interest nobody. Raises as ``run``."""
+        container, action = self.container(asked), replace(asked.action, command=command)
+        question = replace(asked, action=action, words=(), given=given)
+        return run_inside(self._command(question, container), _nobody, _nobody, stop).status
+
+    def end_what_was_left(self, asked: Asked) -> None:
+        """By a run that was killed: of an action that renews, nothing of it does anything any more when the next one begins."""
+        leash.end_all(self._mark(asked))
+
+    def container(self, asked: Asked) -> Container:
+        """Where it runs. Raises as ``run`` does."""
         service = asked.action.service
         spec = asked.applied.service(service) if asked.applied else None
         found = serving(self._engine.containers(), asked.stack, service, spec.digest if spec else "")
@@ -94,11 +107,14 @@ class ActionRuns:
             limit_s=action.timeout_s,
             user=action.user,
             environment={**given, **dict(action.environment)},
+            given=asked.given,
         )
 
     def _mark(self, asked: Asked) -> str:
-        """Of this very run: the same action may be run by two people at once."""
+        """Of this very run: the same action may be run by two people at once. Not one that renews a variable."""
         root = hashlib.sha256(str(self._root).encode()).hexdigest()[:12]
+        if asked.action.renews:
+            return f"{root}/{asked.stack}/renewal/{asked.action.renews}"
         return f"{root}/{asked.stack}/action/{asked.action.name}/{os.getpid()}.{self._clock.monotonic():.6f}"
 
     def _tell(self, asked: Asked, severity: str, reason: str, what: str) -> None:
@@ -106,6 +122,10 @@ class ActionRuns:
         by = f" by {asked.who}" if asked.who else ""
         message = f"action {asked.action.name}{by}: {what}"
         self._journal.tell(asked.stack, severity, reason, message, revision, self._clock.now())
+
+
+def _nobody(_: bytes) -> None:
+    """Hears it."""
 
 
 def fault_of(ended: Ended | ActionEnd, action: Action) -> str:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli import output, roots
-from reconciler.cli.action_output import Collected, Passed, as_object, ended_object, valid_until
+from reconciler.cli.action_output import Collected, Passed, as_object, code_of, ended_object, valid_until
 from reconciler.cli.errors import FAILED, WRONG_USE, Failure
 from reconciler.cli.logs import level_of
 from reconciler.cli.options import Options
+from reconciler.cli.renew import renewed
 
 if TYPE_CHECKING:
     from reconciler.actions.runs import Hearing
@@ -22,22 +23,28 @@ if TYPE_CHECKING:
     from reconciler.execution.work import Work
     from reconciler.model.action import Action, ActionEnd
 
-TIMED_OUT = 3
-INTERRUPTED = 130
-
 
 @click.command(epilog="Example: reconciler action upsignon admin-link")
 @click.argument("stack")
 @click.argument("name", required=False)
 @click.argument("words", nargs=-1, metavar="[ARG]...")
+@click.option("--ask", is_flag=True, help="Of one that renews a variable: ask for the new value, twice.")
+@click.option(
+    "--stdin", "reads", is_flag=True, help="Of the same: read the new value from standard input, as one line."
+)
 @click.option("-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs.")
 @click.pass_obj
-def action(options: Options, stack: str, name: str | None, words: tuple[str, ...], form: str | None) -> int:
+def action(
+    options: Options, stack: str, name: str | None, words: tuple[str, ...], ask: bool, reads: bool, form: str | None
+) -> int:
     """List the actions of a stack, or run the one called NAME, with each ARG added to its command.
 
     What it prints goes to standard output as it comes, and is kept nowhere; who ran it, and how it ended, is in `events`.
     Works beside a running daemon and without one. An ARG that begins with - needs -- before it. Ends with 0 when the
     command did, with 1 when it did not or no container runs that it could be run in, with 3 when it took too long.
+
+    One that renews a variable has it changed where it is used and in env/STACK.env together: to a new random value, or to
+    one that is typed. The services that use it are rolled afterwards. Cut short, it is run again and goes on.
     """
     from reconciler.cli.signals import leaving_on_signals
     from reconciler.cli.wiring import opened
@@ -48,8 +55,25 @@ def action(options: Options, stack: str, name: str | None, words: tuple[str, ...
             _list(work, form)
             return 0
         chosen = _named(work, name)
+        source = _source(chosen, words, ask=ask, reads=reads)
         with leaving_on_signals(parts.leaving.ask):
+            if chosen.renews:
+                return renewed(parts, work, chosen, source=source, form=form)
             return _shown_as_json(parts, work, chosen, words) if form else _shown(parts, work, chosen, words)
+
+
+def _source(chosen: Action, words: tuple[str, ...], *, ask: bool, reads: bool) -> str:
+    """Of the new value."""
+    from reconciler.planning.renewal import refused_words
+
+    if (ask or reads) and not chosen.renews:
+        raise Failure(f"{chosen.name} renews no variable, so there is no new value to give it", WRONG_USE)
+    if ask and reads:
+        raise Failure("--ask and --stdin exclude each other", WRONG_USE)
+    if chosen.renews:
+        for why in refused_words(chosen, words):
+            raise Failure(why, WRONG_USE)
+    return "ask" if ask else "stdin" if reads else ""
 
 
 def run_first_actions(options: Options, stacks: Collection[str] | None = None) -> bool:
@@ -117,7 +141,8 @@ def _list(work: Work, form: str | None) -> None:
 def _does(action: Action) -> str:
     import shlex
 
-    return action.description or shlex.join(action.command)
+    does = action.description or shlex.join(action.command)
+    return f"{does} (renews {action.renews})" if action.renews else does
 
 
 def _shown(parts: Parts, work: Work, chosen: Action, words: tuple[str, ...]) -> int:
@@ -128,7 +153,7 @@ def _shown(parts: Parts, work: Work, chosen: Action, words: tuple[str, ...]) -> 
         if chosen.valid_for_s is not None:
             output.note(valid_until(end, chosen.valid_for_s))
         return 0
-    raise Failure(f"{chosen.name}: {fault_of(end, chosen)}", _code(end))
+    raise Failure(f"{chosen.name}: {fault_of(end, chosen)}", code_of(end))
 
 
 def _shown_as_json(parts: Parts, work: Work, chosen: Action, words: tuple[str, ...]) -> int:
@@ -136,23 +161,11 @@ def _shown_as_json(parts: Parts, work: Work, chosen: Action, words: tuple[str, .
 
     out, errors = Collected(), Collected()
     end = _run(parts, work, chosen, words, Hearing(out, errors, parts.leaving))
-    output.print_json([ended_object(work.name, chosen, end, fault_of(end, chosen), out, errors)])
-    return _code(end)
-
-
-def _code(end: ActionEnd) -> int:
-    if end.interrupted:
-        return INTERRUPTED
-    if end.status is None:
-        return TIMED_OUT
-    return FAILED if end.status else 0
+    output.print_json([ended_object(work.name, chosen, end, fault_of(end, chosen), out.text, errors.text)])
+    return code_of(end)
 
 
 def _run(parts: Parts, work: Work, chosen: Action, words: tuple[str, ...], hearing: Hearing) -> ActionEnd:
-    from reconciler.actions.runs import ActionRuns, Asked
+    from reconciler.cli.rooms.actions import asked, runs
 
-    record = parts.journal.stack(work.name)
-    number = record.applied_release if record else None
-    applied = None if number is None else parts.shelf.load(work.name, number)
-    runs = ActionRuns(parts.layout.root, parts.engine, parts.journal, parts.clock)
-    return runs.run(Asked(work.name, chosen, applied, work.variables, words, roots.who()), hearing)
+    return runs(parts).run(asked(parts, work, chosen, roots.who(), words), hearing)

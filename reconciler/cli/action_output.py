@@ -7,11 +7,14 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from reconciler.cli import output
+from reconciler.cli.errors import FAILED
 
 if TYPE_CHECKING:
     from reconciler.model.action import Action, ActionEnd
 
 _MOST_COLLECTED = 4 * 1024 * 1024
+TIMED_OUT = 3
+INTERRUPTED = 130
 
 
 class Passed:
@@ -68,12 +71,11 @@ def as_object(action: Action) -> dict[str, object]:
         "timeoutSeconds": action.timeout_s,
         "validForSeconds": action.valid_for_s,
         "atInit": action.at_init,
+        "renews": action.renews,
     }
 
 
-def ended_object(
-    stack: str, action: Action, end: ActionEnd, fault: str, out: Collected, errors: Collected
-) -> dict[str, object]:
+def ended_object(stack: str, action: Action, end: ActionEnd, fault: str, out: str, errors: str) -> dict[str, object]:
     until = None if action.valid_for_s is None or not end.worked else end.began_at + action.valid_for_s
     return {
         "stack": stack,
@@ -82,9 +84,18 @@ def ended_object(
         "container": end.container,
         "exitCode": end.status,
         "fault": fault,
-        "output": out.text,
-        "errors": errors.text,
+        "output": out,
+        "errors": errors,
         "beganAt": output.utc(end.began_at),
         "durationSeconds": round(end.lasted_s, 3),
         "validUntil": output.utc(until),
     }
+
+
+def code_of(end: ActionEnd) -> int:
+    """The program's exit status."""
+    if end.interrupted:
+        return INTERRUPTED
+    if end.status is None:
+        return TIMED_OUT
+    return FAILED if end.status else 0

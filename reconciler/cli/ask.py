@@ -156,7 +156,7 @@ def _data(
 
     record = journal.stack(stack)
     assert record is not None, "the stack was checked"
-    target, problem = target_of(record, journal.releases(stack), release)
+    target, problem = target_of(record, journal.releases(stack), release, journal.marks.marks(stack))
     if target is None:
         raise Failure(problem)
     return data_before(options, stack, target, force=force)

@@ -113,7 +113,10 @@ def _do_here(options: Options, layout: Layout, stack: str, order: Order) -> str:
         backups, host = parts.backups, parts.host(output.progress)
         work = _work(host, stack)
         wanted = backups.wanted(stack, work.manifest.backups, work.variables, host.around(work))
-        return backups.perform(wanted, order, roots.who())
+        with host.turn(stack) as is_mine:
+            if not is_mine:
+                raise Failure(f"a variable of {stack} is being renewed just now; ask again when that is over")
+            return backups.perform(wanted, order, roots.who())
 
 
 def _work(host: Host, stack: str) -> Work:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,20 +123,32 @@ def accept(options: Options, stack: str, variable: str) -> int:
     """Take the present value of VARIABLE as right, although env.immutable forbade the change or a generated one has gone.
 
     For when it was changed everywhere by hand: nothing is changed in a database by this. The value in env/<stack>.env
-    counts from now on; where it is one of env.generate and not set there, a new one is made.
+    counts from now on; where it is one of env.generate and not set there, a new one is made. Where an action that renews
+    it was cut short, its new value is forgotten.
     """
+    from reconciler.cli.rooms.actions import renewal_files
     from reconciler.model.record import RequestKind
 
     layout = roots.layout_of(options.root)
     with roots.open_journal(layout) as journal:
-        known = [mark.name for mark in journal.marks.marks(stack)]
-        if variable not in known:
+        files = renewal_files(layout)
+        marks = {mark.name: mark for mark in journal.marks.marks(stack)}
+        known = [mark.name for mark in marks.values() if mark.binds]
+        pending = files.pending(stack)
+        is_renewed = pending is not None and pending.variable == variable
+        if variable not in known and not is_renewed:
             roots.check_stack(journal, stack)
             listed = f"only of {', '.join(known)}" if known else "of none of its variables"
             raise Failure(
                 f"{stack}: nothing is remembered of {variable} that could be in the way ({listed})", WRONG_USE
             )
-        journal.marks.drop_mark(stack, variable)
+        with files.turn(stack) if is_renewed else nullcontext(True) as is_free:
+            if not is_free:
+                raise Failure(f"{variable} is being renewed at this very moment; ask again when that is over")
+            if variable in marks:
+                journal.marks.save_mark(replace(marks[variable], salt="", print_="", making=False, made=False))
+            if is_renewed:
+                files.drop(stack)
         message = f"{roots.who()} accepted the present value of {variable}"
         journal.tell(stack, "info", "VariableAccepted", message, "", time.time())
         if roots.daemon_of(layout) is not None:
@@ -152,8 +165,10 @@ def _opened(options: Options) -> AbstractContextManager[Parts]:
 
 def _survey(parts: Parts, stack: str, *, fetch: bool) -> tuple[Work, Survey, tuple[Problem, ...]]:
     """Raises Failure where the stack's own files are wrong: then nobody knows what its variables are to be."""
+    from reconciler.cli.rooms.actions import renewal_files
     from reconciler.cli.works import find_works
-    from reconciler.model.errors import InvalidInputError
+    from reconciler.model.errors import InvalidInputError, Problem
+    from reconciler.planning.renewal import cut_short
 
     host = parts.host(lambda _: None)
     (work,) = find_works(parts, host, stack, None, fetch=fetch)
@@ -161,7 +176,10 @@ def _survey(parts: Parts, stack: str, *, fetch: bool) -> tuple[Work, Survey, tup
         raise InvalidInputError(work.problems)
     environments = parts.desire.environments
     survey = environments.of(work.manifest, work.revision)
-    return work, survey, (*survey.problems, *environments.changed(work.manifest, survey))
+    pending = renewal_files(parts.layout).pending(stack)
+    changed = [one for one in environments.changed(work.manifest, survey) if not pending or one.key != pending.variable]
+    left = [Problem(survey.environment.file, 0, pending.variable, cut_short(pending))] if pending else []
+    return work, survey, (*survey.problems, *changed, *left)
 
 
 def _counted(number: int) -> str:

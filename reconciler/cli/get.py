@@ -51,6 +51,8 @@ def get(options: Options, stack: str | None, form: str | None) -> None:
             _show_backups(_of(records[0], backups))
         for text in (*_failed_backups(records, backups), *_told_of_images(records, images)):
             output.note(text)
+        for text in _renewals(layout, records):
+            output.note(text)
         _say_what_matters(layout, journal, is_empty=not records)
         _say_which_certificates_need_somebody(journal.certificates.certificates())
 
@@ -109,6 +111,23 @@ def _failed_backups(records: Sequence[StackRecord], backups: Sequence[BackupReco
                     f"{record.name}: the backup {found.plan} failed {when}: {output.first_line(found.failed)}; "
                     f"last verified: {verified}"
                 )
+
+
+def _renewals(layout: Layout, records: Sequence[StackRecord]) -> Iterator[str]:
+    """Those that are not over, where no pass has said so yet."""
+    from reconciler.cli.rooms.actions import renewal_files
+    from reconciler.model.errors import ReconcilerError
+    from reconciler.planning.renewal import cut_short
+
+    files = renewal_files(layout)
+    for record in records:
+        try:
+            pending = files.pending(record.name)
+        except ReconcilerError as error:
+            yield f"{record.name}: {error}"
+            continue
+        if pending is not None and record.ready.reason != "RenewalCutShort":
+            yield f"{record.name}: {cut_short(pending)}"
 
 
 def _told_of_images(records: Sequence[StackRecord], images: Sequence[ImageRecord]) -> Iterator[str]:

@@ -203,6 +203,7 @@ class Parts:
 
     def host(self, progress: Progress) -> Host:
         from reconciler.cli import preflight
+        from reconciler.cli.rooms.actions import renewing
         from reconciler.cli.rooms.traffic import leads_others
         from reconciler.execution.books import Books
         from reconciler.execution.observe import Observer
@@ -226,6 +227,7 @@ class Parts:
             stacks=StackLoop(Stage(books, observer, self._executor()), report, self.hook_keeping, self.data_keeping),
             hooks=self.hook_keeping,
             providing=self.providing,
+            renewing=renewing(self),
             tidier=Tidier(
                 source=self.source,
                 objects=self.objects,
@@ -339,9 +341,15 @@ class Parts:
         from reconciler.model.event import Trigger
         from reconciler.model.remote import Transport, parse_remote
         from reconciler.planning.upstreams import PREFIX
-        from reconciler.triggers import FolderWatcher, RefWatcher, stack_of_env_file, stack_of_upstreams
+        from reconciler.triggers import (
+            ENVIRONMENT_FILES,
+            FolderWatcher,
+            RefWatcher,
+            stack_of_env_file,
+            stack_of_upstreams,
+        )
 
-        env = FolderWatcher(self.layout.env, emit, Trigger.ENVIRONMENT, stack_of_env_file, "*.env|age-identity.txt")
+        env = FolderWatcher(self.layout.env, emit, Trigger.ENVIRONMENT, stack_of_env_file, ENVIRONMENT_FILES)
         objects = FolderWatcher(self.layout.objects, emit, Trigger.OBJECT, lambda _: None)
         certs = FolderWatcher(self.layout.certs, lambda _: self.on_news(), Trigger.CERTIFICATE, lambda _: None)
         told = FolderWatcher(self.layout.traefik, emit, Trigger.UPSTREAMS, stack_of_upstreams, f"{PREFIX}*.yml")

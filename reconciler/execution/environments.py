@@ -108,7 +108,7 @@ class Environments:
 
 def renewers_of(manifest: Manifest) -> dict[str, str]:
     """The stack's actions that change a variable lawfully, by the variable's name."""
-    return {}
+    return {action.renews: action.name for action in manifest.actions if action.renews}
 
 
 def _schema_of(manifest: Manifest, repository: RepositoryFiles | None) -> EnvironmentSchema | None:

@@ -15,6 +15,7 @@ from reconciler.model.record import PassGoal, ReleaseRecord
 from reconciler.model.source import Revision
 from reconciler.planning.gate import Hold, Pending, gate_of_release, gate_of_repair, hold_of
 from reconciler.planning.pinning import bad_images, instead_of_bad, newer_images
+from reconciler.planning.renewal import waits_for_nobody
 from reconciler.ports import Clock, Journal
 
 BeforeFirst = Callable[[Work, Release], Hold | None]
@@ -84,6 +85,8 @@ class Holding:
         if applied is None:
             return None if self._has_begun(work, rendered) else self._first(work, rendered)
         if not updates.holds or applied.digest == rendered.digest or self._has_begun(work, rendered):
+            return None
+        if waits_for_nobody(self._journal.marks.marks(work.name), rendered.digest):
             return None
         pending = Pending(gate_of_release(rendered, applied), past_windows=work.past_windows)
         if updates.manual or updates.min_age_s:

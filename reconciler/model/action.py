@@ -11,7 +11,8 @@ class Action:
 
     ``valid_for_s``: how long what it prints is of use, None where that is not told. ``environment``: names and values that
     it gets besides; ``variables``: names of the stack's variables that it gets, too. ``at_init``: the first start of the
-    stack on this host ends with it.
+    stack on this host ends with it. ``renews``: the variable of the stack whose new value it is given to read, and brings
+    to whatever holds the old one, "" for none; ``check``: tells of a value that it is given whether that one is in use.
     """
 
     name: str
@@ -24,6 +25,8 @@ class Action:
     environment: tuple[tuple[str, str], ...] = ()
     variables: tuple[str, ...] = ()
     at_init: bool = False
+    renews: str = ""
+    check: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,8 +107,9 @@ class Environment:
 @dataclass(frozen=True, slots=True)
 class Mark:
     """What is remembered of a variable, never its value. ``print_``: the salted fingerprint of what it must stay, "" for
-    none yet. ``making``: a secret is about to be written; ``made``: it was,
-    by us, and is never made again."""
+    none yet. ``making``: a secret is about to be written; ``made``: it was, by us, and is never made again. ``renewed_after``:
+    the last release from before an action renewed it, 0 where none ever did: what is kept of those has the old value.
+    ``rolls``: the digest of the release that brought the new one to the stack, which waits for nobody."""
 
     stack: str
     name: str
@@ -116,3 +117,10 @@ class Mark:
     print_: str = field(default="", repr=False)
     making: bool = False
     made: bool = False
+    renewed_after: int = 0
+    rolls: str = ""
+
+    @property
+    def binds(self) -> bool:
+        """Whether it keeps the variable from being changed, or from being made."""
+        return bool(self.print_ or self.making or self.made)

@@ -129,7 +129,7 @@ def _hook(entry: Mapping[str, Any]) -> Hook:
 
 
 def _action(entry: Mapping[str, Any]) -> Action:
-    tuples = {key: tuple(entry[key]) for key in ("command", "variables")}
+    tuples = {key: tuple(entry.get(key, ())) for key in ("command", "variables", "check")}
     return Action(**{**entry, **tuples, "environment": tuple((name, value) for name, value in entry["environment"])})
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reconciler.model.environment import Mark
 from reconciler.model.record import Outcome, ReleaseRecord, StackRecord
+from reconciler.planning.renewal import renewed_since
 
 
-def target_of(record: StackRecord, releases: Sequence[ReleaseRecord], asked: int | None) -> tuple[int | None, str]:
-    """The release to go to, and why that cannot be, "" where it can. ``asked``: None for the one before."""
+def target_of(
+    record: StackRecord, releases: Sequence[ReleaseRecord], asked: int | None, marks: Sequence[Mark] = ()
+) -> tuple[int | None, str]:
+    """The release to go to, and why that cannot be, "" where it can. ``asked``: None for the one before. ``marks``: what is
+    remembered of the stack's variables: a release from before one was renewed has a value that lets nobody in."""
     current, known = record.applied_release, {release.number: release for release in releases}
     proven = [
         number
@@ -22,6 +27,11 @@ def target_of(record: StackRecord, releases: Sequence[ReleaseRecord], asked: int
         return None, f"release {target} is what runs"
     if known[target].outcome is not Outcome.APPLIED:
         return None, f"release {target} was never proven; see: reconciler history {record.name}"
+    if renewed := renewed_since(tuple(marks), target):
+        return None, (
+            f"release {target} was made before {renewed} was renewed, and would run with the old value, which is in use "
+            "nowhere any more. Revert the commits in Git instead: what they bring back runs with the new one"
+        )
     return target, ""
 
 

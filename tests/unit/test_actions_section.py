@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from reconciler.declared.actions_section import actions_of
+from reconciler.declared.actions_section import actions_of, wrong_actions
 from reconciler.declared.documents import read_document
 from reconciler.declared.validation import STACK, check_schema
 from reconciler.model.action import Action
@@ -22,6 +22,7 @@ actions:
     {service: web, command: [node, link.js], description: A link., user: "1:2", timeout: 10s, validFor: 5m,
      env: {B: "2", A: "1"}, variables: [TOKEN], atInit: true}
   plain: {service: web, command: [true]}
+  renew: {service: db, command: [take], renews: KEY, check: [has]}
 """
 
 
@@ -32,7 +33,7 @@ def actions(text: str) -> tuple[Action, ...]:
 
 
 def test_each_key_comes_to_what_it_says_and_has_a_default() -> None:
-    link, plain = actions(FULL.replace("[true]", "[ls]"))
+    link, plain, renew = actions(FULL.replace("[true]", "[ls]"))
     assert link == Action(
         *("link", "web", ("node", "link.js"), "A link.", "1:2", 10.0, 300.0),
         environment=(("A", "1"), ("B", "2")),
@@ -40,6 +41,7 @@ def test_each_key_comes_to_what_it_says_and_has_a_default() -> None:
         at_init=True,
     )
     assert plain == Action("plain", "web", ("ls",))
+    assert renew == Action("renew", "db", ("take",), renews="KEY", check=("has",))
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,8 @@ def test_each_key_comes_to_what_it_says_and_has_a_default() -> None:
         ("{service: web, command: [x], env: {A: 1}}", "put numbers and true or false in quotes"),
         ("{service: web, command: [x], env: {a-b: x}}", "a-b"),
         ("{service: web, command: [x], variables: [a-b]}", "a-b"),
+        ("{service: web, command: [x], renews: a-b}", "a-b"),
+        ("{service: web, command: [x], check: [x]}", "renews"),
     ],
 )
 def test_a_mistake_is_told_where_it_is(action: str, message: str) -> None:
@@ -62,6 +66,18 @@ def test_a_mistake_is_told_where_it_is(action: str, message: str) -> None:
     found = [str(problem) for problem in check_schema(document, STACK)]
     assert found
     assert any(message in problem and "stack.yaml:2: actions.link" in problem for problem in found), found
+
+
+def test_a_variable_has_one_action_that_renews_it_and_that_runs_when_somebody_asks() -> None:
+    values = {
+        "a": {"renews": "KEY", "atInit": True},
+        "b": {"renews": "KEY", "validFor": "5m"},
+        "c": {"renews": "OTHER", "atInit": False},
+        "d": "no action",
+        "e": {"renews": ["no", "name"]},
+    }
+    assert [".".join(map(str, path)) for path, _ in wrong_actions(values)] == ["a.atInit", "b.renews", "b.validFor"]
+    assert list(wrong_actions("nothing at all")) == []
 
 
 def test_the_name_of_an_action_is_one_that_can_be_typed() -> None:

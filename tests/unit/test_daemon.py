@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ class Stage:
         self.over = threading.Event()
         self.fetched: Iterator[str] = iter(())
         self.told_of: dict[str, str] = {}
+        self.others = 0
         engine: Any = self
         host: Any = self
         vigil: Any = NoVigil()
@@ -64,6 +66,12 @@ class Stage:
 
     def around(self, work: Work) -> None:
         return None
+
+    @contextmanager
+    def turn(self, stack: str) -> Iterator[bool]:
+        """Somebody else's for as often as ``others`` says."""
+        self.others -= 1
+        yield self.others < 0
 
     def look(self) -> Snapshot:
         taken = Snapshot((), ())
@@ -177,3 +185,13 @@ def test_a_stack_that_is_passed_over_again_and_again_is_backed_up_all_the_same(j
     stage.passing[30] = lambda: stage.daemon.leave("it is over")
     stage.run()
     assert backups.made == ["a"]
+
+
+def test_a_backup_waits_for_whoever_else_works_on_the_stack(journal: SqliteJournal) -> None:
+    backups = AllDue()
+    stage = Stage(journal, "a", backups=backups)
+    stage.others = 1
+    stage.passing = {number: lambda: stage.daemon.emit(Event(Trigger.TIMER, "a")) for number in range(1, 30)}
+    stage.passing[30] = lambda: stage.daemon.leave("it is over")
+    stage.run()
+    assert (backups.made, stage.others < 0) == (["a"], True)

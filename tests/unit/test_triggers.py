@@ -285,4 +285,5 @@ def test_nothing_is_heard_after_the_end(tmp_path: Path, heard: Heard) -> None:
 
 def test_a_name_of_an_env_file_is_its_stack() -> None:
     assert stack_of_env_file(Path("upsignon.env")) == "upsignon"
+    assert stack_of_env_file(Path("upsignon.renewal.json")) == "upsignon"
     assert stack_of_env_file(Path(".env")) is None

@@ -48,7 +48,7 @@ IMAGE = (
     "seen, written, waits_for, waits_until"
 )
 HOOK = "stack, release, attempt, phase, name, state, pass_id, began_at, ended_at, exit_code, output, failed_step, error, domains"
-MARK = "stack, name, salt, print, making, made"
+MARK = "stack, name, salt, print, making, made, renewed_after, rolls"
 REQUEST = "id, kind, stack, who, created_at, force, release, reason, until, handled_at, answer, data"
 
 
@@ -171,10 +171,11 @@ def request_of(row: Row) -> Request:
 
 
 def mark_of(row: Row) -> Mark:
-    stack, name, salt, print_, making, made = row
-    if not all(isinstance(text, str) for text in row[:4]):
+    stack, name, salt, print_, making, made, renewed_after, rolls = row
+    if not all(isinstance(text, str) for text in (*row[:4], rolls)):
         raise ValueError("no mark")
-    return Mark(stack, name, bytes.fromhex(salt).hex(), print_, making=bool(making), made=bool(made))
+    salt = bytes.fromhex(salt).hex()
+    return Mark(stack, name, salt, print_, bool(making), bool(made), int(renewed_after), rolls)
 
 
 def image_of(row: Row) -> ImageRecord:

@@ -119,6 +119,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             making INTEGER NOT NULL, made INTEGER NOT NULL, PRIMARY KEY (stack, name)
         ) WITHOUT ROWID""",
     ),
+    (
+        "ALTER TABLE marks ADD COLUMN renewed_after INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE marks ADD COLUMN rolls TEXT NOT NULL DEFAULT ''",
+    ),
 )
 
 

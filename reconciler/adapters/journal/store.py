@@ -129,6 +129,8 @@ class SqliteJournal:
                 "data_changes",
             ):
                 connection.execute(f"DELETE FROM {table} WHERE stack = ?", (name,))
+            # Of releases that are counted from 1 again.
+            connection.execute("UPDATE marks SET renewed_after = 0, rolls = '' WHERE stack = ?", (name,))
 
     # Releases
 
