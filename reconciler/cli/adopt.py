@@ -17,7 +17,7 @@ from reconciler.cli.options import Options
 
 if TYPE_CHECKING:
     from reconciler.adoption.book import Record
-    from reconciler.cli.adoption_wiring import Asked, Planned
+    from reconciler.cli.adoption.plan import Asked, Planned
     from reconciler.cli.wiring import Leaving
     from reconciler.layout import Layout
 
@@ -53,7 +53,7 @@ def adopt(
     containers are stopped and kept, too, until `adopt --confirm`; until then `adopt --undo` starts them again. If the
     stack does not become Ready, that happens by itself. See docs/adopt.md.
     """
-    from reconciler.cli.adoption_wiring import Asked
+    from reconciler.cli.adoption.plan import Asked
 
     layout = roots.layout_of(options.root)
     _check_words(folder, dry_run, undo, confirms, form)
@@ -80,7 +80,7 @@ def _check_words(folder: Path | None, dry_run: bool, undo: bool, confirms: bool,
 
 def _show(layout: Layout, asked: Asked, level: int, form: str | None) -> int:
     from reconciler.cli.adopt_view import as_object, tell
-    from reconciler.cli.adoption_wiring import plan
+    from reconciler.cli.adoption.plan import plan
 
     planned = plan(layout, asked, level)
     if form == "json":
@@ -92,7 +92,8 @@ def _show(layout: Layout, asked: Asked, level: int, form: str | None) -> int:
 
 def _adopt(layout: Layout, asked: Asked, level: int, *, yes: bool, dumps: bool) -> int:
     from reconciler.adoption.book import Phase
-    from reconciler.cli.adoption_wiring import adopter, book_of, plan
+    from reconciler.cli.adoption.handover import adopter, book_of
+    from reconciler.cli.adoption.plan import plan
 
     with _alone(layout) as leaving:
         record = book_of(layout).read()
@@ -164,7 +165,7 @@ def _adopted(record: Record) -> int:
 
 
 def _undo(layout: Layout, level: int, yes: bool) -> int:
-    from reconciler.cli.adoption_wiring import adopter
+    from reconciler.cli.adoption.handover import adopter
 
     with _alone(layout) as leaving:
         record = _record(layout, "undone")
@@ -179,7 +180,7 @@ def _undo(layout: Layout, level: int, yes: bool) -> int:
 
 
 def _confirm(layout: Layout, level: int, yes: bool) -> int:
-    from reconciler.cli.adoption_wiring import adopter
+    from reconciler.cli.adoption.handover import adopter
     from reconciler.cli.hand_in import lock_unless_daemon
     from reconciler.cli.wiring import Leaving
 
@@ -212,7 +213,7 @@ def _check_ready(layout: Layout, stack: str) -> None:
 
 
 def _record(layout: Layout, what: str) -> Record:
-    from reconciler.cli.adoption_wiring import book_of
+    from reconciler.cli.adoption.handover import book_of
 
     record = book_of(layout).read()
     if record is None:

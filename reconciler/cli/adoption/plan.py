@@ -1,7 +1,5 @@
-"""What adopting a project is made of: the parts of the root, the engine's other projects, and the stack that takes over.
-
-Parts are opened anew for each errand, since host.yaml and env/ change in between.
-"""
+"""The plan of an adoption: the old project, its folder, and the stack that takes over, looked at with the variables that it
+would have. Changes nothing."""
 
 from __future__ import annotations
 
@@ -15,31 +13,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.docker_engine.projects import Projects
 from reconciler.adoption import host_file
-from reconciler.adoption.adopter import Adopter
-from reconciler.adoption.book import Book, TextChange
+from reconciler.adoption.book import TextChange
 from reconciler.adoption.clone import Destinations, read_clone, size_of
 from reconciler.adoption.cron import Cron
-from reconciler.adoption.deciding import Wanted, decide, nothing_runs, other_majors
+from reconciler.adoption.deciding import Wanted, decide, nothing_runs
 from reconciler.adoption.model import Adoption, Found
 from reconciler.adoption.mounts import fates
-from reconciler.adoption.old import Old
 from reconciler.adoption.variables import differing, merged, unused
-from reconciler.cli import output, roots
+from reconciler.cli import roots
 from reconciler.cli.errors import WRONG_USE, Failure
-from reconciler.cli.wiring import Leaving, Parts, opened
+from reconciler.cli.wiring import Parts, opened
 from reconciler.layout import Layout
-from reconciler.model.errors import InvalidInputError, ReconcilerError, StalledError, WaitingError
-from reconciler.model.record import Ready, StackRecord, Suspension
+from reconciler.model.errors import InvalidInputError
 from reconciler.planning.dotenv import read_dotenv
 
 if TYPE_CHECKING:
-    from reconciler.backup.making import Made
-    from reconciler.execution.work import Work
-    from reconciler.host import Host
-    from reconciler.model.backup import BackupPlan
     from reconciler.model.desired import Release
     from reconciler.model.manifest import Manifest
     from reconciler.model.project import ProjectContainer
@@ -63,14 +53,6 @@ class Planned:
     texts: tuple[TextChange, ...]
 
 
-def book_of(layout: Layout) -> Book:
-    return Book(layout.adoption, layout.staging)
-
-
-def cron_of(layout: Layout) -> Cron:
-    return Cron(layout.staging)
-
-
 def plan(layout: Layout, asked: Asked, level: int) -> Planned:
     """Looks at everything, and changes nothing. Raises Failure, ReconcilerError."""
     with opened(layout, log_level=level) as parts, _own_environment(parts) as env:
@@ -78,7 +60,7 @@ def plan(layout: Layout, asked: Asked, level: int) -> Planned:
         manifest = _manifest(parts, asked.stack)
         stack = manifest.name
         to = Destinations(layout.certs, layout.adopted_dumps_of(stack))
-        clone = read_clone(asked.folder, to, cron_of(layout), time.time())
+        clone = read_clone(asked.folder, to, Cron(layout.staging), time.time())
         found = _found(clone.folder, asked.project)
         if not found.containers:
             raise Failure(nothing_runs(clone.folder))
@@ -233,137 +215,3 @@ def _unused(parts: Parts, manifest: Manifest, variables: bytes | None) -> tuple[
     text = b"\n".join(parts.tree.read(entry.object_id)[:_MOST_BYTES] for entry in files).decode(errors="replace")
     names = unused(read_dotenv(variables, ".env").names, text, _BACKUP_VARIABLES)
     return (f"nothing of the stack reads {', '.join(names)}; they are taken along all the same",) if names else ()
-
-
-@contextmanager
-def adopter(
-    layout: Layout, stack: str, level: int, leaving: Leaving, *, dumps: bool = True, mend: bool = True
-) -> Iterator[Adopter]:
-    """``mend``: as Parts have it; for the holder of the root's lock."""
-    with opened(layout, log_level=level, mend=mend, leaving=leaving) as parts:
-        yield Adopter(
-            layout=layout,
-            book=book_of(layout),
-            cron=cron_of(layout),
-            old=Old(parts.engine, Projects()),
-            stack=Successor(layout, stack, level, leaving, dumps),
-            clock=SystemClock(leaving.asked),
-            progress=output.progress,
-            stop=leaving,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Successor:
-    """Implements ``NewStack``."""
-
-    layout: Layout
-    name: str
-    level: int
-    leaving: Leaving
-    dumps: bool = True
-
-    def suspend(self, why: str) -> None:
-        self._suspended(Suspension(why, roots.who(), time.time()))
-
-    def resume(self) -> None:
-        self._suspended(None)
-
-    def _suspended(self, suspension: Suspension | None) -> None:
-        with roots.open_journal(self.layout) as journal:
-            record = journal.stack(self.name) or StackRecord(self.name)
-            journal.save_stack(replace(record, suspension=suspension))
-
-    def tell(self, severity: str, reason: str, message: str) -> None:
-        with roots.open_journal(self.layout) as journal:
-            journal.tell(self.name, severity, reason, message, "", time.time())
-
-    def prepare(self, adoption: Adoption) -> None:
-        with self._parts() as parts:
-            host = parts.host(output.progress)
-            parts.lookout.turn()
-            work = self._work(host)
-            release = host.release(work)
-            self._bring_images(parts, release)
-            ids = {container.id for container in adoption.containers}
-            old = [one for one in Projects().containers() if one.id in ids]
-            here = {spec.image: Projects().image_environment(spec.image) for spec in release.services}
-            for refusal in other_majors(old, release, here):
-                raise StalledError(refusal, reason="OtherMajor")
-            if self.dumps:
-                self._dump(parts, work, old)
-
-    def _bring_images(self, parts: Parts, release: Release) -> None:
-        for spec in release.services:
-            if spec.build_digest is None and parts.engine.image(spec.image) is None:
-                output.progress(f"pull {spec.image}")
-                parts.engine.pull(spec.image, output.progress)
-
-    def _dump(self, parts: Parts, work: Work, old: list[ProjectContainer]) -> None:
-        wanted = parts.backups.wanted(self.name, work.manifest.backups, work.variables)
-        for backup in wanted.plans:
-            running = next((one for one in old if one.service == backup.service and one.running), None)
-            if running is not None:
-                from reconciler.backup.making import Target
-
-                output.progress(f"back up {backup.name} of {running.name}, and prove it")
-                target = Target(self.name, running.id, running.image_id)
-                self._check_dump(parts.backups.of_another(wanted, backup, target), backup)
-
-    def _check_dump(self, made: Made | None, backup: BackupPlan) -> None:
-        if made is None:
-            return
-        if made.finding is not None:
-            raise StalledError(
-                f"the backup {backup.name} before the change of hands is not good: {made.finding.level.name}: "
-                f"{made.finding.problem}; mend that, or do without it: --without-dump",
-                reason="BackupFailed",
-            )
-        if made.backup is not None:
-            output.progress(f"{made.backup.name} reaches {made.backup.level.name}")
-
-    def bring(self) -> Ready:
-        from reconciler.certs.vigil import Vigil
-
-        with self._parts() as parts:
-            host = parts.host(output.progress)
-            vigil = Vigil(parts.certificates, parts.clock)
-            parts.lookout.turn()
-            vigil.turn()  # before any service starts that reads a certificate
-            try:
-                record = host.reconcile(replace(self._work(host), forced=True))
-            except ReconcilerError as error:
-                if self.leaving.why:
-                    raise WaitingError(f"interrupted by {self.leaving.why}", reason="Interrupted") from error
-                raise
-            vigil.stacks_changed()
-            vigil.settle()
-            return record.ready
-
-    def take_down(self) -> None:
-        with self._parts() as parts:
-            engine = parts.engine
-            mine = [one for one in engine.containers() if one.owned and one.stack == self.name]
-            for container in mine:
-                engine.stop(container.id, None)
-            for container in mine:
-                engine.remove(container.id)
-            for network in engine.networks():
-                if network.owned and network.stack == self.name:
-                    engine.remove_network(network.id)
-            parts.shelf.clear(self.name)
-            suspension = (parts.journal.stack(self.name) or StackRecord(self.name)).suspension
-            parts.journal.forget_stack(self.name)
-            parts.journal.save_stack(StackRecord(self.name, suspension=suspension))
-            shutil.rmtree(self.layout.traefik_of(self.name), ignore_errors=True)
-
-    def _work(self, host: Host) -> Work:
-        found = next((work for work in host.works() if work.name == self.name), None)
-        if found is None:
-            raise StalledError(f"{self.name} is no longer in Git", reason="StackGone")
-        return found
-
-    @contextmanager
-    def _parts(self) -> Iterator[Parts]:
-        with opened(self.layout, log_level=self.level, mend=True, leaving=self.leaving) as parts:
-            yield parts
