@@ -46,7 +46,6 @@ class Subject:
     view: View
     root: str
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    named: tuple[str, ...] = ()  # domains that variables of the stack say, beside those of its routers
 
     @property
     def name(self) -> str:
@@ -90,7 +89,7 @@ def network_looks(subject: Subject, eyes: Eyes) -> tuple[Look, ...]:
     own = {domain for router in routers(subject.release) for domain in router.domains}
     looks = [
         Look(f"domain {domain}", partial(_domain, subject, eyes, domain), _DOMAIN_S, stack=subject.name)
-        for domain in sorted(own | set(subject.named))
+        for domain in sorted(own)
     ]
     for target in targets(subject):
         see = partial(_reach, subject, eyes, target)
