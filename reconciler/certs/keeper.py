@@ -6,7 +6,7 @@ Level-triggered like the pass over a stack: every pass compares anew, so what wa
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.certs import telling
@@ -14,12 +14,12 @@ from reconciler.certs.chronicle import Chronicle
 from reconciler.certs.consumers import Consumers
 from reconciler.certs.deciding import Decision, Situation, covering, decide
 from reconciler.certs.folder import DropFolder
-from reconciler.certs.model import DroppedFile, Pair, Reading
+from reconciler.certs.model import Pair
 from reconciler.certs.ordering import Ordering
 from reconciler.certs.proving import Proof, Prover
 from reconciler.certs.publishing import Published, Publisher
 from reconciler.certs.reach import Here
-from reconciler.certs.reading.grouping import group
+from reconciler.certs.readings import Readings
 from reconciler.certs.rendering import Order, render
 from reconciler.certs.vault import Kept, Vault
 from reconciler.certs.view import Spot, View, held_by, view_of
@@ -78,7 +78,7 @@ class Keeper:
         self._wishes: dict[str, Manifest] = {}  # of stacks that wait for their first start
         self._by_name: Mapping[str, Pair] = {}
         self._fronts_show: Mapping[str, tuple[str, ...]] = {}
-        self._readings: dict[str, tuple[tuple[DroppedFile, ...], Reading]] = {}
+        self._readings = Readings(kit.folder)
         self._has_turned = False
         self._prove_at = 0.0
         self._asked_until: dict[tuple[str, str], float] = {}
@@ -189,10 +189,10 @@ class Keeper:
 
     def _decide(self, view: View, kept: Kept) -> Decision:
         now = self._kit.clock.now()
-        files = group(self._kit.folder.read())
-        readings = {name: self._read(name, own, now) for name, own in files.items()}
-        self._readings = {name: (files[name], reading) for name, reading in readings.items()}
-        refused = {fingerprint: kept.refused[mark] for fingerprint, mark in self._tries() if mark in kept.refused}
+        readings = self._readings.read(now)
+        refused = {
+            fingerprint: kept.refused[mark] for fingerprint, mark in self._readings.tries() if mark in kept.refused
+        }
         pairs = [each.pair for each in readings.values() if each.pair and each.pair.fingerprint not in refused]
         pairs += [
             kept.accepted[name] for name in readings.keys() & kept.accepted.keys() - {pair.name for pair in pairs}
@@ -200,7 +200,7 @@ class Keeper:
         bare = [domain for domain in view.domains if not _is_covered(domain, pairs, now)]
         situation = Situation(
             readings=readings,
-            quiet_s={name: now - max(file.changed_at for file in own) for name, own in files.items()},
+            quiet_s=self._readings.quiet_s(now),
             accepted=kept.accepted,
             refused=refused,
             domains=view.domains,
@@ -210,27 +210,8 @@ class Keeper:
         )
         return decide(situation)
 
-    def _tries(self) -> Iterator[tuple[str, str]]:
-        """Of each pair that lies there its fingerprint, and what tells this try from one with files that came later."""
-        for files, reading in self._readings.values():
-            if reading.pair is not None:
-                yield reading.pair.fingerprint, f"{reading.pair.fingerprint} {max(file.changed_at for file in files)}"
-
     def _asking(self) -> tuple[tuple[str, Manifest], ...]:
         return (*self._wishes.items(), *self._uses)
-
-    def _read(self, name: str, own: tuple[DroppedFile, ...], now: float) -> Reading:
-        """A reading holds until the files change, or time does what it waits for."""
-        known = self._readings.get(name)
-        if known is not None and known[0] == own:
-            reading = known[1]
-            if reading.pair is not None and reading.pair.not_after > now:
-                return reading
-        from reconciler.certs.reading.pair import (
-            read_pair,  # with cryptography: 14 MiB that hosts without pairs do not need
-        )
-
-        return read_pair(name, own, now)
 
     def _here(self, view: View) -> Here:
         shown = self._kit.vault.default().fingerprint if view.fronts else ""
@@ -288,7 +269,7 @@ class Keeper:
             f"it was published, and another certificate was still shown for {places}; the one before was put back. The log "
             "of the proxy may say why; it is tried again once its files change (copy them again)"
         )
-        tries = dict(self._tries())
+        tries = dict(self._readings.tries())
         refused = {**kept.refused, **{tries[pair.fingerprint]: why for pair in refuted}}
         self._remember(replace(kept, refused=refused))
         for pair in refuted:
