@@ -29,7 +29,7 @@ def put(path: Path, content: bytes, staging: Path, *, owner: tuple[int, int] | N
             staged = path.with_name(staged.name)
         _write(staged, content, owner, mode)
         staged.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):
             staged.unlink()
@@ -87,7 +87,8 @@ def _write(path: Path, content: bytes, owner: tuple[int, int] | None, mode: int)
         os.fsync(descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """A rename within it outlives a power cut only once the folder itself is written. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

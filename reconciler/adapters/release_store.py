@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from reconciler.files import sync_folder
 from reconciler.model.errors import StalledError, WaitingError
 
 _MODEL = "compose.json"
@@ -121,7 +122,7 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -138,7 +139,7 @@ def _replace(path: Path, content: bytes) -> None:
     except OSError:
         new.unlink(missing_ok=True)  # on a full disk, half a file would keep it full
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _holds(path: Path, content: bytes) -> bool:
@@ -146,14 +147,6 @@ def _holds(path: Path, content: bytes) -> bool:
         return path.read_bytes() == content
     except OSError:
         return False
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from reconciler.files import sync_folder
 from reconciler.model.errors import SourceError, StalledError, WaitingError
 from reconciler.model.source import EntryKind, TreeEntry
 from reconciler.plumbing.objects import Blob, blob_hash, blobs, mark_suspect
@@ -133,14 +134,6 @@ def remove_at(parent: int, name: str) -> None:
     finally:
         os.close(folder)
     os.rmdir(name, dir_fd=parent)
-
-
-def sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def fill(git: Git, blob: Blob, descriptor: int) -> None:

@@ -40,7 +40,7 @@ PASSES = [
 # Of a publication: staged and not renamed; renamed; proven and not remembered; remembered and not told; told.
 CERTIFICATES = [
     (files, "_write", BOTH),
-    (files, "_sync_folder", BOTH),
+    (files, "sync_folder", BOTH),
     (Publisher, "publish", BOTH),
     (Vault, "save", BOTH),
     (SqliteJournal, "tell", BOTH),
@@ -48,7 +48,7 @@ CERTIFICATES = [
     (CertificateTables, "serves", BOTH),
 ]
 # Of a pair that a service reads itself: staged; put there; told; marked.
-USERS = [(files, "_write", BOTH), (files, "_sync_folder", BOTH), (Recipients, "tell", BOTH)]
+USERS = [(files, "_write", BOTH), (files, "sync_folder", BOTH), (Recipients, "tell", BOTH)]
 # Around hooks: an attempt is begun; a hook's intent or end is written; it has ended and that is not written.
 HOOKS = [
     (HookTables, "begin_attempt", BOTH),

@@ -317,7 +317,7 @@ def test_a_daemon_that_is_killed_at_any_moment_of_a_renewal_leaves_the_newest_pa
         daemon.kill()  # the last fuse may still burn
     assert users.world.running("shop") == before
     assert not users.told("CertificateNotServed")
-    for step in ("_write", "_sync_folder", "tell"):
+    for step in ("_write", "sync_folder", "tell"):
         assert f"before {step} " in kills.read_text()
         assert f"after {step} " in kills.read_text()
 

@@ -41,7 +41,7 @@ def test_a_daemon_that_is_killed_at_any_moment_of_a_publication_serves_the_newes
         killed = kills.read_text()
     # Which moment a number is depends on what else the daemon did just then; these are many, so each of them was met.
     assert len(killed.splitlines()) >= MOMENTS // 2
-    for step in ("_write", "_sync_folder", "publish", "save"):
+    for step in ("_write", "sync_folder", "publish", "save"):
         assert f" {step} " in killed
     staged = (world.root / "state" / "staging").rglob("*")
     assert not [path.name for path in staged if path.is_file()], "leftovers are cleared at a start"
