@@ -161,9 +161,14 @@ class Keeper:
         self._kit.ordering.files.forget(storage, names)
 
     def settled(self) -> bool:
-        """Nothing is being found out, and nobody was told a moment ago. What waits for a window is not waited for."""
+        """Nothing is being found out or ordered, and nobody was told a moment ago. What waits for a window is not waited
+        for."""
         due_s = self._kit.consumers.due_in_s
-        return self._kit.ordering.reach.settled() and (due_s is None or due_s > _A_WINDOW_S)
+        is_idle = self._kit.ordering.reach.settled() and not self._is_ordering()
+        return is_idle and (due_s is None or due_s > _A_WINDOW_S)
+
+    def _is_ordering(self) -> bool:
+        return any(trial.began_at is not None for trial in self._kit.ordering.trials.values())
 
     # The pass, in the order of its steps
 
@@ -341,7 +346,7 @@ class Keeper:
     def _due_in_s(self, decision: Decision) -> float:
         waits = [RESCAN_S]
         waits.extend(due for due in (decision.due_in_s, self._kit.consumers.due_in_s) if due is not None)
-        if any(trial.began_at is not None for trial in self._kit.ordering.trials.values()):
+        if self._is_ordering():
             waits.append(_POLL_ORDERS_S)
         asked_again = self._kit.ordering.reach.due_in_s()
         if asked_again is not None:

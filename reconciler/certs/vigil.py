@@ -16,7 +16,7 @@ _BREATH_S = 0.0007
 _MOST_GATHERED_S = 0.25
 _AFTER_TROUBLE_S = 5.0
 _MOST_AT_ONCE = 3
-_MOST_SETTLING_S = 15.0
+_MOST_SETTLING_S = 30.0  # a CA that proves a domain from several places takes some ten
 
 log = structlog.get_logger()
 
@@ -63,7 +63,7 @@ class Vigil:
         return _AFTER_TROUBLE_S
 
     def settle(self) -> None:
-        """For one who leaves after it: until nobody was told a moment ago, but not for ever."""
+        """For one who leaves after it: until nothing is ordered and nobody was told a moment ago, but not for ever."""
         ends = self._clock.monotonic() + _MOST_SETTLING_S
         wait_s = self.turn()
         while not self._keeper.settled() and self._clock.monotonic() < ends:

@@ -9,10 +9,11 @@ import contextlib
 import datetime
 import http.client
 import os
+import shutil
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,18 +96,30 @@ class Sample:
         """The same in Git only, and with something that is served at each of ``domains``."""
         self.letsencrypt.mkdir(parents=True, exist_ok=True)
         (self.letsencrypt / "ca.pem").write_bytes(self.ca.root.read_bytes())
-        text = "".join(f"{name}={value}\n" for name, value in self.settings(**changed).items())
-        self.world.write_environment(STACK, text)
+        self.world.write_environment(STACK, _lines(self.settings(**changed)))
         return self.world.commit({**self.world.compose(STACK, _model(domains))})
+
+    def commit_settings_too(self, *domains: str) -> None:
+        """Of the host is only what nobody but a person can know: whom the CA may write to."""
+        settings = self.settings()
+        del settings["LETSENCRYPT_EMAIL"]
+        self.commit(domains)
+        shutil.rmtree(self.world.root / "env")
+        files = self.world.compose(STACK, _model(domains), {"env": {"files": ["stack.env"]}})
+        self.world.commit({**files, f"stacks/{self.name}/stack.env": _lines(settings)})
 
     @contextmanager
     def daemon(self, *domains: str) -> Iterator[Daemon]:
         """To it, and to it alone, ``domains`` lead to this host: it has an /etc/hosts of its own."""
+        with self.world.daemon(self.program(*domains)) as found:
+            yield found
+
+    def program(self, *domains: str) -> list[str]:
+        """``reconciler`` as one for whom ``domains`` lead to this host."""
         hosts = self.world.home / "hosts"
         hosts.write_text("".join(f"{HERE} {name}\n" for name in ("localhost", *domains)))
         script = 'mount --bind "$0" /etc/hosts && exec "$@"'
-        with self.world.daemon(["unshare", "--mount", "sh", "-c", script, str(hosts), RECONCILER]) as found:
-            yield found
+        return ["unshare", "--mount", "sh", "-c", script, str(hosts), RECONCILER]
 
     def resolve(self, *domains: str) -> None:
         """From now on ``domains`` lead to this host, too, for a daemon that runs."""
@@ -200,6 +213,10 @@ class Sample:
 
     def log(self) -> str:
         return self.world.docker("logs", self.world.container(STACK, "traefik")["Id"])
+
+
+def _lines(settings: Mapping[str, str]) -> str:
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
 def _model(domains: Sequence[str]) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.sample import STACK, Sample, pair_for, sample_with_acme
+from tests.e2e.terminal import Terminal
 from tests.e2e.world import World, eventually
 
 pytestmark = pytest.mark.engine
@@ -173,6 +175,26 @@ def test_a_domain_that_leads_elsewhere_is_not_ordered_for_until_it_leads_here(sa
         assert sample.ca.requests() == 0
         sample.resolve("a.test")
         eventually(lambda: sample.is_trusted("a.test"))
+    assert sample.ca.orders() == 1
+
+
+def test_who_chooses_it_in_init_is_served_by_its_certificate(sample: Sample) -> None:
+    sample.commit_settings_too("a.test")
+    (sample.world.root / "host.yaml").unlink()
+    words = [*sample.program("a.test"), "init", str(sample.world.root)]
+    person = Terminal(words, {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"})
+    person.answer("Git repository", str(sample.world.repository))
+    person.answer("branch", "")
+    person.answer("folder", "stacks")
+    person.await_words(r"Nobody has one for a\.test")
+    person.answer("How", "2")
+    person.answer("Whom may it write to", "nobody")
+    person.await_words("write an e-mail address")
+    person.answer("Whom may it write to", "ops@example.com")
+    person.answer("Start now", "y")
+    person.await_words(r"a\.test: valid, by .*, until 20")
+    assert person.status() == 0, person.printed
+    assert sample.is_trusted("a.test"), person.printed
     assert sample.ca.orders() == 1
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from reconciler.supervision.unit import Unit
 
 _DAY_S = 86400.0
+_ORDERED_WITHIN_S = 60.0
+_COMING = frozenset({"ordering", "checking"})
 
 
 def start(options: Options, layout: Layout, unit: Unit | None, stacks: Sequence[str], timeout_s: float) -> int:
@@ -26,6 +28,7 @@ def start(options: Options, layout: Layout, unit: Unit | None, stacks: Sequence[
         return code
     _show_first_hooks(layout, stacks)
     is_backed_up = _back_up(options, layout, stacks, timeout_s)
+    _show_certificates(layout)
     from reconciler.cli.action import run_first_actions
 
     have_run = run_first_actions(options, stacks)
@@ -54,6 +57,26 @@ def _once(options: Options, layout: Layout) -> int:
     level = level_of(options, tells_itself=True)
     with RootLock(layout.lock), opened(layout, log_level=level, mend=True) as parts:
         return pass_over_all(parts, frozenset(), says_what_is_due=False)
+
+
+def _show_certificates(layout: Layout) -> None:
+    """Once those that are ordered are there; a CA that takes longer is not waited for, and no reason to fail."""
+    from reconciler.cli.hand_in import eventually
+
+    with roots.open_journal(layout) as journal:
+        book = journal.certificates
+        if roots.daemon_of(layout) is not None:
+            deadline = time.monotonic() + _ORDERED_WITHIN_S
+            eventually(lambda: not any(found.state in _COMING for found in book.certificates()), deadline)
+        found = book.certificates()
+    if found:
+        output.heading("\nCertificates")
+    for record in found:
+        issuer = f"by {record.issuer}, " if record.issuer else ""
+        until = f", {issuer}until {output.local(record.not_after)}" if record.not_after else ""
+        output.line(f"{', '.join(record.domains) or record.name}: {record.state}{until}")
+        if record.message:
+            output.line(f"  {record.message}")
 
 
 def _show_first_hooks(layout: Layout, stacks: Sequence[str]) -> None:

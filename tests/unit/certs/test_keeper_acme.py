@@ -37,6 +37,14 @@ def test_an_order_that_leads_to_nothing_is_ended_and_said_and_made_again_once_in
     assert ordering.reasons()[:2] == ["CertificateOrdered", "OrderFailed"]
 
 
+def test_nothing_is_settled_while_an_order_is_under_way_and_it_is_once_that_led_to_nothing(ordering: Scene) -> None:
+    ordering.settle()
+    assert not ordering.keeper.settled()
+    ordering.turn(every_s=120.0)
+    assert ordering.reasons()[1:] == ["OrderFailed"]
+    assert ordering.keeper.settled()
+
+
 def test_a_name_that_does_not_lead_here_gets_no_resolver_that_is_said_and_it_mends_itself(ordering: Scene) -> None:
     ordering.elsewhere["a.test"] = "a.test does not resolve"
     ordering.settle()
