@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import assert_never
 
 from reconciler.execution.around import Around
 from reconciler.execution.data import data_scene
 from reconciler.execution.drain import Drain
-from reconciler.execution.prove import Prover
+from reconciler.execution.prove import Prover, Trouble
 from reconciler.execution.walk import Hands, Walk, end_if
 from reconciler.model.desired import ServiceSpec
 from reconciler.model.errors import (
@@ -92,6 +91,7 @@ class Deeds:
                 self._stop(ref, at_once)
             case RestartContainer(ref):
                 engine.restart(self._id(ref), None)
+                self._prover.watch(self._id(ref))
             case RemoveContainer(ref):
                 engine.remove(self._id(ref))
             case RenameContainer(ref, name):
@@ -176,9 +176,9 @@ class Deeds:
         if before is None or before.id != pulled.id:
             self._hands.images.save_brought(pulled.id, image)
 
-    def _asking(self, probe: HttpProbe | None) -> Callable[[str], str]:
+    def _asking(self, probe: HttpProbe | None) -> Trouble | None:
         if probe is None:
-            return lambda _: ""
+            return None
         return lambda identity: self._hands.asks.trouble(self._hands.engine.address(identity), probe)
 
     def _run_hook(self, phase: Phase, name: str) -> None:
@@ -268,6 +268,7 @@ class Deeds:
         if spec is not None and spec.injections:
             engine.inject(identity, spec.injections)
         engine.start(identity)
+        self._prover.watch(identity)
         for hook in spec.post_start if spec is not None else ():
             status = engine.execute(identity, hook)
             if status:

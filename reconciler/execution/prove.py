@@ -13,12 +13,15 @@ _LOOK_LATER_S = 0.25  # once the quick ones had their chance
 _QUICK_S = 3.0
 _MOST_RESTARTS = 5  # an application may fall over while its database starts; this often, it does not stand up
 
+Trouble = Callable[[str], str]
+
 
 class Prover:
     """``still_wanted`` is called at every look and raises when nobody wants to know any more; ``still_hoped_for`` the same,
     while something is not healthy.
 
-    Every container it was ever asked about is watched at every look, so that soaks of several services overlap.
+    Every container that was started or asked about is looked at while others are waited for, until it has soaked: so soaks
+    of several services overlap, and a release of ten services takes no ten soaks.
     """
 
     def __init__(
@@ -31,22 +34,29 @@ class Prover:
         self._healthy_since: dict[str, float] = {}
         self._started_at: dict[str, float] = {}
         self._troubles: dict[str, str] = {}
+        self._watched: set[str] = set()
+        self._watched_at = float("-inf")
         self.failing: str | None = None
 
-    def await_healthy(
-        self, ids: Sequence[str], within_s: float, soak_s: float, trouble: Callable[[str], str] = lambda _: ""
-    ) -> None:
-        """``trouble``: what else keeps a container that looks healthy from being it, "" for nothing. Raises
-        StalledError(HealthCheckFailed) naming the container, and how it failed."""
+    def watch(self, identity: str) -> None:
+        """It was started: from when it is healthy on it soaks, whatever else is waited for meanwhile."""
+        self._healthy_since[identity] = self._clock.monotonic()
+        self._started_at[identity] = 0.0
+        self._watched.add(identity)
+
+    def await_healthy(self, ids: Sequence[str], within_s: float, soak_s: float, trouble: Trouble | None = None) -> None:
+        """``trouble``: what else keeps a container that looks healthy from being it, "" for nothing; it soaks from when it
+        was first asked. Raises StalledError(HealthCheckFailed) naming the container, and how it failed."""
         began = self._clock.monotonic()
         for identity in ids:
-            self._healthy_since.setdefault(identity, began)
-            self._started_at.setdefault(identity, 0.0)
+            if identity not in self._healthy_since:
+                self.watch(identity)
         while True:
             now = self._clock.monotonic()
             waiting = [identity for identity in ids if not self._is_proven(identity, now, soak_s, trouble)]
             self._watch_the_others(ids, now)
             if not waiting:
+                self._watched -= set(ids) if soak_s else set()
                 self.failing = None
                 return
             if any(self._healthy_since[identity] == now for identity in waiting):
@@ -70,24 +80,35 @@ class Prover:
                 raise StalledError(f"{container.name} has not ended within {within_s:g}s", reason="JobFailed")
             self._pause(now - began)
 
-    def _is_proven(self, identity: str, now: float, soak_s: float, trouble: Callable[[str], str]) -> bool:
+    def _is_proven(self, identity: str, now: float, soak_s: float, trouble: Trouble | None) -> bool:
         container = self._look(identity)
         self._fail_if_hopeless(container)
-        restarted = container.started_at != self._started_at[identity]
-        self._troubles[identity] = trouble(identity) if _is_healthy(container) else ""
-        is_well = _is_healthy(container) and not self._troubles[identity]
-        if not is_well or restarted:
-            self._started_at[identity] = container.started_at
-            self._healthy_since[identity] = now
-            if not is_well:
-                return False
-        return now - self._healthy_since[identity] >= soak_s
+        is_well = _is_healthy(container)
+        if not is_well:
+            self._troubles.pop(identity, None)
+        elif trouble is not None:
+            is_first = identity not in self._troubles
+            self._troubles[identity] = trouble(identity)
+            is_well = not self._troubles[identity]
+            if is_first:
+                self._healthy_since[identity] = now
+        self._note(container, now, is_well=is_well)
+        return is_well and now - self._healthy_since[identity] >= soak_s
 
     def _watch_the_others(self, ids: Sequence[str], now: float) -> None:
-        for identity in self._healthy_since.keys() - set(ids):
+        """Not at every look: a stack may have many."""
+        if now < self._watched_at + _LOOK_LATER_S:
+            return
+        self._watched_at = now
+        for identity in self._watched - set(ids):
             container = self._engine.inspect(identity)
-            if container is not None and not _is_healthy(container):
-                self._healthy_since[identity] = now
+            if container is not None:
+                self._note(container, now, is_well=_is_healthy(container))
+
+    def _note(self, container: Container, now: float, *, is_well: bool) -> None:
+        if not is_well or container.started_at != self._started_at[container.id]:
+            self._started_at[container.id] = container.started_at
+            self._healthy_since[container.id] = now
 
     def _fail_if_hopeless(self, container: Container) -> None:
         """What no waiting mends: it has ended, the engine starts it again and again, or its healthcheck says no."""

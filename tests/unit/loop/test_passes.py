@@ -340,6 +340,36 @@ def test_a_container_that_stops_answering_while_it_soaks_is_caught(world: World)
     assert [box.id for box in world.boxes()] == before
 
 
+SOAKS = Rollout(timeout_s=30.0, soak_s=20.0)
+
+
+def test_services_soak_side_by_side_in_a_first_release_and_in_the_next_one(world: World) -> None:
+    world.declared = replace(world.declared, rollout=SOAKS)
+    for image in ("web:1", "web:2"):
+        world.commit({name: web(image) for name in ("api", "blog", "shop", "wiki")})
+        began = world.clock.monotonic()
+        assert world.once().ready.status is Truth.TRUE
+        assert 20.0 <= world.clock.monotonic() - began < 30.0
+
+
+def test_a_restart_while_another_service_soaks_begins_the_soak_anew(world: World) -> None:
+    world.declared = replace(world.declared, rollout=SOAKS)
+    world.commit({"api": web(), "shop": {"image": "worker:1"}})
+    began, fell = world.clock.monotonic(), 0.0
+
+    def falls_over() -> str:
+        nonlocal fell
+        if not fell and world.clock.monotonic() > began + 15.0:
+            (shop,) = (box for box in world.boxes() if box.service == "shop")
+            fell = world.clock.monotonic()
+            world.host.stop(shop)
+            world.host.start(shop)
+        return ""
+
+    assert world.once(stop=falls_over).ready.status is Truth.TRUE
+    assert world.clock.monotonic() - fell >= 20.0
+
+
 # A newer commit
 
 
