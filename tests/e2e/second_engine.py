@@ -15,6 +15,7 @@ import struct
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,7 +46,9 @@ class SecondEngine:
         with self.thread_inside():
             _bring_up("lo")
         # The path of a socket must be short, which pytest's folders are not.
-        self._run = Path(tempfile.mkdtemp(prefix="engine-"))
+        # Its name becomes a namespace of containerd, which wants no "_" at its end, as mkdtemp's names may have one.
+        self._run = Path(tempfile.gettempdir()) / f"engine-{uuid.uuid4().hex[:8]}"
+        self._run.mkdir(mode=0o700)
         self.address = f"unix://{self._run}/docker.sock"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -109,6 +109,7 @@ def test_the_old_container_keeps_the_old_content_until_it_is_gone(world: World) 
     """The new one becomes healthy when the test opens a gate; until then both can be looked into."""
     folder = f"stacks/{world.name('shop')}"
     web = checked(["test", "-e", "/gate/open-for-all"], volumes=["./conf:/conf:ro", "./gate:/gate:ro"])
+    web["healthcheck"]["start_period"] = "1m"  # however long it takes here to open the gate
     files = world.compose("shop", stack(web=web), {"rollout": {"soak": "0s", "timeout": "60s"}})
     gate = world.root / "data" / world.name("shop") / "gate"
     gate.mkdir(parents=True)
