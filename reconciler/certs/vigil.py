@@ -65,10 +65,13 @@ class Vigil:
     def settle(self) -> None:
         """For one who leaves after it: until nothing is ordered and nobody was told a moment ago, but not for ever."""
         ends = self._clock.monotonic() + _MOST_SETTLING_S
-        wait_s = self.turn()
-        while not self._keeper.settled() and self._clock.monotonic() < ends:
-            self._clock.sleep(min(wait_s, 1.0))
+        while self._clock.monotonic() < ends:
             wait_s = self.turn()
+            if self._keeper.settled():
+                self.turn()  # an answer may have come since the one before
+                if self._keeper.settled():
+                    return
+            self._clock.sleep(min(wait_s, 1.0))
 
     def _let_it_arrive(self) -> None:
         """A copied pair makes some four events within a moment that is shorter than judging the first of them."""

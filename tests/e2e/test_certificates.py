@@ -180,7 +180,8 @@ def test_a_pair_that_goes_is_withdrawn_only_if_its_names_are_covered_still(proxy
 
 
 def test_a_name_without_any_certificate_gets_ours_for_all_other_names_and_is_told_of(proxy: Served) -> None:
-    assert "no pair in certs/ covers it" in proxy.listed("m.example.com")["message"]
+    listed = eventually(lambda: proxy.listed("m.example.com"))
+    assert "no pair in certs/ covers it" in listed["message"]
     assert proxy.shown("m.example.com") == proxy.shown("unheard-of.example.org")
 
 
