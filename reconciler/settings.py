@@ -55,6 +55,8 @@ def _certificates(values: Mapping[str, Any]) -> CertificateSettings:
         given["warn_before_s"] = parse_duration(values["warnBefore"])
     if "trust" in values:
         given["public"] = values["trust"] == "public"
+    if "caFile" in values:
+        given["ca_file"] = values["caFile"]
     if "addresses" in values:
         given["addresses"] = tuple(values["addresses"])
     return CertificateSettings(**given)

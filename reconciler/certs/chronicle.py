@@ -35,7 +35,7 @@ class Chronicle:
     def _trust(self) -> Trust:
         from reconciler.certs.reading.trust import Trust
 
-        return Trust()
+        return Trust(own=self.settings.ca_file, public=self.settings.public)
 
     def say(self, said: telling.Said, stack: str = "") -> None:
         self.journal.tell(stack, said.severity, said.reason, said.message, "", self.clock.now())
@@ -66,14 +66,13 @@ class Chronicle:
         self._write_history(facts.decision, proof, facts.now)
 
     def _with_doubts(self, decision: Decision, now: float) -> Decision:
-        """What the public would not trust is found out after it is served, since it is a warning and takes its time."""
+        """Who vouches for it is found out after it is served, since it is a warning and takes its time."""
         return replace(decision, verdicts=tuple(self._judged(verdict, now) for verdict in decision.verdicts))
 
     def _judged(self, verdict: Verdict, now: float) -> Verdict:
-        if not self.settings.public or verdict.pair is None or verdict.state is not State.VALID:
+        if verdict.pair is None or verdict.state is not State.VALID:
             return verdict
-        doubts = self._trust.doubts(verdict.pair, now)
-        return replace(verdict, messages=tuple(dict.fromkeys((*verdict.messages, *doubts))))
+        return replace(verdict, messages=self._trust.judged(verdict.messages, verdict.pair, now))
 
     def _write_history(self, decision: Decision, proof: Proof, now: float) -> None:
         if not proof.right:

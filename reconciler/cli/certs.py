@@ -14,6 +14,7 @@ from reconciler.cli.options import Options
 
 if TYPE_CHECKING:
     from reconciler.certs.model import DroppedFile, Reading
+    from reconciler.certs.reading.trust import Trust
     from reconciler.model.record import CertificateRecord, ServedRecord
 
 _FORM = click.option("-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs.")
@@ -83,10 +84,9 @@ def check(options: Options, files: tuple[Path, ...], form: str | None) -> int:
     Ends with 0 where every pair could be served, warnings or not, with 1 where one could not.
     """
     from reconciler.certs.reading.pair import group, read_pair
-    from reconciler.certs.reading.trust import Trust
 
     groups = group(_read(path) for path in files)
-    trust, now = Trust(), time.time()
+    trust, now = _trust(options), time.time()
     readings = [read_pair(name, groups[name], now, trust) for name in sorted(groups)]
     held = _held_by_acme(options)
     if form == "json":
@@ -175,6 +175,21 @@ def _show(reading: Reading) -> None:
         output.line(f"FAIL  {reading.name}: {problem}")
     for warning in reading.warnings:
         output.line(f"warn  {reading.name}: {warning}")
+
+
+def _trust(options: Options) -> Trust:
+    """As this host's settings say; as if there were none where this is no root, or they are refused."""
+    from reconciler.certs.reading.trust import Trust
+    from reconciler.cli.wiring import read_settings
+    from reconciler.layout import Layout
+    from reconciler.model.errors import ReconcilerError
+
+    layout = Layout(options.root)
+    try:
+        settings = read_settings(layout).certificates if layout.settings.exists() else None
+    except (ReconcilerError, click.ClickException):
+        settings = None
+    return Trust() if settings is None else Trust(own=settings.ca_file, public=settings.public)
 
 
 def _held_by_acme(options: Options) -> tuple[str, ...]:

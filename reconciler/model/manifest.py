@@ -143,11 +143,13 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class CertificateSettings:
-    """``warn_before_s``: how long before its end a certificate is warned of. ``public``: whether one that no public root
-    vouches for is worth a warning. ``addresses``: those that lead to this host although no interface of it has them."""
+    """``warn_before_s``: how long before its end a certificate is warned of. ``public``: whether one that nobody known
+    vouches for is worth a warning; ``ca_file``: the absolute path of authorities that are known besides the public ones.
+    ``addresses``: those that lead to this host although no interface of it has them."""
 
     warn_before_s: float = 21 * 86400.0
     public: bool = True
+    ca_file: str | None = None
     addresses: tuple[str, ...] = ()
 
 

@@ -23,7 +23,7 @@ from reconciler.certs.reading.findings import Problem, shown
 from reconciler.certs.reading.gathering import gather
 from reconciler.certs.reading.grouping import group
 from reconciler.certs.reading.material import Material
-from reconciler.certs.reading.trust import Trust
+from reconciler.certs.reading.trust import Trust, missing_intermediate
 
 __all__ = ["group", "read_pair"]
 
@@ -127,9 +127,5 @@ def _mended(chain: Chain, found: Material) -> Iterator[str]:
 
 def _distrust(chain: Chain, pair: Pair, now: float, trust: Trust | None) -> tuple[str, ...]:
     if chain.is_leaf_alone and not (trust and trust.issued(chain.leaf)):
-        line = (
-            f"the intermediate certificate of '{pair.issuer}' is missing, and many clients will refuse it: append it to the"
-            " certificate file"
-        )
-        return (line,)
+        return (missing_intermediate(pair.issuer),)
     return trust.doubts(pair, now) if trust else ()

@@ -10,6 +10,8 @@ import pytest
 import structlog
 
 from reconciler.certs.deciding import State
+from reconciler.model.manifest import CertificateSettings
+from tests.certificates import Authority
 from tests.fakes.watched import MOVED_TO, watched
 from tests.unit.certs.scene import DAY, NOW, Scene
 
@@ -70,6 +72,21 @@ def test_nothing_is_said_twice(scene: Scene) -> None:
     scene.restart()
     scene.turn(5)
     assert scene.events() == before
+
+
+def test_a_pair_right_under_a_root_of_ones_own_is_served_and_lacks_nothing_once_that_is_named(scene: Scene) -> None:
+    flat, file = Authority(now=NOW, depth=0), scene.root / "ca.pem"
+    shop = scene.drop("a", flat.issue("a.test"))
+    scene.turn()
+    assert scene.shows("a.test") == shop.fingerprint
+    assert "is missing" in scene.records()["a"].message
+    file.write_bytes(flat.root_pem)
+    scene.settings = CertificateSettings(public=False, ca_file=str(file))
+    scene.restart()
+    scene.turn()
+    record = scene.records()["a"]
+    assert (record.state, record.message) == (State.VALID, "")
+    assert record.verified_by
 
 
 def test_history_says_what_was_shown_for_which_name_from_when_on(scene: Scene) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -205,6 +206,40 @@ def test_a_leaf_alone_lacks_nothing_if_a_trusted_root_issued_it() -> None:
     assert read(shop, trust=Trust(flat.root_pem)).warnings == ()
     assert "is missing" in read(shop, trust=Trust(CA.root_pem)).warnings[0]
     assert "is missing" in read(shop).warnings[0]
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_an_authority_of_ones_own_vouches_beside_the_public_ones(tmp_path: Path, depth: int) -> None:
+    own, public, stranger = Authority("Own", depth=depth), Authority("Public"), Authority("Stranger")
+    (tmp_path / "ca.pem").write_bytes(own.root_pem + CA.root_pem)
+    trust = Trust(public.root_pem, str(tmp_path / "ca.pem"))
+    for authority in (own, CA, public):
+        assert read(authority.issue("shop.example.com"), trust=trust).warnings == ()
+    (told,) = read(stranger.issue("shop.example.com"), trust=trust).warnings
+    assert "neither a public authority nor one of certs.caFile vouches for it" in told
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no PEM at all"])
+def test_a_file_of_authorities_that_cannot_be_read_is_what_is_told(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+    (told,) = read(SHOP, trust=Trust(Authority("Public").root_pem, str(file))).warnings
+    assert told.startswith(f"certs.caFile: {file} cannot be read (")
+
+
+def test_what_was_said_before_any_authority_was_known_is_mended_by_knowing_it(tmp_path: Path) -> None:
+    flat = Authority(depth=0)
+    (tmp_path / "ca.pem").write_bytes(flat.root_pem)
+    reading = read(flat.issue("shop.example.com"))
+    assert reading.pair
+    assert reading.warnings
+    assert Trust(own=str(tmp_path / "ca.pem"), public=False).judged(reading.warnings, reading.pair, NOW) == ()
+    assert Trust(public=False).judged(("other", *reading.warnings), reading.pair, NOW) == ("other", *reading.warnings)
+
+
+def test_where_any_authority_is_normal_none_is_asked_for() -> None:
+    assert read(SHOP, trust=Trust(Authority("Public").root_pem, public=False)).warnings == ()
 
 
 def test_a_pair_that_is_refused_for_its_names_is_no_matter_of_trust() -> None:

@@ -1,0 +1,41 @@
+"""``reconciler certs check``: files are judged as this host would judge them, before they are dropped."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.certificates import Authority
+from tests.unit.cli_root import call
+
+AUTHORITY = Authority(now=time.time(), depth=0)  # one that issues without an intermediate, as those of companies do
+A_GAP = "the intermediate certificate of 'Test Root' is missing"
+
+
+@pytest.mark.parametrize(
+    ("certs", "told"),
+    [
+        (None, (A_GAP,)),
+        ("{trust: any}", (A_GAP,)),
+        ("{caFile: FILE}", ()),
+        ("{trust: any, caFile: FILE}", ()),
+        ("{caFile: /nowhere.pem}", (A_GAP,)),
+        ("{caFile: no path}", (A_GAP,)),  # settings that are refused count as none
+    ],
+)
+def test_an_authority_that_the_settings_name_is_known(tmp_path: Path, certs: str | None, told: tuple[str, ...]) -> None:
+    issued = AUTHORITY.issue("shop.example.com")
+    for name, content in (("shop.crt", issued.chain_pem), ("shop.key", issued.key_pem), ("ca", AUTHORITY.root_pem)):
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o600)
+    if certs is not None:
+        settings = f"source: {{url: /srv/config.git}}\ncerts: {certs.replace('FILE', str(tmp_path / 'ca'))}\n"
+        (tmp_path / "host.yaml").write_text(settings)
+    done = call("--root", str(tmp_path), "certs", "check", str(tmp_path / "shop.crt"), str(tmp_path / "shop.key"))
+    assert done.exit_code == 0, done.output
+    ok, *warned = done.output.splitlines()
+    assert ok.startswith("ok    shop: for shop.example.com, issued by ")
+    assert len(warned) == len(told)
+    assert all(words in line for words, line in zip(told, warned, strict=True)), warned
