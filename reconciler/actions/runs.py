@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from reconciler import leash
 from reconciler.actions.inside import Command, run_inside
 from reconciler.leash import Ended, Take
 from reconciler.model.action import Action, ActionEnd
@@ -80,10 +79,6 @@ class ActionRuns:
         question = replace(asked, action=action, words=(), given=given)
         return run_inside(self._command(question, container), _nobody, _nobody, stop).status
 
-    def end_what_was_left(self, asked: Asked) -> None:
-        """By a run that was killed: of an action that renews, nothing of it does anything any more when the next one begins."""
-        leash.end_all(self._mark(asked))
-
     def container(self, asked: Asked) -> Container:
         """Where it runs. Raises as ``run`` does."""
         service = asked.action.service
@@ -111,7 +106,8 @@ class ActionRuns:
         )
 
     def _mark(self, asked: Asked) -> str:
-        """Of this very run: the same action may be run by two people at once. Not one that renews a variable."""
+        """Of this very run: the same action may be run by two people at once. Not one that renews a variable: with the next
+        run ends what is left of one that was killed, before anybody asks which value is in use."""
         root = hashlib.sha256(str(self._root).encode()).hexdigest()[:12]
         if asked.action.renews:
             return f"{root}/{asked.stack}/renewal/{asked.action.renews}"

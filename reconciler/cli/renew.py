@@ -41,10 +41,7 @@ def renewed(parts: Parts, work: Work, chosen: Action, *, source: str, form: str 
     room = renewing(parts)
     given = "" if room.pending(work.name) is not None else _given(chosen, source)
     with _turn(room, parts, work.name):
-        try:
-            return _in_turn(parts, room, work.name, chosen, given, source, form)
-        finally:
-            _have_a_look(parts, work.name)
+        return _in_turn(parts, room, work.name, chosen, given, source, form)
 
 
 def _given(chosen: Action, source: str) -> str:
@@ -97,6 +94,8 @@ def _in_turn(
     work = next(work for work in host.works() if work.name == stack)
     pending = room.pending(stack)
     if pending is None:
+        if source and not given:
+            raise Failure("another renewal ended just now, so nothing was asked; ask again")
         pending = _begun(parts, host, work, chosen, given)
     elif pending.variable != chosen.renews:
         raise Failure(f"another variable comes first: {_what_to_do(pending)}")
@@ -119,7 +118,7 @@ def _begun(parts: Parts, host: Host, work: Work, chosen: Action, given: str) -> 
     from reconciler.model.renewal import Renewal
     from reconciler.planning.renewal import why_not
 
-    situation = _situation(parts, host, work)
+    situation = _situation(parts, host, work, chosen.renews)
     if why := why_not(work.name, chosen.renews, situation):
         raise Failure(f"nothing was changed: {why}")
     runs(parts).container(asked(parts, work, chosen, roots.who()))
@@ -129,7 +128,8 @@ def _begun(parts: Parts, host: Host, work: Work, chosen: Action, given: str) -> 
     return Renewal(work.name, chosen.renews, chosen.name, value, roots.who(), parts.clock.now())
 
 
-def _situation(parts: Parts, host: Host, work: Work) -> Situation:
+def _situation(parts: Parts, host: Host, work: Work, variable: str) -> Situation:
+    from reconciler.cli.adoption.handover import book_of
     from reconciler.model.errors import InvalidInputError, StalledError
     from reconciler.planning.renewal import Situation
 
@@ -140,15 +140,17 @@ def _situation(parts: Parts, host: Host, work: Work) -> Situation:
         rendered = host.release(work).digest
     except (InvalidInputError, StalledError) as error:
         problem = str(error)
-    change = parts.journal.data.data_change(work.name)
+    change, adoption = parts.journal.data.data_change(work.name), book_of(parts.layout).read()
     return Situation(
         record=record,
         environment=parts.desire.environments.of(work.manifest, work.revision).environment,
         rendered=rendered,
         applied=applied.digest if applied else "",
         problem=problem,
+        rolls=next((mark.rolls for mark in parts.journal.marks.marks(work.name) if mark.name == variable), ""),
         open_pass=parts.journal.open_pass(work.name),
         owes_data=change is not None and bool(change.back),
+        is_undoable=adoption is not None and adoption.adoption.stack == work.name,
     )
 
 
@@ -183,7 +185,6 @@ def _carried_out(
     out, errors = Collected(), Collected()
     old = parts.desire.environments.of(work.manifest, work.revision).environment.value(chosen.renews)
     question = asked(parts, work, chosen, roots.who())
-    runs(parts).end_what_was_left(question)
     room.begin(pending)
     end, verdict = bring(runs(parts), question, Values(old, pending.value), Hearing(out, errors, parts.leaving))
     if verdict is Verdict.OLD:
@@ -239,11 +240,3 @@ def _told(parts: Parts, chosen: Action, work: Work) -> int:
             "no daemon runs: `reconciler once` rolls the services that use it; do that now, for they have the old one"
         )
     return 0
-
-
-def _have_a_look(parts: Parts, stack: str) -> None:
-    """Whatever came of it: a pass that came by meanwhile left the stack alone."""
-    from reconciler.model.record import RequestKind
-
-    if roots.daemon_of(parts.layout) is not None:
-        parts.journal.ask(RequestKind.RECONCILE, stack, roots.who(), time.time())

@@ -18,15 +18,18 @@ _SHORTEST = 8  # a shorter one could not be kept out of what a command prints
 @dataclass(frozen=True, slots=True)
 class Situation:
     """``rendered`` and ``applied``: digests of what Git says and of what runs, "" where there is none; ``problem``: why what
-    Git says cannot be rendered. ``owes_data``: data are about to be restored."""
+    Git says cannot be rendered. ``rolls``: of the release that brought the variable's present value, if it was renewed.
+    ``owes_data``: data are about to be restored. ``is_undoable``: what the stack was adopted from may be started again."""
 
     record: StackRecord | None
     environment: Environment
     rendered: str
     applied: str
     problem: str = ""
+    rolls: str = ""
     open_pass: PassRecord | None = None
     owes_data: bool = False
+    is_undoable: bool = False
 
 
 def why_not(stack: str, variable: str, now: Situation) -> str:
@@ -42,9 +45,15 @@ def why_not(stack: str, variable: str, now: Situation) -> str:
         return f"{stack} is being worked on, or that was cut short; wait until it is over: reconciler wait {stack}"
     if now.owes_data:
         return f"the data of {stack} are about to be restored; ask again when that is over: reconciler wait {stack}"
+    if now.is_undoable:
+        return (
+            f"the adoption of {stack} is not confirmed: undone, it would start containers again that have the old {variable}. "
+            "First: reconciler adopt --confirm"
+        )
     if now.problem:
         return f"what Git and env/ say of {stack} cannot be applied, so mend that first: {now.problem}"
-    if not now.applied or now.rendered != now.applied:
+    # A renewal whose release failed may be taken back, or done once more: nothing else differs.
+    if not now.applied or now.rendered not in (now.applied, now.rolls):
         return (
             f"{stack} does not run what Git and env/{stack}.env say, so it could not be rolled with nothing but a new "
             f"{variable}. See why: reconciler get {stack}; what differs: reconciler diff {stack}"

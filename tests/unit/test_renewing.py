@@ -3,9 +3,11 @@ happens, somebody knows the password that the database has."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,11 @@ from reconciler.adapters.env_files import EnvFolder
 from reconciler.adapters.journal.marks import MarkTable
 from reconciler.adapters.renewal_files import RenewalFiles
 from reconciler.cli.wiring import Parts
+from reconciler.leash import MARK
 from reconciler.planning.dotenv import read_dotenv
 from tests.fakes.compose import FakeCompose
 from tests.fakes.engine import FakeEngine
+from tests.fakes.host import Behaviour
 from tests.unit.cli_root import call
 from tests.unit.test_cli_action import DOCKER, World
 
@@ -208,10 +212,6 @@ def test_a_new_value_is_never_on_a_command_line(shop: Shop) -> None:
     shop.assert_untouched()
 
 
-def suspend(shop: Shop) -> None:
-    assert shop.root.call("suspend", "shop").exit_code == 0
-
-
 def edit_it(shop: Shop) -> None:
     shop.env.write_text(ENV + "MORE=1\n")
 
@@ -225,20 +225,12 @@ def stop_it(shop: Shop) -> None:
         shop.host.stop(box)
 
 
-def begin_a_pass(shop: Shop) -> None:
-    from reconciler.model.record import PassGoal
-
-    shop.root.journal.begin_pass("shop", 1, PassGoal.REPAIR, 0.0)
-
-
 @pytest.mark.parametrize(
     ("before", "why"),
     [
-        (suspend, "first: reconciler resume shop"),
         (edit_it, "does not run what Git and env/shop.env say"),
         (break_it, "mend that first"),
         (stop_it, "no container of the service db of shop runs"),
-        (begin_a_pass, "is being worked on, or that was cut short"),
     ],
 )
 def test_it_is_refused_where_the_services_could_not_be_rolled_at_once(
@@ -249,13 +241,6 @@ def test_it_is_refused_where_the_services_could_not_be_rolled_at_once(
     done = shop.change()
     assert (done.exit_code, why in done.stderr) == (1, True), done.stderr
     assert (shop.env.read_text(), shop.pending, shop.in_database) == (env, "", OLD)
-
-
-def test_it_is_refused_where_nothing_was_ever_applied(shop: Shop) -> None:
-    shop.root.journal.forget_stack("shop")
-    done = shop.change()
-    assert "no release of shop was ever applied" in done.stderr
-    shop.assert_untouched()
 
 
 def test_it_is_refused_for_a_value_that_lies_in_git(shop: Shop) -> None:
@@ -280,11 +265,13 @@ def test_it_is_refused_while_somebody_works_on_the_stack(shop: Shop, monkeypatch
 
 
 def test_while_it_is_under_way_a_pass_does_nothing_and_says_nothing(shop: Shop) -> None:
-    layout, before = shop.root.layout, shop.root.record("shop")
-    shop.env.write_text(ENV.replace("DOMAIN=", "# DOMAIN="))
+    layout, before, web = shop.root.layout, shop.root.record("shop"), shop.boxes("web")
+    shop.env.write_text(ENV + "MORE=1\n")
     with RenewalFiles(layout.env, layout.env_staging, layout.turns).turn("shop"):
         shop.once()
-    assert shop.root.record("shop") == before
+    assert (shop.root.record("shop"), shop.boxes("web")) == (before, web)
+    shop.once()
+    assert shop.boxes("web") != web
 
 
 def test_a_command_that_fails_leaves_everything_as_it_was_and_its_words_are_shown_without_the_value(shop: Shop) -> None:
@@ -325,6 +312,7 @@ def test_where_nobody_can_tell_the_new_value_is_kept_and_the_next_run_goes_on_wi
         "either the old or the new value is in use. Go on, with the same new value: reconciler action shop change"
         in done.stderr
     )
+    assert "reconciler action shop change" in shop.root.call("get").output  # before any pass said so
     blocked = shop.once()
     assert (blocked.exit_code, shop.root.record("shop").ready.reason) == (1, "RenewalCutShort")
     assert shop.boxes("web") == web
@@ -417,6 +405,18 @@ def test_killed_anywhere_somebody_knows_the_password_and_the_next_run_ends_it(
     shop.assert_nobody_else_knows(passed.output)
 
 
+def test_what_a_killed_run_left_behind_ends_with_the_next_one(shop: Shop) -> None:
+    """It could still bring about what the next one found undone, and forgot."""
+    root = hashlib.sha256(str(shop.root.layout.root).encode()).hexdigest()[:12]
+    left = subprocess.Popen(["sleep", "1000"], env={**os.environ, MARK: f"{root}/shop/renewal/DB_PASSWORD"})
+    try:
+        assert shop.change().exit_code == 0
+        assert left.poll() is not None
+    finally:
+        left.kill()
+        left.wait()
+
+
 def test_no_release_from_before_is_gone_back_to(shop: Shop) -> None:
     shop.env.write_text(ENV.replace("# the end", "OTHER=1"))
     shop.change()
@@ -445,6 +445,43 @@ def test_what_it_brings_to_the_services_waits_for_no_window_and_no_approval(shop
     shop.env.write_text(shop.env.read_text() + "MORE=1\n")
     shop.once()
     assert shop.boxes("web") == web
+
+
+def test_where_the_services_do_not_come_up_with_it_it_can_be_taken_back_with_the_same_action(shop: Shop) -> None:
+    web = shop.boxes("web")
+    shop.change()
+    shop.host.behaviours["app:1"] = Behaviour(cannot_start="no room")
+    assert shop.once().exit_code == 1
+    assert (shop.boxes("web"), shop.in_database != OLD) == (web, True)
+    taken_back = shop.change("--stdin", given=f"{OLD}\n")
+    assert taken_back.exit_code == 0, taken_back.output
+    passed = shop.once()
+    assert passed.exit_code == 0, passed.output
+    assert shop.boxes("web") == web
+    shop.assert_untouched()
+
+
+def test_or_another_one_is_brought_to_them(shop: Shop) -> None:
+    web = shop.boxes("web")
+    shop.change()
+    shop.host.behaviours["app:1"] = Behaviour(cannot_start="no room")
+    shop.once()
+    del shop.host.behaviours["app:1"]
+    assert shop.change().exit_code == 0
+    assert shop.once().exit_code == 0
+    assert shop.boxes("web") != web
+    assert shop.in_file == shop.in_database
+
+
+def test_one_that_is_typed_is_asked_for_twice(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconciler.cli.setup.asking.can_ask", lambda: True)
+    done = shop.change("--ask", given="typed-by-ada-1\nanother\ntyped-by-ada-1\ntyped-by-ada-1\n")
+    assert done.exit_code == 0, done.output
+    assert "the two are not the same" in done.stderr
+    assert (shop.in_file, shop.in_database) == ("typed-by-ada-1", "typed-by-ada-1")
+    assert "typed-by-ada-1" not in done.output
+    nothing = shop.change("--ask", given="\n")
+    assert (nothing.exit_code, "nothing was typed" in nothing.stderr) == (2, True)
 
 
 def test_it_is_listed_with_what_it_renews(shop: Shop) -> None:
