@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,6 +86,22 @@ def test_whoever_has_no_token_or_authority_may_name_another_repository(server: H
     assert done.exit_code == 0, done.output
     assert source_of(tmp_path).url == str(tmp_path / "config")
     assert not (tmp_path / "root/env/source-token").exists()
+
+
+def test_a_token_is_not_shown_to_another_server_that_is_named_next(server: HttpsServer, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "authority")
+    with https_server(tmp_path / "repositories", authority) as other:
+        other.login = "deploy:another"
+        done = init(
+            tmp_path,
+            *(server.url("mistyped.git"), "", "stacks", str(authority.file), "deploy", TOKEN, TOKEN),
+            *("", ""),  # there is no such repository: back to the address
+            *(other.url("config.git"), "", "", "deploy", "another", "another", "n"),
+        )
+    assert done.exit_code == 0, done.output
+    assert server.logins_seen[-1] != ""
+    sent = {base64.b64decode(seen.removeprefix("Basic ")).decode() for seen in other.logins_seen}
+    assert sent == {"", "deploy:another"}
 
 
 def test_a_name_in_the_address_is_offered_and_a_file_that_others_could_read_is_closed(

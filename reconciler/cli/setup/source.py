@@ -18,6 +18,7 @@ from reconciler.cli.setup import asking
 if TYPE_CHECKING:
     from reconciler.layout import Layout
     from reconciler.model.errors import ReconcilerError
+    from reconciler.model.remote import Remote
     from reconciler.model.source import Revision
 
 _HOST_YAML = """\
@@ -133,17 +134,23 @@ def _named(before: SourceWanted) -> SourceWanted:
         default=before.folder or "/",
         check=lambda text: _wrong("path", _folder(text), url=wanted.url),
     )
-    return _fitting(replace(wanted, branch=branch, folder=_folder(folder)))
+    return _fitting(replace(wanted, branch=branch, folder=_folder(folder)), before.url)
 
 
-def _fitting(wanted: SourceWanted) -> SourceWanted:
-    """Without what was asked for on the way to another address that is reached otherwise."""
+def _fitting(wanted: SourceWanted, before: str) -> SourceWanted:
+    """Without what was asked for on the way to the address ``before``: another server must not be told its password."""
     from reconciler.model.remote import parse_remote
     from reconciler.settings import ONLY_FOR
 
-    transport = parse_remote(wanted.url).transport
-    idle = [name for name, key in _KEYS.items() if ONLY_FOR.get(key, transport) is not transport]
+    remote = parse_remote(wanted.url)
+    idle = [name for name, key in _KEYS.items() if ONLY_FOR.get(key, remote.transport) is not remote.transport]
+    if before and _server(parse_remote(before)) != _server(remote):
+        idle += ["username", "token"]
     return replace(wanted, **dict.fromkeys(idle, ""))
+
+
+def _server(remote: Remote) -> tuple[str, int | None]:
+    return remote.host, remote.port
 
 
 def _folder(text: str) -> str:
