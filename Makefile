@@ -1,5 +1,5 @@
 # Each target does all of its own set-up; the second run finds everything ready. `make clean` takes it all away.
-.PHONY: help check test demo bench clean venv rig format
+.PHONY: help check test demo bench clean venv rig format docs
 
 VENV := .venv/bin
 PYTEST_ARGS ?=
@@ -10,6 +10,7 @@ help:
 	@echo "make demo    the main job: a commit, and the running stack follows"
 	@echo "make bench   ratios against git pull and docker compose up"
 	@echo "make format  let ruff mend what it can"
+	@echo "make docs    write docs/manual/ anew, from the schemas and from what the commands say of themselves"
 	@echo "make clean   take away all that the targets above made"
 
 check: venv
@@ -33,6 +34,9 @@ bench: rig
 format: venv
 	$(VENV)/ruff check --fix .
 	$(VENV)/ruff format .
+
+docs: venv
+	$(VENV)/python -m tests.docs.manual
 
 venv:
 	@tests/rig/venv ensure

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 @click.option("--revision", metavar="R", help="A commit, tag or branch instead of the newest commit of the branch.")
 @click.option("--no-fetch", is_flag=True, help="Build what was fetched last, without asking the repository.")
 @click.option("--show-secrets", is_flag=True, help="Print secret values, too; whoever reads the output can read them.")
-@click.option("-o", "--output", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True, help="")
+@click.option(
+    "-o",
+    "--output",
+    "form",
+    type=click.Choice(["yaml", "json"]),
+    default="yaml",
+    show_default=True,
+    help="How it is written.",
+)
 @click.pass_obj
 def build(options: Options, stack: str, revision: str | None, no_fetch: bool, show_secrets: bool, form: str) -> None:
     """Print the resolved Compose model of a stack; nothing is changed.
