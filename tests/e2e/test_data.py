@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.models import PROMPT
 from tests.e2e.test_hooks import Diary, script
 from tests.e2e.world import World, eventually
 
@@ -38,7 +39,7 @@ class Shop:
                     "image": "rig/postgres:15",
                     "environment": settings,
                     "volumes": ["pgdata:/var/lib/postgresql/data"],
-                    "healthcheck": {"test": check, "interval": "1s", "start_period": "30s", "start_interval": "100ms"},
+                    "healthcheck": {"test": check, "interval": "1m", **PROMPT},
                 },
                 "web": {
                     "image": f"rig/app:{number}",
