@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 import pytest
 
 from tests.docs.manual import FOLDER, HOW_TO_WRITE_IT, SCHEMA_PAGES, commands, manual, sentence
-from tests.docs.pages import CHECKOUT
+from tests.docs.pages import CHECKOUT, prose
 
 MANUAL = manual()
 COMMANDS = dict(commands())
@@ -62,3 +63,26 @@ def test_every_command_says_what_it_does_and_each_of_its_options_too(name: str) 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_shows_an_example_of_itself(name: str) -> None:
     assert name.split()[-1] in (COMMANDS[name].epilog or "").partition("Example: ")[2]
+
+
+def test_what_a_command_prints_for_programs_is_told_on_the_page_on_that() -> None:
+    told = _commands_named_in("docs/json-output.md")
+    writing = [name for name, command in COMMANDS.items() if _writes_json(command)]
+    assert len(writing) > 10
+    assert [name for name in writing if name.removeprefix("reconciler ") not in told] == []
+
+
+def _writes_json(command: click.Command) -> bool:
+    return any(isinstance(param.type, click.Choice) and "json" in param.type.choices for param in command.params)
+
+
+def test_a_command_that_says_what_it_ends_with_is_on_the_page_on_exit_codes() -> None:
+    told = _commands_named_in("docs/exit-codes.md")
+    ending = [name for name, command in COMMANDS.items() if "Ends with" in (command.help or "")]
+    assert len(ending) > 5
+    assert [name for name in ending if name.removeprefix("reconciler ") not in told] == []
+
+
+def _commands_named_in(page: str) -> set[str]:
+    """Without what stands behind a command's name: arguments in capitals, and options."""
+    return {re.split(r" [A-Z-]", span)[0] for span in re.findall(r"`([^`]+)`", prose(page))}
