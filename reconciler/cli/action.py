@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from reconciler.model.action import Action, ActionEnd
 
 
-@click.command(epilog="Example: reconciler action upsignon admin-link")
+@click.command(
+    short_help="List the actions of a stack, or run one of them.",
+    epilog="Example: reconciler action upsignon admin-link",
+)
 @click.argument("stack")
 @click.argument("name", required=False)
 @click.argument("words", nargs=-1, metavar="[ARG]...")

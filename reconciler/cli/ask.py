@@ -179,7 +179,9 @@ def _await_release(journal: Journal, stack: str, target: int | None, deadline: f
     return until_settled(journal, (stack,), deadline, judged)
 
 
-@click.command(epilog="Example: reconciler approve web 12")
+@click.command(
+    short_help="Let a release begin that waits for it (approval: manual).", epilog="Example: reconciler approve web 12"
+)
 @click.argument("stack")
 @click.argument("release", required=False, type=click.IntRange(min=1))
 @click.pass_obj

@@ -27,7 +27,7 @@ def backup() -> None:
     """
 
 
-@backup.command("run", epilog="Example: reconciler backup run shop db")
+@backup.command("run", short_help="Back a stack up now.", epilog="Example: reconciler backup run shop db")
 @click.argument("stack")
 @click.argument("name", required=False)
 @_TIMEOUT
@@ -47,7 +47,11 @@ def run(options: Options, stack: str, name: str | None, timeout_s: float) -> int
     return _end(failed)
 
 
-@backup.command("list", epilog="Example: reconciler backup list shop -o json")
+@backup.command(
+    "list",
+    short_help="Show a stack's backups, and how far each was proven.",
+    epilog="Example: reconciler backup list shop -o json",
+)
 @click.argument("stack")
 @_FORM
 @click.pass_obj
@@ -67,7 +71,9 @@ def list_backups(options: Options, stack: str, form: str | None) -> None:
     output.print_table(TITLES, [row(backup) for backup, _ in found])
 
 
-@backup.command("show", epilog="Example: reconciler backup show shop latest")
+@backup.command(
+    "show", short_help="Show all that is known of one backup.", epilog="Example: reconciler backup show shop latest"
+)
 @click.argument("stack")
 @click.argument("name")
 @_FORM
@@ -84,7 +90,11 @@ def show(options: Options, stack: str, name: str, form: str | None) -> None:
         output.print_table(("TABLE", "ROWS"), [(table, str(rows)) for table, rows in sorted(backup.counts.items())])
 
 
-@backup.command("verify", epilog="Example: reconciler backup verify shop latest")
+@backup.command(
+    "verify",
+    short_help="Prove a backup anew, from its first byte to its rows.",
+    epilog="Example: reconciler backup verify shop latest",
+)
 @click.argument("stack")
 @click.argument("name")
 @_TIMEOUT
@@ -104,7 +114,9 @@ def verify(options: Options, stack: str, name: str, timeout_s: float) -> int:
     return _end(failed)
 
 
-@backup.command("prune", epilog="Example: reconciler backup prune shop")
+@backup.command(
+    "prune", short_help="Remove the backups that need not be kept.", epilog="Example: reconciler backup prune shop"
+)
 @click.argument("stack")
 @_TIMEOUT
 @click.pass_obj
@@ -123,7 +135,11 @@ def prune(options: Options, stack: str, timeout_s: float) -> int:
     return _end(failed)
 
 
-@backup.command("restore", epilog="Example: reconciler backup restore shop latest --yes")
+@backup.command(
+    "restore",
+    short_help="Restore a backup: in place, or with --into beside it.",
+    epilog="Example: reconciler backup restore shop latest --yes",
+)
 @click.argument("stack")
 @click.argument("name", required=False, metavar="[BACKUP|latest]")
 @click.option(

@@ -30,7 +30,11 @@ def certs() -> None:
     """
 
 
-@certs.command("list", epilog="Example: reconciler certs list -o json")
+@certs.command(
+    "list",
+    short_help="Show every certificate, until when it is good, and who serves it.",
+    epilog="Example: reconciler certs list -o json",
+)
 @_FORM
 @click.pass_obj
 def list_certificates(options: Options, form: str | None) -> None:
@@ -54,7 +58,9 @@ def list_certificates(options: Options, form: str | None) -> None:
             output.line(f"{record.name}: {record.message}")
 
 
-@certs.command(epilog="Example: reconciler certs history")
+@certs.command(
+    short_help="Show which certificate was served when, the newest first.", epilog="Example: reconciler certs history"
+)
 @_FORM
 @click.option(
     "-n", "--lines", default=50, show_default=True, type=click.IntRange(1), help="How many, the newest first."
@@ -74,7 +80,10 @@ def history(options: Options, form: str | None, lines: int) -> None:
     output.print_table(("SINCE", "SERVICE", "DOMAIN", "FINGERPRINT", "NAME", "ISSUER"), rows)
 
 
-@certs.command(epilog="Example: reconciler certs check new/vault.crt new/vault.key")
+@certs.command(
+    short_help="Validate files before they are dropped, touching nothing.",
+    epilog="Example: reconciler certs check new/vault.crt new/vault.key",
+)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option("-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs.")
 @click.pass_obj

@@ -36,7 +36,11 @@ def env() -> None:
     """
 
 
-@env.command("check", epilog="Example: reconciler env check web")
+@env.command(
+    "check",
+    short_help="Hold a stack's variables against its env.schema.json.",
+    epilog="Example: reconciler env check web",
+)
 @click.argument("stack")
 @_no_fetch
 @_form
@@ -67,7 +71,11 @@ def check(options: Options, stack: str, no_fetch: bool, form: str | None) -> int
     return 0
 
 
-@env.command("show", epilog="Example: reconciler env show web")
+@env.command(
+    "show",
+    short_help="List a stack's variables and where they come from, no values.",
+    epilog="Example: reconciler env show web",
+)
 @click.argument("stack")
 @_no_fetch
 @_form
@@ -87,7 +95,11 @@ def show(options: Options, stack: str, no_fetch: bool, form: str | None) -> int:
     return 0
 
 
-@env.command("example", epilog="Example: reconciler env example desired_state/upsignon --write")
+@env.command(
+    "example",
+    short_help="Make a stack's .env.example from its env.schema.json.",
+    epilog="Example: reconciler env example desired_state/upsignon --write",
+)
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
 @click.option("--write", "writes", is_flag=True, help=f"Write it to {_EXAMPLE} in FOLDER instead of printing it.")
 @click.option("--check", "checks", is_flag=True, help=f"Say whether {_EXAMPLE} in FOLDER is what would be written.")
@@ -115,7 +127,11 @@ def example(folder: Path, writes: bool, checks: bool) -> int:
     return 0
 
 
-@env.command("accept", epilog="Example: reconciler env accept web DB_PASSWORD")
+@env.command(
+    "accept",
+    short_help="Take the present value of a variable as right.",
+    epilog="Example: reconciler env accept web DB_PASSWORD",
+)
 @click.argument("stack")
 @click.argument("variable")
 @click.pass_obj

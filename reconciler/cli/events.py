@@ -19,7 +19,10 @@ _LOOK_EVERY_S = 0.2
 _BEFORE_WATCHING = 10  # as many are shown first, for context, when watching begins
 
 
-@click.command(epilog="Example: reconciler events web -w")
+@click.command(
+    short_help="Show what happened, the newest last: releases, drift, failures, requests.",
+    epilog="Example: reconciler events web -w",
+)
 @click.argument("stack", required=False)
 @click.option("-w", "--watch", is_flag=True, help="Go on and print what happens, until Ctrl-C.")
 @click.option("--since", type=click.IntRange(min=0), metavar="ID", help="Only events after the one with this id.")

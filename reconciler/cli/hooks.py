@@ -31,7 +31,11 @@ def hooks() -> None:
     """What runs around a release: list, run."""
 
 
-@hooks.command("list", epilog="Example: reconciler hooks list web")
+@hooks.command(
+    "list",
+    short_help="Show the hooks of a stack, in the order in which they run.",
+    epilog="Example: reconciler hooks list web",
+)
 @click.argument("stack")
 @_revision
 @_no_fetch
@@ -52,7 +56,11 @@ def list_hooks(options: Options, stack: str, revision: str | None, no_fetch: boo
         output.print_table(("PHASE", "HOOK", "ON", "DOES", "TIMEOUT", "ON FAILURE"), [_row(hook) for hook in found])
 
 
-@hooks.command("run", epilog="Example: reconciler hooks run web smoke")
+@hooks.command(
+    "run",
+    short_help="Show how a hook would run: its command and environment.",
+    epilog="Example: reconciler hooks run web smoke",
+)
 @click.argument("stack")
 @click.argument("name")
 @_revision

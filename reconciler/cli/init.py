@@ -49,7 +49,10 @@ class Wanted:
         return bool(self.values or self.acme_email or self.start or self.asks)
 
 
-@click.command(epilog="Example: reconciler init /srv/reconciler --source ssh://git@git.example.com/ops/config.git")
+@click.command(
+    short_help="Make the root folder of this host; with --start, go on to stacks that run.",
+    epilog="Example: reconciler init /srv/reconciler --source ssh://git@git.example.com/ops/config.git",
+)
 @click.argument("root", required=False, type=click.Path(path_type=Path))
 @click.option("--source", "url", default="", metavar="URL", help="The Git repository: ssh, https, file, or a path.")
 @click.option("--branch", default="main", show_default=True, help="The branch to follow.")

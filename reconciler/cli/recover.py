@@ -22,7 +22,8 @@ _TITLES = ("STACK", "DATA", "BACKUP", "MADE", "STATE")
 
 
 @click.command(
-    epilog="Example: reconciler recover --source ssh://git@git.example.com/ops/config.git --path desired_state"
+    short_help="Make this host's stacks again on a new machine, with the data of their backups.",
+    epilog="Example: reconciler recover --source ssh://git@git.example.com/ops/config.git --path desired_state",
 )
 @click.option("--source", "url", metavar="URL", help="The Git repository, where the root has no host.yaml any more.")
 @click.option("--branch", default="main", show_default=True, help="The branch to follow, with --source.")

@@ -42,7 +42,9 @@ def secrets() -> None:
     """
 
 
-@secrets.command(epilog="Example: reconciler secrets keygen")
+@secrets.command(
+    short_help="Make this host's key, and print its public part.", epilog="Example: reconciler secrets keygen"
+)
 @click.option("--add", is_flag=True, help="Make another key, where there is one; the old ones stay readable.")
 @click.pass_obj
 def keygen(options: Options, add: bool) -> None:
@@ -85,7 +87,10 @@ def encrypt(options: Options, file: Path, recipients: tuple[str, ...], identity:
     output.note(f"{file} still holds it in the clear; keep it out of Git, or take it away")
 
 
-@secrets.command(epilog="Example: EDITOR=nano reconciler secrets edit desired_state/shop/stack.env.age")
+@secrets.command(
+    short_help="Edit an encrypted file, or make one.",
+    epilog="Example: EDITOR=nano reconciler secrets edit desired_state/shop/stack.env.age",
+)
 @_FILE
 @_TO
 @_IDENTITY
@@ -105,7 +110,9 @@ def edit(options: Options, file: Path, recipients: tuple[str, ...], identity: Pa
     _check_env(file, identity_file)
 
 
-@secrets.command(epilog="Example: reconciler secrets rotate . --new-key")
+@secrets.command(
+    short_help="Encrypt every *.age file of a folder anew.", epilog="Example: reconciler secrets rotate . --new-key"
+)
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
 @_TO
 @_IDENTITY

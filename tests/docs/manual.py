@@ -47,7 +47,11 @@ class Key:
 
 
 SCHEMA_PAGES = (
-    Page("host.md", "host.schema.json", "It lies in the root folder and is never read from Git."),
+    Page(
+        "host.md",
+        "host.schema.json",
+        "See [several hosts](../several-hosts.md), [a private repository](../private-repository.md).",
+    ),
     Page(
         "stack.md",
         "stack.schema.json",

