@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,8 @@ def test_what_a_killed_process_left_is_found_by_its_mark_and_others_are_left_alo
         subprocess.Popen(["sleep", "1000"], env={leash.MARK: found}, start_new_session=True) for found in (mark, other)
     )
     try:
+        while mark.encode() not in Path(f"/proc/{orphan.pid}/environ").read_bytes():
+            time.sleep(0)  # a program that was started a moment ago has no environment yet
         leash.end_all(mark)
         assert orphan.wait(10) in (-15, -9)  # the harder word where a busy machine took its time
         assert stranger.poll() is None
