@@ -10,7 +10,7 @@ import pytest
 from reconciler import age_keys
 from tests.e2e.models import service, stack
 from tests.e2e.world import World
-from tests.unit.secrets_keys import sealed
+from tests.integration.secrets_keys import sealed
 
 pytestmark = pytest.mark.engine
 

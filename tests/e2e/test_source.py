@@ -30,7 +30,7 @@ from tests.e2e.git_servers import (
     silent_server,
     ssh_server,
 )
-from tests.unit.local_git import Work
+from tests.integration.local_git import Work
 
 PATIENCE_S = 30.0
 

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.cli.main import _MODULES
 from reconciler.model.errors import StalledError
-from tests.unit.cli_root import Root, call
+from tests.integration.cli_root import Root, call
 
 
 def test_a_root_that_is_not_there_is_answered_with_how_to_make_one(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from reconciler.model.errors import SourceError, StalledError, WaitingError
 from reconciler.model.source import EntryKind, Revision, TreeEntry
 from reconciler.plumbing import checkout
 from reconciler.plumbing.fingerprint import Mark, scan, tree_id
-from tests.unit.local_git import Work, git
+from tests.integration.local_git import Work, git
 
 
 @pytest.fixture

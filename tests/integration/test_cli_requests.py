@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.model.record import Outcome, Ready, Request, RequestKind, Suspension, Sync, Truth
-from tests.unit.cli_root import COMMIT, NOON, OLDER, WEB, Root
+from tests.integration.cli_root import COMMIT, NOON, OLDER, WEB, Root
 
 NO_DAEMON_DOES_IT = "no daemon runs: `reconciler once`, or the daemon's next start, does it\n"
 

@@ -19,7 +19,7 @@ from reconciler.adapters.git_source import GitSource
 from reconciler.model.errors import SourceError, StalledError, WaitingError
 from reconciler.model.manifest import SourceSettings
 from reconciler.plumbing.process import Git
-from tests.unit.local_git import Work, git
+from tests.integration.local_git import Work, git
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from reconciler.cli import host_looks
 from reconciler.cli.wiring import Parts
 from reconciler.model.errors import EngineUnavailableError, StalledError
 from reconciler.preflight import looks
-from tests.unit.cli_root import Root
-from tests.unit.local_git import Work
+from tests.integration.cli_root import Root
+from tests.integration.local_git import Work
 
 NAMES = ["host.yaml", "root", "secrets", "disk", "engine", "compose", "git", "source", "clock"]
 

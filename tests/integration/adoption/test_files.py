@@ -15,7 +15,7 @@ from reconciler.adoption.variables import differing, merged, unused
 from reconciler.model.errors import StalledError
 from reconciler.planning.dotenv import read_dotenv
 from tests.certificates import Authority
-from tests.unit.local_git import git
+from tests.integration.local_git import git
 
 
 @pytest.fixture

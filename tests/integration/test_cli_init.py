@@ -21,8 +21,8 @@ from reconciler.planning.dotenv import read_dotenv
 from reconciler.settings import load_settings
 from reconciler.supervision import systemd
 from tests.certificates import Authority
-from tests.unit.cli_root import call
-from tests.unit.local_git import Work
+from tests.integration.cli_root import call
+from tests.integration.local_git import Work
 
 URL = "ssh://git@git.example.com/ops/config.git"
 

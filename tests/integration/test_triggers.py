@@ -14,7 +14,7 @@ import pytest
 from reconciler import triggers
 from reconciler.model.event import Event, Trigger
 from reconciler.triggers import FolderWatcher, RefWatcher, stack_of_env_file
-from tests.unit.local_git import Work, git
+from tests.integration.local_git import Work, git
 
 PATIENCE_S = 15.0
 

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.adapters.root_lock import RootLock
 from reconciler.model.record import Suspension
-from tests.unit.cli_root import COMMIT, DATABASE, NO_DAEMON, NOON, WEB, Root
+from tests.integration.cli_root import COMMIT, DATABASE, NO_DAEMON, NOON, WEB, Root
 
 
 @pytest.fixture

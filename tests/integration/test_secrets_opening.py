@@ -9,7 +9,7 @@ import pytest
 from reconciler.model.errors import InvalidInputError
 from reconciler.planning.sealed import recipient_count
 from reconciler.secrets.opening import Opener
-from tests.unit.secrets_keys import make_key, sealed
+from tests.integration.secrets_keys import make_key, sealed
 
 SECRET = "TOKEN=tr0ub4dor-and-3\n"
 

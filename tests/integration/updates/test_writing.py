@@ -19,7 +19,7 @@ from reconciler.updates.editing import CannotEditError, Places, edited
 from reconciler.updates.writing import WriteBacks, Written
 from tests.builders import manifest, release
 from tests.fakes.clock import FakeClock
-from tests.unit.local_git import Work, git
+from tests.integration.local_git import Work, git
 
 WEB = ImageRecord("shop", "web", "example.com/web", "semver", tag="2.1.0", digest="sha256:ab")
 PIN = "example.com/web:2.1.0@sha256:ab"

@@ -15,7 +15,7 @@ from reconciler.adapters.git_tree import GitTree
 from reconciler.model.errors import SourceError, StalledError
 from reconciler.model.source import EntryKind, Revision, TreeEntry
 from reconciler.plumbing.objects import is_suspect
-from tests.unit.local_git import Work, git
+from tests.integration.local_git import Work, git
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 from reconciler.supervision.notify import status_of, supervisor
 from tests.fakes.clock import FakeClock
-from tests.unit.local_git import Work
+from tests.integration.local_git import Work
 
 
 class Listener:

@@ -15,7 +15,7 @@ from reconciler.model.manifest import Manifest
 from reconciler.model.record import Outcome, PassGoal
 from reconciler.planning.archive import pack
 from tests.builders import release
-from tests.unit.cli_root import COMMIT, NOON, OLDER, WEB, Root
+from tests.integration.cli_root import COMMIT, NOON, OLDER, WEB, Root
 
 ADA = "commit by Ada <ada@example.com>"
 

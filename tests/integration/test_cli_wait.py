@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.adapters.root_lock import RootLock
 from reconciler.model.record import Health, PassGoal, Ready, Sync, Truth
-from tests.unit.cli_root import DATABASE, NOON, WEB, Root
+from tests.integration.cli_root import DATABASE, NOON, WEB, Root
 
 COMING = replace(
     WEB, sync=Sync.OUT_OF_SYNC, health=Health.PROGRESSING, ready=Ready(Truth.UNKNOWN, "Progressing", "soon")

@@ -12,7 +12,7 @@ from reconciler.adoption.book import Book, Phase, Record, TextChange
 from reconciler.adoption.model import Adoption, CronLine, FileCopy, FolderCopy, Kind, Standing
 from reconciler.cli.adopt_view import as_object, tell
 from reconciler.model.record import Ready, Truth
-from tests.unit.cli_root import WEB, Root
+from tests.integration.cli_root import WEB, Root
 
 ADOPTION = Adoption(
     stack="web",

@@ -19,7 +19,7 @@ import structlog
 from reconciler.cli import logs, output
 from reconciler.cli.options import Options
 from reconciler.cli.signals import leaving_on_signals
-from tests.unit.cli_root import WEB, Root
+from tests.integration.cli_root import WEB, Root
 
 _HEAVY = {"docker", "git", "jsonschema", "yaml", "structlog", "rich", "watchdog", "reconciler.model.plan"}
 

@@ -25,8 +25,8 @@ from reconciler.planning.dotenv import read_dotenv
 from tests.fakes.compose import FakeCompose
 from tests.fakes.engine import FakeEngine
 from tests.fakes.host import Behaviour
-from tests.unit.cli_root import call
-from tests.unit.test_cli_action import DOCKER, World
+from tests.integration.cli_root import call
+from tests.integration.test_cli_action import DOCKER, World
 
 OLD = "hunter2-of-old"
 ENV = f"# by Ann\nDOMAIN=shop.example.com\nDB_PASSWORD={OLD}\n# the end\n"

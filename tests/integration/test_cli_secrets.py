@@ -11,8 +11,8 @@ from click.testing import Result
 
 from reconciler import age_keys
 from reconciler.secrets.working_copy import unseal
-from tests.unit.cli_root import call
-from tests.unit.secrets_keys import make_key, sealed
+from tests.integration.cli_root import call
+from tests.integration.secrets_keys import make_key, sealed
 
 SECRET = "TOKEN=tr0ub4dor-and-3\n"
 

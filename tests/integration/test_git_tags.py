@@ -13,7 +13,7 @@ from reconciler.model.errors import InvalidInputError, SourceError
 from reconciler.model.manifest import SourceSettings
 from reconciler.planning.tag_release import choose_tag
 from reconciler.settings import load_settings
-from tests.unit.local_git import Work
+from tests.integration.local_git import Work
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.compose import FakeCompose
 from tests.fakes.engine import FakeEngine
 from tests.fakes.host import FakeHost
-from tests.unit.cli_root import NOON, Root
-from tests.unit.local_git import Work
-from tests.unit.secrets_keys import make_key, sealed
+from tests.integration.cli_root import NOON, Root
+from tests.integration.local_git import Work
+from tests.integration.secrets_keys import make_key, sealed
 
 SECRET, KEY = "tr0ub4dor-and-3", "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END KEY-----\n"
 

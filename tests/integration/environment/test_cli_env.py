@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from reconciler.cli.main import cli
 from reconciler.cli.wiring import Parts
 from tests.fakes.engine import FakeEngine
-from tests.unit.test_cli_passes import World
+from tests.integration.test_cli_passes import World
 
 SCHEMA = """{"required": ["PASSWORD"], "properties": {
 "PASSWORD": {"description": "Of the database.", "secret": true},

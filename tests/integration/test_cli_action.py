@@ -19,8 +19,8 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.compose import FakeCompose
 from tests.fakes.engine import FakeEngine
 from tests.fakes.host import FakeHost
-from tests.unit.cli_root import NOON, Root
-from tests.unit.local_git import Work
+from tests.integration.cli_root import NOON, Root
+from tests.integration.local_git import Work
 
 LINK = "https://admin.example.com/?token=s3cr3t-t0k3n"
 DOCKER = """#!/bin/sh

@@ -18,7 +18,7 @@ from reconciler.model.manifest import SourceSettings
 from reconciler.settings import load_settings
 from reconciler.supervision import systemd
 from tests.e2e.git_servers import Authority, HttpsServer, https_server
-from tests.unit.local_git import Work
+from tests.integration.local_git import Work
 
 TOKEN = "glpat-hunter2"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.certificates import Authority
-from tests.unit.cli_root import call
+from tests.integration.cli_root import call
 
 AUTHORITY = Authority(now=time.time(), depth=0)  # one that issues without an intermediate, as those of companies do
 A_GAP = "the intermediate certificate of 'Test Root' is missing"

@@ -17,8 +17,8 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.compose import FakeCompose
 from tests.fakes.engine import FakeEngine
 from tests.fakes.host import Behaviour, FakeHost
-from tests.unit.cli_root import NOON, Root
-from tests.unit.local_git import Work
+from tests.integration.cli_root import NOON, Root
+from tests.integration.local_git import Work
 
 
 class World:
