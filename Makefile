@@ -21,9 +21,9 @@ check: venv
 	$(VENV)/pytest -q -n 2 tests/unit $(PYTEST_ARGS)
 
 test: check rig
-	$(VENV)/pytest -q -n 4 tests/integration tests/contract tests/e2e $(PYTEST_ARGS) || { \
+	$(VENV)/pytest -q -n 4 --maxschedchunk 1 tests/e2e tests/contract tests/integration $(PYTEST_ARGS) || { \
 	  echo "What failed with another scenario beside it is tried once more, alone; what fails alone fails."; \
-	  $(VENV)/pytest -q --last-failed --last-failed-no-failures none tests/integration tests/contract tests/e2e $(PYTEST_ARGS); }
+	  $(VENV)/pytest -q --last-failed --last-failed-no-failures none tests/e2e tests/contract tests/integration $(PYTEST_ARGS); }
 
 demo: rig
 	@tests/rig/demo

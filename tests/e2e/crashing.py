@@ -1,8 +1,9 @@
 """Runs the real command line as a service manager does: starts it again when it was killed. And pulls the plug.
 
 ``crashing.py KIND FUSE ARGUMENTS...``: once the file FUSE holds ``N``, the process kills itself (SIGKILL) at the N-th of
-its moments of that KIND (``passes``, ``certificates``, ``users``, ``hooks``) from then on; with ``N M`` the process that is started after it dies at its own M-th, too. Each kill is
-written down in ``FUSE.kills``. The product knows nothing of this: it is wrapped from outside.
+its moments of that KIND (``passes``, ``certificates``, ``users``, ``hooks``) from then on; with ``N M`` the process that is started
+after it dies at its own M-th, too. With a moment's name for ``N``, such as ``before:save``, it dies at the first of that name.
+Each kill is written down in ``FUSE.kills``. The product knows nothing of this: it is wrapped from outside.
 """
 
 from __future__ import annotations
@@ -85,13 +86,14 @@ class Fuse:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._left = 0
+        self._name = ""
         self._lock = threading.Lock()
 
     def burn(self, moment: str) -> None:
         with self._lock:
             if self._left == 0:
                 self._light()
-            if self._left == 0:
+            if self._left == 0 or not f"{moment} ".startswith(self._name):
                 return
             self._left -= 1
             if self._left == 0:
@@ -104,10 +106,16 @@ class Fuse:
             first, *rest = self._path.read_text().split()
         except (FileNotFoundError, ValueError):
             return
-        self._left = int(first)
+        self._left = int(first) if first.isdigit() else 1
+        self._name = "" if first.isdigit() else f"{first.replace(':', ' ')} "
         self._path.unlink()
         if rest:
             self._path.write_text(rest[0])
+
+
+def names(kind: str) -> list[str]:
+    """Of the moments of that kind."""
+    return [f"{side}:{name}" for _, name, sides in MOMENTS[kind] for side in sides]
 
 
 def wrap(kind: str, fuse: Fuse) -> None:
