@@ -119,13 +119,15 @@ class Books:
         self.holding.begin(work.name)
         if work.forced and rendered is not None:
             quarantined.pop(rendered.digest, None)
-        wanted = record.wanted_release
+        number = record.wanted_release
+        wanted = None if number is None else self._shelf.load(work.name, number)
         return Candidates(
             rendered=rendered,
             applied=self.applied(work),
-            wanted=None if wanted is None else self._shelf.load(work.name, wanted),
+            wanted=wanted,
             quarantined=quarantined,
             waiting="" if rendered is None else self._waiting(work, rendered),
+            wanted_waits="" if wanted is None else self._tried_of_late(work, wanted),
         )
 
     def _has_other_hooks(self, work: Work, failed: ReleaseRecord) -> bool:
@@ -140,8 +142,11 @@ class Books:
             return f"waits for {work.waits_for}, which it depends on"
         if hold := self.holding.release(work, rendered, self.applied(work)):
             return hold.message
+        return self._tried_of_late(work, rendered)
+
+    def _tried_of_late(self, work: Work, release: Release) -> str:
         patience = self.memory.applying.get(work.name, Patience())
-        if work.forced or work.hurried or patience.remaining_s(rendered.digest, self._clock.monotonic()) <= 0:
+        if work.forced or work.hurried or patience.remaining_s(release.digest, self._clock.monotonic()) <= 0:
             return ""
         return patience.why
 

@@ -55,8 +55,8 @@ class Report:
         self._books.memory.repairing.pop(work.name, None)
         record = settled(self._books.record(work), replace(goal, blocked=""), observed, release.revision, found.notes)
         if goal.blocked:
-            record = replace(record, sync=Sync.OUT_OF_SYNC, wanted_release=release.number)
-            record = replace(record, ready=self._blocked(work, goal, record, observed))
+            ready = went_back(goal, observed)
+            record = replace(record, sync=Sync.OUT_OF_SYNC, wanted_release=release.number, ready=ready)
         else:
             record = replace(record, wanted_release=None)
         record = self._say(work, record)
@@ -205,14 +205,15 @@ class Report:
 
     def _blocked(self, work: Work, goal: Goal, record: StackRecord, observed: Observed) -> Ready:
         """What ran goes on; Ready keeps saying why it is not what Git says."""
-        if goal.release.number is not None and goal.release.number == record.wanted_release:
-            return went_back(goal, observed)
         if work.revision is None:
             # Not known is not wrong: as a rule the first fetch ends a moment later, and one that fails is told itself.
             message = f"Git has not been read yet; release {goal.release.number} runs on"
             return Ready(Truth.UNKNOWN, "FetchFailed", message)
         if goal.is_what_git_says_unknown:
             return record.ready  # this very pass said why
+        is_asked_for = goal.release.number is not None and goal.release.number == record.wanted_release
+        if is_asked_for and self._books.holding.of_release(work.name) is None:
+            return went_back(goal, observed)
         ready = self._why(work, record.ready, goal.blocked)
         ill = ready_of(goal.release, observed)
         return ill if ready.status is Truth.TRUE and ill.status is not Truth.TRUE else ready

@@ -27,8 +27,8 @@ class Goal:
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """``rendered``: what Git says, None while it cannot be rendered. ``applied``: the last release that was proven.
-    ``wanted``: one that a person asked to go back to. ``quarantined``: why, by release digest. ``waiting``: why
-    ``rendered`` is not tried just now, "" where it may be.
+    ``wanted``: one that a person asked to go back to. ``quarantined``: why, by release digest. ``waiting`` and
+    ``wanted_waits``: why ``rendered`` and ``wanted`` are not tried just now, "" where they may be.
     """
 
     rendered: Release | None
@@ -36,35 +36,36 @@ class Candidates:
     wanted: Release | None
     quarantined: Mapping[str, str]
     waiting: str = ""
+    wanted_waits: str = ""
 
 
 def choose_goal(found: Candidates) -> Goal | None:
     """None where there is nothing to go to: no release was ever proven, and what Git says cannot be tried now."""
-    rendered, applied = found.rendered, found.applied
-    if rendered is None:
-        return _keep(applied, UNRENDERED)
-    if rendered.digest in found.quarantined:
-        if found.wanted is not None and found.wanted.digest not in found.quarantined:
-            return _go_back(found.wanted, applied, found.quarantined[rendered.digest])
-        return _keep(applied, found.quarantined[rendered.digest])
-    if applied is not None and applied.digest == rendered.digest:
-        return Goal(PassGoal.REPAIR, applied)
-    if found.waiting:
-        return _keep(applied, found.waiting)
-    return Goal(PassGoal.APPLY, rendered)
+    why = why_not(found)
+    if found.rendered is not None and not why:
+        return _towards(found.rendered, found.applied)
+    if found.wanted is None or found.wanted.digest in found.quarantined:
+        return _keep(found.applied, why)
+    goal = _towards(found.wanted, found.applied, why)
+    return _keep(found.applied, found.wanted_waits) if found.wanted_waits and goal.kind is PassGoal.APPLY else goal
 
 
 def why_not(found: Candidates) -> str:
     """Why what Git says is not gone to now, "" where it is."""
     if found.rendered is None:
         return UNRENDERED
-    return found.quarantined.get(found.rendered.digest, found.waiting)
+    waiting = "" if _is(found.rendered, found.applied) else found.waiting
+    return found.quarantined.get(found.rendered.digest, waiting)
 
 
-def _go_back(wanted: Release, applied: Release | None, why: str) -> Goal:
-    if applied is not None and applied.digest == wanted.digest:
+def _towards(release: Release, applied: Release | None, why: str = "") -> Goal:
+    if applied is not None and _is(release, applied):
         return Goal(PassGoal.REPAIR, applied, why)
-    return Goal(PassGoal.APPLY, wanted, why)
+    return Goal(PassGoal.APPLY, release, why)
+
+
+def _is(release: Release, applied: Release | None) -> bool:
+    return applied is not None and applied.digest == release.digest
 
 
 def _keep(applied: Release | None, why: str) -> Goal | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -122,6 +123,15 @@ def test_a_rollback_by_hand_goes_to_what_was_wanted_as_long_as_git_says_what_was
     found = replace(NOTHING, rendered=NEW, applied=NEW, wanted=OLD, quarantined={NEW.digest: "rolled back"})
     assert choose_goal(found) == Goal(PassGoal.APPLY, OLD, "rolled back")
     assert choose_goal(replace(found, applied=OLD)) == Goal(PassGoal.REPAIR, OLD, "rolled back")
+
+
+@pytest.mark.parametrize(
+    "git", [{"rendered": None}, {"rendered": NEW, "waiting": "for its window"}], ids=["none", "waits"]
+)
+def test_a_rollback_by_hand_waits_for_nothing_that_git_says(git: dict[str, Any]) -> None:
+    found = replace(NOTHING, applied=release({"web": {"user": "2"}}), wanted=OLD, **git)
+    assert choose_goal(found) == Goal(PassGoal.APPLY, OLD, why_not(found))
+    assert choose_goal(replace(found, applied=OLD)) == Goal(PassGoal.REPAIR, OLD, why_not(found))
 
 
 def test_something_new_from_git_ends_a_rollback_by_hand() -> None:

@@ -1,0 +1,98 @@
+"""Laws of a rollback by hand, on a host in memory: it is made whatever Git says meanwhile, and lasts until something new."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.model.record import RequestKind, Truth
+from reconciler.model.updates import Updates, Window
+from reconciler.requests import Desk
+from tests.builders import STACK, healthy, port
+from tests.unit.loop.world import World
+
+
+@pytest.fixture(autouse=True)
+def registry(world: World) -> None:
+    world.host.registry |= {f"web:{number}": f"sha256:web:{number}" for number in range(1, 6)}
+
+
+def web(number: int, **more: Any) -> dict[str, Any]:
+    return {"web": healthy(image=f"web:{number}", **more)}
+
+
+def applied(world: World, *commits: dict[str, Any]) -> None:
+    for services in commits:
+        world.commit(services)
+        assert world.settle().ready.status is Truth.TRUE
+
+
+def roll_back(world: World, release: int | None = None) -> str:
+    """What the daemon's desk answers."""
+    row = world.journal.ask(RequestKind.ROLLBACK, STACK, "ada", world.clock.now(), release=release)
+    Desk(world.journal, world.clock).handle()
+    request = world.journal.request(row)
+    assert request is not None
+    return request.answer
+
+
+def images(world: World) -> list[str]:
+    return [box.image for box in world.boxes("web")]
+
+
+def test_it_is_made_although_git_says_nothing_usable_by_now(world: World) -> None:
+    applied(world, web(1), web(2))
+    world.commit(None)
+    world.settle()
+    assert roll_back(world) == "ok"
+    assert world.once().ready.reason == "RolledBack"
+    assert images(world) == ["web:1"]
+
+
+def test_a_commit_that_cannot_be_rendered_is_told_of_once_to_who_went_back(world: World) -> None:
+    applied(world, web(1), web(2))
+    assert roll_back(world) == "ok"
+    world.settle()
+    world.commit(None)
+    assert world.settle().ready.reason == "InvalidConfiguration"
+    told = world.journal.events(stack=STACK)
+    assert world.once().ready.status is Truth.FALSE
+    assert world.journal.events(stack=STACK) == told
+
+
+def test_it_is_made_before_git_was_read(world: World) -> None:
+    applied(world, web(1), web(2))
+    assert roll_back(world) == "ok"
+    world.once(revision=None)
+    assert images(world) == ["web:1"]
+
+
+@pytest.mark.parametrize(
+    "updates",
+    [Updates(manual=True), Updates(windows=(Window(True, "0 1 * * *", 3600.0),))],
+    ids=["approval", "window"],
+)
+def test_it_is_made_while_something_newer_waits_which_is_still_told(world: World, updates: Updates) -> None:
+    applied(world, web(1), web(2))
+    world.declared = replace(world.declared, updates=updates)
+    world.commit(web(3))
+    waiting = world.once().ready
+    assert roll_back(world) == "ok"
+    world.once()
+    assert images(world) == ["web:1"]
+    assert world.once().ready == waiting
+
+
+def test_one_that_time_mends_is_not_tried_before_its_wait_is_over(world: World) -> None:
+    applied(world, web(1, ports=[port(80)]), web(2))
+    world.host.taken_ports.add("0.0.0.0:80/tcp")
+    assert roll_back(world) == "ok"
+    failed = world.once().ready
+    assert failed.reason == "PortTaken"
+    tried = world.journal.passes(STACK, 100)
+    assert world.once().ready == failed
+    assert world.journal.passes(STACK, 100) == tried
+    world.host.taken_ports.clear()
+    assert world.settle().applied_release == 1
