@@ -254,10 +254,6 @@ class Host:
         made = self._made
         return Around(made.hooks, made.clock, lambda: made.stacks.scene(work), lambda: made.books.newest_pass(work))
 
-    def revision(self, name: str) -> Revision:
-        """Raises StalledError if there is no such commit."""
-        return self._made.source.revision(name)
-
     def release(self, work: Work) -> Release:
         """What Git says the stack should be. Raises InvalidInputError, StalledError."""
         release = self._made.books.rendered(work)

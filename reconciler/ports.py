@@ -544,8 +544,6 @@ class MarkBook(Protocol):
     def save_mark(self, mark: Mark) -> None:
         """In place of the one that the variable has."""
 
-    def drop_mark(self, stack: str, name: str) -> None: ...
-
 
 class Renewals(Protocol):
     """Variables that are being renewed, and whose turn it is to work on a stack: a pass's, or somebody's who renews one."""

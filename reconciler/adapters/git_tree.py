@@ -75,19 +75,6 @@ class GitTree:
                 self._content.put(blob.object_id, known[blob.object_id])
             return known
 
-    def resolve(self, entries: Mapping[str, TreeEntry], path: str) -> TreeEntry | None:
-        """What ``path`` is after every symbolic link on its way; None where nothing is there.
-
-        Raises StalledError where a link must not be followed.
-        """
-        trail = follow(entries, self.target, path)
-        if trail.fault:
-            link = entries.get(trail.path)
-            is_link = link is not None and link.kind is EntryKind.SYMLINK
-            what = f"is a symbolic link to {_shortened(self.target(link))!r}, which " if link and is_link else ""
-            raise StalledError(f"{_shown(trail.path)}: {what}{trail.fault}", reason="TreeRefused")
-        return entries.get(trail.path)
-
     def problems(self, entries: Mapping[str, TreeEntry], folder: str) -> tuple[Problem, ...]:
         """What lies under the stack's ``folder`` and cannot be served: submodules, links that lead out of the
         repository, names that no container could be handed. Other stacks are not concerned."""

@@ -6,7 +6,7 @@ without a certificate on purpose; a name has one owner.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -248,8 +248,3 @@ def _published(found: Mapping[str, Verdict]) -> Iterator[Pair]:
 def day(moment: float) -> str:
     """Seconds since the epoch as people read a date."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def taken_by(pairs: tuple[Pair, ...]) -> Callable[[str], bool]:
-    """Whether a name belongs to one of the pairs, so that nobody else may hold a certificate for it."""
-    return lambda name: bool(covering(name, pairs))

@@ -27,10 +27,6 @@ class Proof:
     right: tuple[Spot, ...] = ()
     wrong: tuple[Spot, ...] = ()
 
-    @property
-    def silent(self) -> tuple[Spot, ...]:
-        return tuple(spot for spot, found in self.seen.items() if found is None)
-
 
 class Prover:
     """Remembers where fronts answer until ``forget``: they get other addresses when they are replaced."""

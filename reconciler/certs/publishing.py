@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler import files
-from reconciler.planning import upstreams
 from reconciler.planning.fronts import Front
 
 FILE = "certificates.yml"
@@ -55,17 +54,6 @@ class Publisher:
     def clear_leftovers(self) -> None:
         """Of a process that was killed while it wrote. Only for the holder of the root's lock."""
         files.clear(self._staging)
-
-    def strangers(self, fronts: Iterable[Front]) -> tuple[str, ...]:
-        """Files that somebody else put there: one that the proxy cannot read stops it from reading ours."""
-        found = {
-            str(path)
-            for front in fronts
-            if (folder := self._folder_of(front.stack)).is_dir()
-            for path in folder.iterdir()
-            if path.name != FILE and upstreams.service_of(path.name) is None
-        }
-        return tuple(sorted(found))
 
     def _put(self, front: Front, content: bytes) -> bool:
         return files.put(self._path(front), content, self._staging, owner=front.owner)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -162,7 +161,7 @@ def accept(options: Options, stack: str, variable: str) -> int:
             if not is_free:
                 raise Failure(f"{variable} is being renewed at this very moment; ask again when that is over")
             if variable in marks:
-                journal.marks.save_mark(replace(marks[variable], salt="", print_="", making=False, made=False))
+                journal.marks.save_mark(marks[variable].accepted)
             if is_renewed:
                 files.drop(stack)
         message = f"{roots.who()} accepted the present value of {variable}"

@@ -79,11 +79,6 @@ def read_document(content: bytes, file: str) -> Document:
     return Document(file, values, plain.lines, (*composed.problems, *plain.problems))
 
 
-def check_compose(content: bytes, file: str) -> tuple[Problem, ...]:
-    """What is wrong with a Compose file as YAML. Nothing: Compose may be asked."""
-    return read_compose(content, file).problems
-
-
 def read_compose(content: bytes, file: str) -> ComposeFile:
     """Never raises: all that is wrong is in ``problems``."""
     try:

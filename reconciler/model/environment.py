@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -124,3 +124,8 @@ class Mark:
     def binds(self) -> bool:
         """Whether it keeps the variable from being changed, or from being made."""
         return bool(self.print_ or self.making or self.made)
+
+    @property
+    def accepted(self) -> Mark:
+        """Of a variable whose present value, or lack of one, is right."""
+        return replace(self, salt="", print_="", making=False, made=False)

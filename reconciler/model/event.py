@@ -18,7 +18,6 @@ class Trigger(StrEnum):
     OBJECT = "object"  # a file under state/objects was touched by somebody else
     UPSTREAMS = "upstreams"  # a file that tells proxies where services are changed
     TIMER = "timer"  # a wait has passed: retry, back-off, resume, periodic look
-    REQUEST = "request"  # a row in state.db: reconcile, rollback, suspend, resume
 
 
 @dataclass(frozen=True, slots=True)

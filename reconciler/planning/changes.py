@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.model.desired import LABEL_DEFINITION, LABEL_ROOT, LABEL_STACK, Release, ServiceSpec
+from reconciler.model.desired import LABEL_DEFINITION, LABEL_ROOT, LABEL_STACK, ServiceSpec
 from reconciler.model.plan import Change
 from reconciler.planning.secrets import Mask
 
@@ -22,19 +22,6 @@ def changes(old: ServiceSpec | None, new: ServiceSpec, mask: Mask) -> tuple[Chan
     before, after = dict(_flat(old.definition)), dict(_flat(new.definition))
     keys = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     return tuple(_change(key, before.get(key), after.get(key), mask) for key in keys if _counts(key))
-
-
-def network_changes(old: Release | None, new: Release, key: str, mask: Mask) -> tuple[Change, ...]:
-    """The same for a network's definition."""
-    before = dict(_flat(_network(old, key))) if old else {}
-    after = dict(_flat(_network(new, key)))
-    keys = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
-    return tuple(_change(name, before.get(name), after.get(name), mask) for name in keys if _counts(name))
-
-
-def _network(release: Release, key: str) -> Mapping[str, Any]:
-    definition = release.model.get("networks", {}).get(key) or {}
-    return definition if isinstance(definition, Mapping) else {}
 
 
 def _counts(key: str) -> bool:

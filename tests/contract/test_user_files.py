@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.adapters.compose.find import Compose, usable
-from reconciler.declared.documents import check_compose
+from reconciler.declared.documents import read_compose
 from reconciler.model.errors import StalledError
 from reconciler.planning.dotenv import read_dotenv
 from reconciler.planning.dotenv_writing import with_variables
@@ -86,7 +86,7 @@ def test_env_files_that_we_refuse_are_refused_by_compose(compose: Compose, conte
 @pytest.mark.parametrize("text", SOUND_COMPOSE_FILES)
 def test_compose_reads_the_yaml_that_we_let_pass(compose: Compose, text: str, tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").write_text(text)
-    assert check_compose(text.encode(), "compose.yaml") == ()
+    assert read_compose(text.encode(), "compose.yaml").problems == ()
     assert "yaml:" not in config(compose, tmp_path).stderr
 
 

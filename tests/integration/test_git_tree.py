@@ -209,19 +209,6 @@ def test_a_name_that_is_too_long_for_a_disk_concerns_its_own_stack_only(work: Wo
     assert set(contents(tmp_path / "checkouts" / "x" / "app")) == {"compose.yaml"}
 
 
-def test_a_path_is_resolved_through_every_link_on_its_way(work: Work) -> None:
-    work.write("shared/conf/x", "1")
-    work.link("app/conf", "../shared/conf")
-    work.link("app/out", "../../x")
-    work.commit()
-    tree = tree_of(work)
-    entries = tree.entries(revision(work))
-    assert tree.resolve(entries, "app/conf/x") == entries["shared/conf/x"]
-    assert tree.resolve(entries, "app/conf/nothing") is None
-    with pytest.raises(StalledError, match=r"app/out: is a symbolic link to '\.\./\.\./x', which leads out"):
-        tree.resolve(entries, "app/out")
-
-
 # --- writing a tree out ---
 
 

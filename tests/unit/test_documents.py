@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.declared.documents import check_compose, key_of, read_compose, read_document
+from reconciler.declared.documents import key_of, read_compose, read_document
 from reconciler.declared.yaml_nodes import MOST_BYTES, MOST_DEPTH
 from reconciler.model.errors import InvalidInputError
 
@@ -122,7 +122,7 @@ def bomb(levels: int) -> bytes:
 def test_a_yaml_bomb_is_refused_without_being_written_out() -> None:
     message = "the file holds far too much once its aliases (*name) are written out"
     assert said_of(bomb(40)) == [f"f:6: {message}"]
-    assert [str(problem) for problem in check_compose(bomb(40), "f")] == [f"f:6: {message}"]
+    assert [str(problem) for problem in read_compose(bomb(40), "f").problems] == [f"f:6: {message}"]
 
 
 def test_a_ladder_of_aliases_cannot_go_deeper_than_nesting_may() -> None:
@@ -219,7 +219,7 @@ COMPOSE = [
 def test_a_compose_file_is_held_to_yaml_and_to_nothing_that_is_for_compose_to_say(
     text: str, messages: list[str]
 ) -> None:
-    assert [str(problem) for problem in check_compose(text.encode(), "f")] == messages
+    assert [str(problem) for problem in read_compose(text.encode(), "f").problems] == messages
 
 
 def test_a_compose_file_names_the_files_that_compose_will_read_for_it() -> None:

@@ -22,7 +22,3 @@ class MarkTable:
     def save_mark(self, mark: Mark) -> None:
         with self._database.write() as connection:
             connection.execute(f"REPLACE INTO marks ({MARK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", astuple(mark))
-
-    def drop_mark(self, stack: str, name: str) -> None:
-        with self._database.write() as connection:
-            connection.execute("DELETE FROM marks WHERE stack = ? AND name = ?", (stack, name))

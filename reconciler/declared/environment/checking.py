@@ -5,7 +5,7 @@ No message holds a value. Each ends with what the variable is for, in brackets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.declared.environment.values import wrong_value
@@ -87,8 +87,3 @@ def _unknown(setting: Setting, schema: EnvironmentSchema, environment: Environme
 
 def _problem(setting: Setting, rule: VariableRule, why: str) -> Problem:
     return Problem(setting.file, setting.line, setting.name, f"{why} ({rule.description})")
-
-
-def secrets_of(schema: EnvironmentSchema | None, values: Mapping[str, str]) -> frozenset[str]:
-    """The values that the schema calls secret."""
-    return frozenset(values[name] for name in (schema.secrets if schema else ()) if values.get(name))

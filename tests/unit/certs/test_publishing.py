@@ -46,11 +46,3 @@ def test_two_fronts_of_a_stack_do_not_take_turns_at_the_file_that_both_read(
         assert not publisher.publish({SHOP: b"two", SECOND: b"another"})
     assert told == [(MOVED_TO, FILE)]
     assert publisher.content(SHOP) == b"two"
-
-
-def test_a_stranger_in_the_folder_is_named_and_our_own_are_not(publisher: Publisher, tmp_path: Path) -> None:
-    publisher.publish({SHOP: b"one"})
-    (tmp_path / "shop" / "upstreams-shop.web.yml").write_bytes(b"")
-    assert publisher.strangers([SHOP, MAIL]) == ()
-    (tmp_path / "shop" / "mine.yml").write_bytes(b"{{")
-    assert publisher.strangers([SHOP, MAIL]) == (str(tmp_path / "shop" / "mine.yml"),)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from reconciler.model.desired import Release
 from reconciler.model.observed import Endpoint, Network
-from reconciler.planning.changes import network_changes
-from reconciler.planning.secrets import Mask
 from tests.builders import decide, made, networks_of, release, seen, steps, stopped, story
 
 SERVICES = {"db": {"networks": {"back": None}}, "web": {"networks": {"back": None, "default": None}}, "other": {}}
@@ -81,14 +79,6 @@ def test_a_network_of_somebody_else_is_never_touched() -> None:
     )
     found = decide(wanted, seen(made(wanted, "web"), of=wanted, networks=foreign), previous=wanted)
     assert found.empty
-
-
-def test_a_change_of_a_network_is_told_by_its_keys() -> None:
-    before, wanted = with_network(), with_network(internal=True, labels={"tier": "back"})
-    assert [(change.key, change.old, change.new) for change in network_changes(before, wanted, "back", Mask())] == [
-        ("internal", None, "True"),
-        ("labels.tier", None, "back"),
-    ]
 
 
 def test_endpoints_of_a_renamed_network_key_do_not_matter() -> None:
