@@ -16,7 +16,7 @@ from reconciler.execution.work import Work
 from reconciler.host import Host
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.record import Request
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 from reconciler.requests import Desk
 
 log = structlog.get_logger()

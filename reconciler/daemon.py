@@ -27,7 +27,8 @@ from reconciler.model.event import Event, Trigger
 from reconciler.model.record import RequestKind
 from reconciler.model.source import Revision
 from reconciler.planning.backoff import delay_s, interval_s
-from reconciler.ports import Clock, Engine
+from reconciler.ports.clock import Clock
+from reconciler.ports.engine import Engine
 from reconciler.requests import FETCH, NOW, Desk
 from reconciler.updates.lookout import Lookout
 

@@ -29,7 +29,10 @@ from reconciler.model.record import Health, Ready, StackRecord, Sync, Truth
 from reconciler.model.source import Revision
 from reconciler.planning.renewal import cut_short
 from reconciler.planning.stack_order import order
-from reconciler.ports import Clock, Journal, Progress, Source
+from reconciler.ports.books import Journal
+from reconciler.ports.clock import Clock
+from reconciler.ports.engine import Progress
+from reconciler.ports.repository import Source
 
 _LOOK_FOR_THE_END_S = 0.5  # of the renewal of a variable
 

@@ -12,7 +12,8 @@ from reconciler.model.errors import ReconcilerError
 from reconciler.model.record import Request, RequestKind, StackRecord, Suspension, Truth
 from reconciler.planning.gate import awaited_release
 from reconciler.planning.rollback import target_of
-from reconciler.ports import Clock, Journal
+from reconciler.ports.books import Journal
+from reconciler.ports.clock import Clock
 
 log = structlog.get_logger()
 

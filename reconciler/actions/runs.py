@@ -19,7 +19,9 @@ from reconciler.model.desired import Release
 from reconciler.model.errors import ReconcilerError, StalledError
 from reconciler.model.observed import Container
 from reconciler.planning.actions import serving
-from reconciler.ports import Clock, Engine, Journal
+from reconciler.ports.books import Journal
+from reconciler.ports.clock import Clock
+from reconciler.ports.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)

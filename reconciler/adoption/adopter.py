@@ -19,7 +19,8 @@ from reconciler.adoption.old import Old
 from reconciler.layout import Layout
 from reconciler.model.errors import ReconcilerError, StalledError, WaitingError
 from reconciler.model.record import Ready, Truth
-from reconciler.ports import Clock, Progress
+from reconciler.ports.clock import Clock
+from reconciler.ports.engine import Progress
 
 _INTERRUPTED = "Interrupted"
 _SUMS = "SHA256SUMS"

@@ -10,7 +10,7 @@ from typing import Protocol
 from reconciler.adoption.model import Adoption, Standing
 from reconciler.model.errors import StalledError
 from reconciler.model.project import ProjectContainer
-from reconciler.ports import Engine
+from reconciler.ports.engine import Engine
 
 _NEVER = "no"
 _NAME, _COUNT = "RestartPolicy.Name", "RestartPolicy.MaximumRetryCount"

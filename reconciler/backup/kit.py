@@ -17,8 +17,9 @@ from reconciler.model.backup import BackupPlan
 from reconciler.model.data import AroundData, no_hooks
 from reconciler.model.errors import StalledError, WaitingError
 from reconciler.model.observed import State
-from reconciler.ports import BackupBook, Clock, Journal
-from reconciler.ports import Engine as DockerEngine
+from reconciler.ports.books import BackupBook, Journal
+from reconciler.ports.clock import Clock
+from reconciler.ports.engine import Engine as DockerEngine
 
 Stop = Callable[[], str]
 

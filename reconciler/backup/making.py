@@ -23,7 +23,7 @@ from reconciler.backup.store import Store, name_of
 from reconciler.backup.words import Said, said
 from reconciler.model.backup import VERIFY_MEMORY, BackupPlan, Level
 from reconciler.model.errors import ReconcilerError
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 
 log = structlog.get_logger()
 

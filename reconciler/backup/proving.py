@@ -14,7 +14,7 @@ from reconciler.backup.sealing import Sealing
 from reconciler.backup.store import Store
 from reconciler.backup.words import said
 from reconciler.model.backup import VERIFY_MEMORY, Level
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 
 _DATABASE = "reconciler_verify"
 

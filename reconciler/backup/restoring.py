@@ -21,7 +21,7 @@ from reconciler.backup.standstill import Standstill
 from reconciler.backup.store import Store
 from reconciler.backup.words import said
 from reconciler.model.errors import ReconcilerError, StalledError, WaitingError
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 
 _RESTORING, _BEFORE = "_restoring_", "_before_"
 _MOST_NAME = 63 - len("_restoring_20260101T000000")  # no engine takes a longer name than 63

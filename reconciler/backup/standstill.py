@@ -10,7 +10,7 @@ import structlog
 
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.observed import Container, State
-from reconciler.ports import Engine as DockerEngine
+from reconciler.ports.engine import Engine as DockerEngine
 
 log = structlog.get_logger()
 

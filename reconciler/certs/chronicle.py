@@ -12,7 +12,8 @@ from reconciler.certs.deciding import Decision, State, Verdict
 from reconciler.certs.proving import Proof
 from reconciler.model.manifest import CertificateSettings
 from reconciler.model.record import ServedRecord
-from reconciler.ports import CertificateBook, Clock, Journal
+from reconciler.ports.books import CertificateBook, Journal
+from reconciler.ports.clock import Clock
 
 if TYPE_CHECKING:
     from reconciler.certs.reading.trust import Trust

@@ -22,7 +22,8 @@ from reconciler.model.observed import Container
 from reconciler.model.observed import Probe as Health
 from reconciler.model.updates import Gate
 from reconciler.planning.gate import opens_at
-from reconciler.ports import Clock, Engine
+from reconciler.ports.clock import Clock
+from reconciler.ports.engine import Engine
 
 _TAKES_S = 10.0  # to notice that it was told
 _POLL_S = 0.1

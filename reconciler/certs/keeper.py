@@ -28,7 +28,7 @@ from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Takeover
 from reconciler.planning.certificate_uses import with_uses_that_are_seen
 from reconciler.planning.fronts import fronts
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 
 RESCAN_S = 60.0
 _A_WINDOW_S = 30.0  # longer than anything that is being found out takes

@@ -24,7 +24,8 @@ from reconciler.model.errors import ReconcilerError
 from reconciler.model.observed import Takeover
 from reconciler.model.record import TrialRecord
 from reconciler.planning.fronts import Front
-from reconciler.ports import CertificateBook, Engine
+from reconciler.ports.books import CertificateBook
+from reconciler.ports.engine import Engine
 
 _MODE = 0o600
 _LOG_LINES = 200

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from reconciler.certs.view import Spot
 from reconciler.model.errors import ReconcilerError
 from reconciler.planning.fronts import Front
-from reconciler.ports import Clock, Engine
+from reconciler.ports.clock import Clock
+from reconciler.ports.engine import Engine
 
 _POLL_S = 0.002
 _RELOADS_S = 0.003  # Traefik takes that long at least; a handshake meanwhile would only be in its way

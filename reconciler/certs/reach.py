@@ -14,7 +14,7 @@ import structlog
 
 from reconciler.certs.deciding import NOT_CHECKED
 from reconciler.certs.probing import addresses_of, fingerprint_at, is_own_address
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 
 _LASTS_S = 300.0
 _LASTS_WHEN_BAD_S = 15.0

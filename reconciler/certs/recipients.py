@@ -13,7 +13,7 @@ from reconciler.model.desired import LifecycleHook
 from reconciler.model.errors import EngineUnavailableError, ReconcilerError
 from reconciler.model.manifest import CertificateUse
 from reconciler.model.observed import Container
-from reconciler.ports import Engine
+from reconciler.ports.engine import Engine
 
 Probe = Callable[[str, int, str, str], str | None]
 

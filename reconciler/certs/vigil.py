@@ -9,7 +9,7 @@ import structlog
 
 from reconciler.certs.keeper import Keeper
 from reconciler.model.errors import ReconcilerError
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 
 _QUIET_S = 0.003  # files that arrive together are one publication
 _BREATH_S = 0.0007

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reconciler.layout import Layout
     from reconciler.model.data import DataBackup
     from reconciler.model.record import StackRecord
-    from reconciler.ports import Journal
+    from reconciler.ports.books import Journal
 
 
 @click.command(epilog="Example: reconciler reconcile web --wait")

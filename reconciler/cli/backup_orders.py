@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reconciler.host import Host
     from reconciler.layout import Layout
     from reconciler.model.data import DataBackup
-    from reconciler.ports import Journal
+    from reconciler.ports.books import Journal
 
 
 def have_done(options: Options, stack: str, order: Order, timeout_s: float) -> str:

@@ -13,7 +13,7 @@ from reconciler.cli.options import Options
 
 if TYPE_CHECKING:
     from reconciler.model.record import EventRecord
-    from reconciler.ports import Journal
+    from reconciler.ports.books import Journal
 
 _LOOK_EVERY_S = 0.2
 _BEFORE_WATCHING = 10  # as many are shown first, for context, when watching begins

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reconciler.model.backup import BackupRecord
     from reconciler.model.record import CertificateRecord, EventRecord, StackRecord
     from reconciler.model.updates import ImageRecord
-    from reconciler.ports import Journal
+    from reconciler.ports.books import Journal
 
 
 _OF_CERTIFICATES = ("Certificate", "Domain", "Order", "Acme")

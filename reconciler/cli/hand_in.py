@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reconciler.adapters.root_lock import RootLock
     from reconciler.layout import Layout
     from reconciler.model.record import RequestKind
-    from reconciler.ports import Journal
+    from reconciler.ports.books import Journal
 
 _HANDLED_WITHIN_S = 15.0
 _LOOK_EVERY_S = 0.05

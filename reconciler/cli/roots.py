@@ -15,7 +15,7 @@ from reconciler.layout import Layout
 if TYPE_CHECKING:
     from reconciler.adapters.journal import SqliteJournal
     from reconciler.adapters.root_lock import Holder
-    from reconciler.ports import Journal
+    from reconciler.ports.books import Journal
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from reconciler.cli.options import Options
 
 if TYPE_CHECKING:
     from reconciler.model.record import StackRecord
-    from reconciler.ports import Journal
+    from reconciler.ports.books import Journal
 
 READY = 0
 TIMED_OUT = 3

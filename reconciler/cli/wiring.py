@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from reconciler.model.desired import Release
     from reconciler.model.event import Event
     from reconciler.model.manifest import HostSettings, Manifest
-    from reconciler.ports import Progress
+    from reconciler.ports.engine import Progress
     from reconciler.traffic.known import KnownProxies
     from reconciler.traffic.switch import Switch
     from reconciler.updates.keeper import Keeper as UpdateKeeper

@@ -9,7 +9,7 @@ from reconciler.execution.hooks import HookKeeping, HookScene
 from reconciler.model.errors import WaitingError
 from reconciler.model.hook import BackupFacts, Phase, occasions_of
 from reconciler.planning.hooks import around_attempt, hooks_at
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 
 
 class Around:

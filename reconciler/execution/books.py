@@ -25,7 +25,8 @@ from reconciler.planning.hooks import changed_services, failed_at_hook, occasion
 from reconciler.planning.patience import Patience
 from reconciler.planning.story import causes_of
 from reconciler.planning.target import Candidates
-from reconciler.ports import Clock, Journal
+from reconciler.ports.books import Journal
+from reconciler.ports.clock import Clock
 
 _ALL_PASSES = 1000  # more than the journal keeps
 

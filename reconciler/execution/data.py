@@ -12,7 +12,8 @@ from reconciler.model.data import AroundData, DataBackup, DataChange, DataScene,
 from reconciler.model.errors import ReconcilerError, StalledError
 from reconciler.model.hook import Hook, Occasion
 from reconciler.model.plan import RestoreData
-from reconciler.ports import Backups, DataBook
+from reconciler.ports.books import DataBook
+from reconciler.ports.rooms import Backups
 
 
 def data_scene(scene: HookScene, why: str, hooks: AroundData = no_hooks) -> DataScene:

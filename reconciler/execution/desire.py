@@ -33,7 +33,10 @@ from reconciler.planning.pinning import declared_images, pin_of, pinned, wrong_t
 from reconciler.planning.proxies import Proxy
 from reconciler.planning.resolve import mark_jobs, resolve
 from reconciler.planning.secrets import Mask, mask_of
-from reconciler.ports import Compose, EnvironmentFiles, MarkBook, Objects, SealedFiles, Tree, UpdateBook
+from reconciler.ports.books import MarkBook, UpdateBook
+from reconciler.ports.engine import Compose
+from reconciler.ports.host_files import EnvironmentFiles, SealedFiles
+from reconciler.ports.repository import Objects, Tree
 
 _RENDERS_KEPT = 256
 _TO_COME = "(generated when the stack is next reconciled)"

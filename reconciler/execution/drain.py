@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 
 _LOOK_EVERY_S = 0.05
 _QUIET_S = 0.25  # a request that a proxy has taken and not handed on yet is nowhere to be seen

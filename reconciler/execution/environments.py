@@ -17,7 +17,9 @@ from reconciler.planning.dotenv import DotEnv, read_dotenv
 from reconciler.planning.environment import EnvFile, environment_of
 from reconciler.planning.marks import changed_for_good
 from reconciler.planning.sealed import is_sealed
-from reconciler.ports import EnvironmentFiles, MarkBook, SealedFiles, Tree
+from reconciler.ports.books import MarkBook
+from reconciler.ports.host_files import EnvironmentFiles, SealedFiles
+from reconciler.ports.repository import Tree
 
 
 @dataclass(frozen=True, slots=True)

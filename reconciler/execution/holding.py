@@ -16,7 +16,8 @@ from reconciler.model.source import Revision
 from reconciler.planning.gate import Hold, Pending, gate_of_release, gate_of_repair, hold_of
 from reconciler.planning.pinning import bad_images, instead_of_bad, newer_images
 from reconciler.planning.renewal import waits_for_nobody
-from reconciler.ports import Clock, Journal
+from reconciler.ports.books import Journal
+from reconciler.ports.clock import Clock
 
 BeforeFirst = Callable[[Work, Release], Hold | None]
 

@@ -15,7 +15,10 @@ from reconciler.model.hook import GATING, OWED, Attempt, Hook, HookRecord, HookS
 from reconciler.model.hook_call import HookCall, HookEnd
 from reconciler.model.manifest import Manifest
 from reconciler.planning.hooks import certificate_attempt, hook_named, hooks_at
-from reconciler.ports import Clock, HookBook, Hooks, Journal, Progress
+from reconciler.ports.books import HookBook, Journal
+from reconciler.ports.clock import Clock
+from reconciler.ports.engine import Progress
+from reconciler.ports.rooms import Hooks
 
 _LAST_LINES = 20  # of what a failing hook said, for the message
 _LONGEST_MESSAGE = 4096  # characters of them

@@ -12,7 +12,7 @@ from reconciler.model.errors import InvalidInputError
 from reconciler.model.manifest import Manifest
 from reconciler.model.source import EntryKind, Revision
 from reconciler.planning.proxies import Proxy, proxies_of
-from reconciler.ports import Tree
+from reconciler.ports.repository import Tree
 
 _ANSWERS_KEPT = 256
 _OF_A_PROXY = (b"RECONCILER_TRAEFIK_DIR", b"providers.docker", b"TRAEFIK_PROVIDERS_DOCKER")

@@ -9,7 +9,10 @@ from reconciler.model.desired import Release
 from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Container, Image, LiveSettings, Network, Observed
 from reconciler.model.source import EntryKind
-from reconciler.ports import Certificates, Engine, Journal, Objects, Traffic
+from reconciler.ports.books import Journal
+from reconciler.ports.engine import Engine
+from reconciler.ports.repository import Objects
+from reconciler.ports.rooms import Certificates, Traffic
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from reconciler.model.errors import StalledError
 from reconciler.model.observed import Container, Probe, State
-from reconciler.ports import Clock, Engine
+from reconciler.ports.clock import Clock
+from reconciler.ports.engine import Engine
 
 _LOOK_EVERY_S = 0.05
 _LOOK_LATER_S = 0.25  # once the quick ones had their chance

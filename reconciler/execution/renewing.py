@@ -17,7 +17,9 @@ from reconciler.model.manifest import Manifest
 from reconciler.model.renewal import Renewal
 from reconciler.planning.dotenv import read_dotenv
 from reconciler.planning.marks import fingerprint
-from reconciler.ports import Clock, EnvironmentFiles, Journal, MarkBook, Renewals
+from reconciler.ports.books import Journal, MarkBook
+from reconciler.ports.clock import Clock
+from reconciler.ports.host_files import EnvironmentFiles, Renewals
 
 Rendered = Callable[[], str]  # the digest of what Git and env/ say now
 

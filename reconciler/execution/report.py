@@ -24,7 +24,8 @@ from reconciler.planning.status import held, ready_of, settled, still_told, went
 from reconciler.planning.story import causes_of
 from reconciler.planning.takeover import is_about_certificates
 from reconciler.planning.target import Candidates, Goal, why_not
-from reconciler.ports import Clock, Journal
+from reconciler.ports.books import Journal
+from reconciler.ports.clock import Clock
 
 
 class Report:

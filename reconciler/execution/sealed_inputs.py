@@ -16,7 +16,8 @@ from reconciler.model.manifest import Manifest
 from reconciler.model.source import EntryKind, Revision, TreeEntry
 from reconciler.planning.dotenv import read_dotenv
 from reconciler.planning.sealed import is_sealed
-from reconciler.ports import SealedFiles, Tree
+from reconciler.ports.host_files import SealedFiles
+from reconciler.ports.repository import Tree
 
 _LARGEST_SECRET = 96 * 1024  # bytes: it reaches Compose as a variable, and no system takes one much longer
 _SECRET = "SECRET of "  # a name that makes a value a secret

@@ -13,7 +13,8 @@ from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Observed
 from reconciler.model.record import Outcome, ReleaseRecord, StackRecord
 from reconciler.planning.archive import pack, unpack, unpack_manifest
-from reconciler.ports import Journal, Releases
+from reconciler.ports.books import Journal
+from reconciler.ports.host_files import Releases
 
 _IN_MEMORY = 64
 

@@ -13,7 +13,9 @@ from reconciler.execution.observe import Observer
 from reconciler.execution.shelf import Shelf
 from reconciler.model.desired import Release
 from reconciler.planning.images import is_named_by_us_only, no_longer_needed
-from reconciler.ports import Engine, ImageBook, Journal, Objects, Source
+from reconciler.ports.books import ImageBook, Journal
+from reconciler.ports.engine import Engine
+from reconciler.ports.repository import Objects, Source
 
 log = structlog.get_logger()
 

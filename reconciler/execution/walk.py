@@ -19,20 +19,12 @@ from reconciler.model.plan import (
     Step,
 )
 from reconciler.planning.story import describe
-from reconciler.ports import (
-    Asks,
-    Certificates,
-    Clock,
-    Compose,
-    Engine,
-    ImageBook,
-    Journal,
-    Objects,
-    Ports,
-    Progress,
-    SeedsData,
-    Traffic,
-)
+from reconciler.ports.books import ImageBook, Journal
+from reconciler.ports.clock import Clock
+from reconciler.ports.engine import Asks, Compose, Engine, Ports, Progress
+from reconciler.ports.host_files import SeedsData
+from reconciler.ports.repository import Objects
+from reconciler.ports.rooms import Certificates, Traffic
 
 
 class StepFailedError(ReconcilerError):

@@ -9,7 +9,7 @@ from reconciler.model.errors import Problem
 from reconciler.model.manifest import Manifest
 from reconciler.model.source import Revision
 from reconciler.planning.secrets import Mask
-from reconciler.ports import Progress
+from reconciler.ports.engine import Progress
 
 
 def _never() -> str:

@@ -13,7 +13,7 @@ from reconciler.hooks.tail import Tail
 from reconciler.model.errors import StalledError
 from reconciler.model.hook import Http
 from reconciler.model.hook_call import HookCall, HookEnd
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 
 _ONE_S = 10.0  # for one answer
 _MOST_BYTES = 1024 * 1024  # of a body

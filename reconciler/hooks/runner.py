@@ -22,7 +22,9 @@ from reconciler.model.hook_call import HookCall, HookEnd
 from reconciler.model.observed import Container, State
 from reconciler.model.source import TreeEntry
 from reconciler.planning.hooks import Places, context, variables
-from reconciler.ports import Clock, Compose, Engine, Objects
+from reconciler.ports.clock import Clock
+from reconciler.ports.engine import Compose, Engine
+from reconciler.ports.repository import Objects
 
 LABEL_HOOK = "io.reconciler.hook"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -14,7 +14,8 @@ from reconciler.execution.work import Work
 from reconciler.model.desired import Release
 from reconciler.model.errors import ReconcilerError
 from reconciler.planning.gate import Hold
-from reconciler.ports import Clock, Journal
+from reconciler.ports.books import Journal
+from reconciler.ports.clock import Clock
 from reconciler.preflight import machine
 from reconciler.preflight.finding import Finding, Level
 from reconciler.preflight.stack import Eyes, Subject, machine_findings, network_looks

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Collection, MutableMapping
 from contextlib import suppress
 
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 
 _USEC = 1e6
 

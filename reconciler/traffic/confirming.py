@@ -10,7 +10,8 @@ from reconciler.model.errors import WaitingError
 from reconciler.model.observed import State
 from reconciler.planning.fronts import EntryPoint
 from reconciler.planning.proxies import Proxy
-from reconciler.ports import Clock, Engine
+from reconciler.ports.clock import Clock
+from reconciler.ports.engine import Engine
 
 _POLL_S = 0.01
 _PATIENCE_S = 10.0  # one that is just starting needs some seconds on a busy host

@@ -28,7 +28,8 @@ from reconciler.planning.upstreams import (
     mark_of,
     service_of,
 )
-from reconciler.ports import Clock, Engine
+from reconciler.ports.clock import Clock
+from reconciler.ports.engine import Engine
 from reconciler.traffic.confirming import Ask, Confirmation
 from reconciler.traffic.connections import Connection
 

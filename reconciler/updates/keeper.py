@@ -17,7 +17,9 @@ from reconciler.model.updates import ImagePolicy, ImageRecord, Track, Updates
 from reconciler.planning.backoff import delay_s
 from reconciler.planning.image_reference import ImageReference, parse_reference
 from reconciler.planning.schedule import due_slot, next_slot, offset_of
-from reconciler.ports import Clock, Journal, Registry, UpdateBook
+from reconciler.ports.books import Journal, UpdateBook
+from reconciler.ports.clock import Clock
+from reconciler.ports.rooms import Registry
 from reconciler.updates.choosing import Found, after_look, ripens_at, taken_by
 
 log = structlog.get_logger()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from reconciler.model.updates import ImageRecord
-from reconciler.ports import UpdateBook
+from reconciler.ports.books import UpdateBook
 
 
 class Preview:

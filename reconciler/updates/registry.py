@@ -21,7 +21,7 @@ from requests.auth import AuthBase
 
 from reconciler.model.errors import ReconcilerError, StalledError, WaitingError
 from reconciler.planning.image_reference import DOCKER_HUB, ImageReference
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 from reconciler.updates.credentials import Login, authority_of, is_insecure, login_at
 from reconciler.updates.tokens import Challenge, Tokens
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
 from reconciler.model.errors import StalledError, WaitingError
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 from reconciler.updates.credentials import Login
 
 _LASTS_S = 60.0  # where nothing is said, as the specification has it

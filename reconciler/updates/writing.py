@@ -17,7 +17,9 @@ from reconciler.model.manifest import Manifest
 from reconciler.model.updates import ImageRecord
 from reconciler.planning.backoff import delay_s
 from reconciler.planning.sealed import is_sealed
-from reconciler.ports import Clock, Journal, Source, UpdateBook
+from reconciler.ports.books import Journal, UpdateBook
+from reconciler.ports.clock import Clock
+from reconciler.ports.repository import Source
 from reconciler.updates.editing import CannotEditError, Places, below, edited
 
 log = structlog.get_logger()

@@ -21,7 +21,7 @@ from reconciler.model.desired import LABEL_DEFINITION, LABEL_ROOT, LABEL_STACK
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.event import Event
 from reconciler.model.observed import Container
-from reconciler.ports import Compose, Engine
+from reconciler.ports.engine import Compose, Engine
 from tests.fakes.compose import FakeCompose
 from tests.fakes.engine import FakeEngine
 from tests.fakes.host import Behaviour, FakeHost

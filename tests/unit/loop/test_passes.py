@@ -13,7 +13,7 @@ from reconciler.model.observed import Probe, Room, Takeover
 from reconciler.model.record import Health, Outcome, Suspension, Sync, Truth
 from reconciler.planning.images import RESERVE
 from reconciler.planning.secrets import mask_of
-from reconciler.ports import Compose, Engine
+from reconciler.ports.engine import Compose, Engine
 from tests.builders import CHECKOUT, STACK, bind, healthy, port, release, tracked, volume
 from tests.unit.loop.world import World
 
