@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from reconciler import files
 from reconciler.model.errors import StalledError
 
 _IDENTITY = "AGE-SECRET-KEY-"
@@ -58,16 +58,10 @@ def add_identity(file: Path) -> str:
 
     identities(file)  # what is wrong with the file is said, and nothing is lost in it
     identity = Identity.generate()
-    new = file.with_name(f".tmp-{file.name}")
     try:
         before = file.read_bytes() if file.exists() else b""
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new.unlink(missing_ok=True)
-        with open(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as written:
-            written.write(f"# public key: {identity.to_public()}\n{identity}\n".encode() + before)
-            written.flush()
-            os.fsync(written.fileno())
-        os.replace(new, file)
+        files.replace(file, f"# public key: {identity.to_public()}\n{identity}\n".encode() + before, file.parent)
     except OSError as error:
         raise StalledError(f"{file} cannot be written ({error.strerror})", reason="NoIdentity") from error
     return str(identity.to_public())

@@ -21,20 +21,30 @@ def put(path: Path, content: bytes, staging: Path, *, owner: tuple[int, int] | N
     """
     if _holds(path, content, owner, mode):
         return False
-    staged = staging / f"..tmp-{uuid.uuid4().hex}"
     try:
         staging.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        if staging.stat().st_dev != path.parent.stat().st_dev:
-            staged = path.with_name(staged.name)
+        is_near = staging.stat().st_dev == path.parent.stat().st_dev
+        replace(path, content, staging if is_near else path.parent, owner=owner, mode=mode)
+    except OSError as error:
+        raise WaitingError(f"{path} cannot be written: {error.strerror}", reason="CannotWrite") from error
+    return True
+
+
+def replace(
+    path: Path, content: bytes, staging: Path, *, owner: tuple[int, int] | None = None, mode: int = 0o600
+) -> None:
+    """The same where whoever calls has words of its own for what goes wrong, and whether or not ``path`` holds that already.
+    ``staging``: on the same disk; both folders are there. Raises OSError, and then ``path`` is what it was."""
+    staged = staging / f"..tmp-{uuid.uuid4().hex}"
+    try:
         _write(staged, content, owner, mode)
         staged.replace(path)
         sync_folder(path.parent)
-    except OSError as error:
+    except OSError:
         with suppress(OSError):
-            staged.unlink()
-        raise WaitingError(f"{path} cannot be written: {error.strerror}", reason="CannotWrite") from error
-    return True
+            staged.unlink()  # on a full disk, half a file would keep it full
+        raise
 
 
 def content_of(path: Path) -> bytes | None:

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from reconciler.files import sync_folder
+from reconciler import files
 from reconciler.model.errors import StalledError, WaitingError
 
 _MODEL = "compose.json"
@@ -122,24 +122,13 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
-    sync_folder(folder.parent)
+    files.sync_folder(folder.parent)
 
 
 def _replace(path: Path, content: bytes) -> None:
     if _holds(path, content):
         return
-    new = path.with_name(f".{path.name}.new")
-    descriptor = os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(new, path)
-    except OSError:
-        new.unlink(missing_ok=True)  # on a full disk, half a file would keep it full
-        raise
-    sync_folder(path.parent)
+    files.replace(path, content, path.parent)
 
 
 def _holds(path: Path, content: bytes) -> bool:

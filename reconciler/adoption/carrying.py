@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reconciler.adoption.clone import sha256_of
+from reconciler.files import sync_folder
 from reconciler.model.errors import StalledError, WaitingError
 
 _ARRIVING = ".adopting"
@@ -34,7 +35,7 @@ def carry_file(source: Path, target: Path, sha256: str, mode: int | None = None)
         if target.exists():
             raise StalledError(f"{target} is there already and is another file; move it away", reason="InTheWay")
         arriving.replace(target)
-        _sync(target.parent)
+        sync_folder(target.parent)
     except OSError as error:
         raise _told(error, target) from error
     finally:
@@ -61,7 +62,7 @@ def carry_folder(source: Path, target: Path, stop: Stop = lambda: None) -> str:
         if found != sum_of(source):
             raise StalledError(f"{source} has changed while it was copied; who writes to it?", reason="Changed")
         arriving.replace(target)
-        _sync(target.parent)
+        sync_folder(target.parent)
     except OSError as error:
         raise _told(error, target) from error
     return found
@@ -109,7 +110,7 @@ def _copy(source: Path, target: Path, stop: Stop) -> None:
         _own(target, status)
         target.chmod(stat.S_IMODE(status.st_mode))
         os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
-        _sync(target)
+        sync_folder(target)
 
 
 def _copy_file(source: Path, target: Path, mode: int | None) -> None:
@@ -132,14 +133,6 @@ def _own(path: Path, status: os.stat_result) -> None:
 
 def _is_plain(status: os.stat_result) -> bool:
     return stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode) or stat.S_ISLNK(status.st_mode)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _told(error: OSError, path: Path) -> WaitingError:

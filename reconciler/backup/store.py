@@ -19,6 +19,7 @@ from typing import IO, BinaryIO
 
 from reconciler.backup import entry
 from reconciler.backup.entry import Backup
+from reconciler.files import sync_folder
 from reconciler.model.errors import StalledError, WaitingError
 
 _PARTIAL = ".partial"
@@ -142,7 +143,7 @@ class Store:
                 file.flush()
                 os.fsync(descriptor)
             partial.replace(path)
-            self._sync()
+            sync_folder(self.folder)
         except OSError as error:
             with suppress(OSError):
                 partial.unlink()
@@ -153,7 +154,7 @@ class Store:
         try:
             for path in (self.folder / f"{name}.json", self.dump(name)):
                 path.unlink(missing_ok=True)
-            self._sync()
+            sync_folder(self.folder)
         except OSError as error:
             raise _told(error, self.folder) from error
 
@@ -189,13 +190,6 @@ class Store:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise _told(error, self.folder) from error
-
-    def _sync(self) -> None:
-        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def across(stores: Iterable[Store], stack: str) -> list[tuple[Backup, Store]]:

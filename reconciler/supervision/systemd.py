@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+from reconciler import files
 from reconciler.model.errors import StalledError
 from reconciler.supervision.unit import Unit
 
@@ -33,14 +33,9 @@ def write(unit: Unit, folder: Path = FOLDER) -> bool:
             "this again; changes of your own belong into a drop-in (systemctl edit)",
             reason="UnitDiffers",
         )
-    new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        new.write_text(unit.text, encoding="utf-8")
-        new.chmod(0o644)
-        os.replace(new, path)
+        files.replace(path, unit.text.encode(), folder, mode=0o644)
     except OSError as error:
-        with suppress(OSError):
-            new.unlink()
         raise StalledError(
             f"{path} cannot be written ({error.strerror}): installing a unit needs root; try again with sudo",
             reason="CannotWrite",

@@ -6,10 +6,10 @@ somebody else's and would never be touched again.
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 
+from reconciler import files
 from reconciler.adapters.journal.database import Database
 from reconciler.adapters.journal.trouble import told
 
@@ -56,11 +56,4 @@ def _read(path: Path) -> str:
 
 
 def _write(path: Path, identity: str) -> None:
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    try:
-        os.write(descriptor, f"{identity}\n".encode("ascii"))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(new, path)
+    files.replace(path, f"{identity}\n".encode("ascii"), path.parent)

@@ -4,7 +4,6 @@ address. Asks only for domains that nobody has one for.
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -80,17 +79,11 @@ def _free_name(layout: Layout, name: str) -> str:
 
 def _write(path: Path, content: bytes) -> None:
     """Whole, or not at all, and for its owner alone from the first moment on."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
+    from reconciler import files
+
     try:
-        descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        os.rename(new, path)
+        files.replace(path, content, path.parent)
     except OSError as error:
-        with suppress(OSError):
-            new.unlink()
         raise Failure(f"{path} cannot be written ({error.strerror})") from error
 
 
