@@ -26,7 +26,10 @@ def identities(file: Path) -> list[Any]:
         return [Identity.from_str(line) for line in lines if line.startswith(_IDENTITY)]
     except FileNotFoundError:
         return []
-    except (OSError, UnicodeDecodeError, IdentityError) as error:
+    except OSError as error:
+        why = f"cannot be read ({error.strerror}); run this as the user that it belongs to"
+        raise StalledError(f"{file} {why}", reason="NoIdentity") from error
+    except (UnicodeDecodeError, IdentityError) as error:
         raise StalledError(f"{file} holds no identities of age: {error}", reason="NoIdentity") from error
 
 

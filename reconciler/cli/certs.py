@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli import output, roots
-from reconciler.cli.errors import FAILED
+from reconciler.cli.errors import FAILED, Failure
 from reconciler.cli.options import Options
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _show(reading: Reading) -> None:
 
 
 def _trust(options: Options) -> Trust:
-    """As this host's settings say; as if there were none where this is no root, or they are refused."""
+    """As this host's settings say; as if there were none where this is no root, or they are refused or not for this user's eyes."""
     from reconciler.certs.reading.trust import Trust
     from reconciler.cli.wiring import read_settings
     from reconciler.layout import Layout
@@ -196,17 +196,19 @@ def _trust(options: Options) -> Trust:
     layout = Layout(options.root)
     try:
         settings = read_settings(layout).certificates if layout.settings.exists() else None
-    except (ReconcilerError, click.ClickException):
+    except (ReconcilerError, click.ClickException, PermissionError):
         settings = None
     return Trust() if settings is None else Trust(own=settings.ca_file, public=settings.public)
 
 
 def _held_by_acme(options: Options) -> tuple[str, ...]:
-    """The names that Traefik holds certificates for, as the last pass saw it; none where this is no root."""
+    """The names that Traefik holds certificates for, as the last pass saw it; none where this is no root of this user."""
     from reconciler.certs.telling import ACME
-    from reconciler.layout import Layout
 
-    layout = Layout(options.root)
+    try:
+        layout = roots.layout_of(options.root)
+    except Failure:
+        return ()
     if not layout.journal.exists():
         return ()
     with roots.open_journal(layout) as journal:

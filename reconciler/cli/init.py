@@ -112,6 +112,7 @@ def _wanted(flags: Mapping[str, Any]) -> Wanted:
 
 def _set_up(options: Options, layout: Layout, wanted: Wanted) -> int:
     logs.configure(level_of(options, tells_itself=True))
+    roots.check_owner(layout)
     code = _make_root(layout, wanted)
     if wanted.files:
         certificates.drop(layout, wanted.files)

@@ -11,6 +11,7 @@ from reconciler.cli import output, roots
 from reconciler.cli.errors import FAILED, Failure
 from reconciler.cli.logs import level_of
 from reconciler.cli.options import Options
+from reconciler.layout import Layout
 
 if TYPE_CHECKING:
     from reconciler.backup.entry import Backup
@@ -44,6 +45,7 @@ def recover(ctx: click.Context, url: str | None, branch: str, folder: str, empty
 
     options: Options = ctx.obj
     began = time.monotonic()
+    roots.check_owner(Layout(options.root))
     if url is not None and not (options.root / "host.yaml").exists():
         from reconciler.cli.init import init
 

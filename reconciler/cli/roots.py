@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,16 +61,14 @@ def make_folders(layout: Layout) -> tuple[Folder, ...]:
 def layout_of(root: Path) -> Layout:
     """Raises Failure where ``root`` is no root, or belongs to somebody else."""
     layout = Layout(root)
-    try:
+    with _open_to_us(root):
         if not root.is_dir():
             raise Failure(f"there is no folder {root}. {_how_to_name_one(root)}", WRONG_USE)
         if not layout.settings.exists():
             raise Failure(
                 f"{root} is not a root of reconciler: it has no host.yaml. {_how_to_name_one(root)}", WRONG_USE
             )
-        _check_owner(layout)
-    except PermissionError as error:
-        raise Failure(f"{error.filename or root} may not be read by this user. Try again with sudo.") from error
+    check_owner(layout)
     return layout
 
 
@@ -77,17 +76,27 @@ def _how_to_name_one(root: Path) -> str:
     return f"Name the root with --root or RECONCILER_ROOT, or make one: reconciler init {root} --source URL"
 
 
-def _check_owner(layout: Layout) -> None:
-    """What another user writes here, the daemon can no longer write, root's files included."""
-    if not layout.state.exists():
-        return
-    owner = layout.state.stat().st_uid
+def check_owner(layout: Layout) -> None:
+    """Raises Failure where the root is somebody else's: what another user writes there, root included, the daemon can no
+    longer write, nor read what is private."""
+    with _open_to_us(layout.root):
+        if not layout.state.exists():
+            return
+        owner = layout.state.stat().st_uid
     if owner != os.geteuid():
         name = user_name(owner)
         raise Failure(
             f"{layout.root} belongs to the user {name}, and what another user writes there is lost to the daemon. "
             f"Run this as {name}: sudo -u {name} reconciler ..."
         )
+
+
+@contextmanager
+def _open_to_us(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise Failure(f"{error.filename or root} may not be read by this user. Try again with sudo.") from error
 
 
 def user_name(uid: int) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import output
+from reconciler.cli import output, roots
 from reconciler.cli.errors import WRONG_USE, Failure
 from reconciler.cli.options import Options
 from reconciler.layout import Layout
@@ -55,6 +55,7 @@ def keygen(options: Options, add: bool) -> None:
     """
     from reconciler import age_keys
 
+    roots.check_owner(Layout(options.root))
     file = _identity_file(options, None)
     if not options.root.is_dir():
         raise Failure(
@@ -138,6 +139,8 @@ def rotate(options: Options, folder: Path, recipients: tuple[str, ...], identity
                 "--new-key encrypts for the new key and those of .age-recipients; take -r or --new-key out", WRONG_USE
             )
         working_copy.check_all(found, (), identity_file)
+        if identity is None:
+            roots.check_owner(Layout(options.root))
         old = age_keys.public(identity_file)
         new = age_keys.add_identity(identity_file)
         for listed in sorted({place for path in found if (place := working_copy.recipients_file(path.parent))}):

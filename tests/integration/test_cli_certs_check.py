@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.certificates import Authority
-from tests.integration.cli_root import call
+from tests.integration.cli_root import Root, call
 
 AUTHORITY = Authority(now=time.time(), depth=0)  # one that issues without an intermediate, as those of companies do
 A_GAP = "the intermediate certificate of 'Test Root' is missing"
@@ -39,3 +39,18 @@ def test_an_authority_that_the_settings_name_is_known(tmp_path: Path, certs: str
     assert ok.startswith("ok    shop: for shop.example.com, issued by ")
     assert len(warned) == len(told)
     assert all(words in line for words, line in zip(told, warned, strict=True)), warned
+
+
+def test_who_may_not_look_into_the_root_is_told_of_the_files_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Root(tmp_path / "root")
+    issued = AUTHORITY.issue("shop.example.com")
+    for name, content in (("shop.crt", issued.chain_pem), ("shop.key", issued.key_pem)):
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o600)
+    monkeypatch.setattr("os.geteuid", lambda: root.layout.state.stat().st_uid + 1)
+    monkeypatch.setattr("reconciler.cli.roots.open_journal", None)
+    done = root.call("certs", "check", str(tmp_path / "shop.crt"), str(tmp_path / "shop.key"))
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith("ok    shop: for shop.example.com")

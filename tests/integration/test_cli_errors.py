@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,15 +98,55 @@ def test_what_is_stalled_or_waiting_is_one_message_and_exit_code_1(
     assert (done.exit_code, done.stderr) == (1, "error: state.db may not be read; try sudo\n")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("get",),
+        ("init", "{root}", "--yes"),
+        ("recover", "--source", "/srv/git/config.git"),
+        ("secrets", "keygen"),
+        ("secrets", "rotate", "{sealed}", "--new-key"),
+    ],
+)
 def test_another_users_root_is_refused_before_anything_is_written_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     root = Root(tmp_path / "root")
+    assert root.call("secrets", "keygen").exit_code == 0
+    (tmp_path / "mail.env").write_text("A=1\n")
+    assert root.call("secrets", "encrypt", str(tmp_path / "mail.env")).exit_code == 0
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     monkeypatch.setattr("os.geteuid", lambda: root.layout.state.stat().st_uid + 1)
-    done = root.call("get")
+    done = root.call(*(word.format(root=root.layout.root, sealed=tmp_path) for word in words))
     assert done.exit_code == 1
     assert "belongs to the user " in done.stderr
     assert "sudo -u " in done.stderr
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("get",),
+        ("init", "{root}", "--source", "/srv/git/config.git"),
+        ("recover", "--source", "/srv/git/config.git"),
+        ("secrets", "keygen"),
+    ],
+)
+def test_a_root_in_a_folder_that_this_user_may_not_enter_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    root, stat = tmp_path / "closed" / "root", os.stat
+
+    def closed(path: Any, *more: Any, **named: Any) -> os.stat_result:
+        if str(path).startswith(str(root)):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, *more, **named)
+
+    monkeypatch.setattr("os.stat", closed)
+    done = call("--root", str(root), *(word.format(root=root) for word in words))
+    assert (done.exit_code, done.stderr.startswith(f"error: {root}")) == (1, True)
+    assert done.stderr.endswith("may not be read by this user. Try again with sudo.\n")
 
 
 @pytest.mark.parametrize("command", _MODULES)
