@@ -93,9 +93,11 @@ def megabytes(size: int) -> str:
 
 
 def unreachable(address: str, why: object) -> EngineUnavailableError:
-    return EngineUnavailableError(
-        f"the Docker engine does not answer at {address}: {quoted(_innermost(why))}; see that dockerd runs there"
-    )
+    words = quoted(_innermost(why))
+    mend = "see that dockerd runs there"
+    if words == "Permission denied":
+        mend = "this user may not use it: run this as root, or as a member of the group of that socket (docker)"
+    return EngineUnavailableError(f"the Docker engine does not answer at {address}: {words}; {mend}")
 
 
 def _innermost(why: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.model.errors import EngineUnavailableError, StalledError, WaitingError
-from reconciler.refusals import pull_refused, quoted, refused, start_refused
+from reconciler.refusals import pull_refused, quoted, refused, start_refused, unreachable
 
 
 @pytest.mark.parametrize(
@@ -105,6 +105,14 @@ def test_whatever_a_registry_says_may_change(words: str) -> None:
 
 def test_an_engine_that_is_not_ready_is_unavailable() -> None:
     assert isinstance(refused("list containers", 503, "starting"), EngineUnavailableError)
+
+
+def test_who_may_not_use_the_engine_is_told_so_and_not_to_start_it() -> None:
+    """As the SDK says it: the same thing three times over."""
+    said = "('Connection aborted.', PermissionError(13, 'Permission denied'))"
+    told = str(unreachable("unix:///run/docker.sock", f"Error while fetching server API version: {said}"))
+    assert "at unix:///run/docker.sock: Permission denied; this user may not use it: run this as root" in told
+    assert "dockerd" not in told
 
 
 def test_a_request_that_is_wrong_stalls() -> None:
