@@ -5,6 +5,7 @@ Beside ``preflight``, which wires them; each answers with findings and raises no
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import subprocess
@@ -43,14 +44,16 @@ def settings(parts: Parts) -> Finding:
 
 def root(layout: Layout) -> Finding:
     wanted = "folders that this user may write to"
-    try:
-        for folder in roots.folders(layout):
+    for folder in roots.folders(layout):
+        try:
             folder.path.mkdir(parents=True, exist_ok=True, mode=folder.mode)
             with tempfile.TemporaryFile(dir=folder.path):
                 pass
-    except OSError as error:
-        mend = f"chown and chmod {error.filename or layout.root}, or run this as the user that owns it"
-        return judged("root", f"{error.filename or layout.root}: {error.strerror}", wanted, mend)
+        except OSError as error:
+            mend = f"chown and chmod {folder.path}, or run this as the user that owns it"
+            if error.errno == errno.EROFS:
+                mend = f"let the file system be written to that holds it: findmnt -T {folder.path}"
+            return judged("root", f"{folder.path}: {error.strerror}", wanted, mend)
     return judged("root", str(layout.root), wanted, "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Iterator
@@ -79,6 +80,16 @@ def test_a_host_where_all_is_well_ends_with_0_and_one_line_each(root: Root) -> N
     assert marks == ["ok  "] * (len(NAMES) + 6)
     assert done.stdout.index("\nweb\n") > done.stdout.index("ok    clock")
     assert "ok    compose     Docker Compose 2.26.1  (wanted: Docker Compose 2.20 or newer)\n" in done.stdout
+
+
+def test_a_root_that_cannot_be_written_to_is_found_by_its_folder(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(dir: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", f"{dir}/tmp1234")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", read_only)
+    found = host_looks.root(root.layout)
+    assert (found.ok, found.found) == (False, f"{root.layout.root}: Read-only file system")
+    assert found.mend.endswith(f"findmnt -T {root.layout.root}")
 
 
 def test_secrets_that_others_may_read_are_found_with_the_command_that_mends_it(root: Root) -> None:
