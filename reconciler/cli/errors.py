@@ -63,9 +63,22 @@ def say(error: click.ClickException) -> None:
         return
     message = error.format_message()
     click.secho("error: ", fg="red", bold=True, err=True, nl=False, color=_colour_of_errors())
-    click.echo(message, err=True)
+    click.echo(f"{message}{_before_the_command(error)}", err=True)
     if isinstance(error, click.UsageError) and error.ctx is not None:
         click.echo(f"How it is used: {error.ctx.command_path} --help", err=True)
+
+
+def _before_the_command(error: click.ClickException) -> str:
+    """Where the option is one of the program's own, which stand before the command's name."""
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None:
+        return ""
+    program = error.ctx.find_root()
+    own = next((option for option in program.command.params if error.option_name in option.opts), None)
+    if own is None:
+        return ""
+    value = f" {own.make_metavar(program)}" if not getattr(own, "is_flag", False) else ""
+    command = error.ctx.command_path.removeprefix(program.command_path)
+    return f" It stands before the command: {program.command_path} {error.option_name}{value}{command}"
 
 
 def _colour_of_errors() -> bool | None:

@@ -55,7 +55,7 @@ def trace(options: Options, container: str, form: str | None) -> None:
 def _trace(parts: Parts, name: str) -> _Trace:
     from reconciler.planning.nearest import did_you_mean
 
-    container = parts.engine.inspect(name)
+    container = parts.engine.inspect(name) if name else None
     if container is None:
         near = did_you_mean(name, [found.name for found in parts.engine.containers()])
         raise Failure(f'there is no container "{name}"{near or "; docker ps -a lists all that there are"}')

@@ -67,6 +67,19 @@ def test_an_unknown_option_is_wrong_use(tmp_path: Path) -> None:
     assert done.stderr.endswith("How it is used: reconciler get --help\n")
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("get", "--root", "/x"), "reconciler --root DIR get"),
+        (("env", "check", "web", "--debug"), "reconciler --debug env check"),
+    ],
+)
+def test_an_option_of_the_program_behind_the_command_is_told_its_place(words: tuple[str, ...], told: str) -> None:
+    done = call(*words)
+    assert done.exit_code == 2
+    assert f"It stands before the command: {told}\n" in done.stderr
+
+
 def test_a_mistake_of_ours_is_one_line_with_where_to_report_it_and_a_traceback_only_on_demand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
