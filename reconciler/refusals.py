@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from reconciler.model.errors import EngineUnavailableError, ReconcilerError, StalledError, WaitingError
+from reconciler.model.size import shown_bytes
 
 _LONGEST_QUOTE = 400
 _PORT_IS_TAKEN = re.compile(
@@ -82,14 +83,10 @@ def disk_full(doing: str) -> WaitingError:
 def no_room(doing: str, path: str, free: int, wanted: int) -> WaitingError:
     """Bytes. Said before the disk is full, while everything still runs."""
     return WaitingError(
-        f"cannot {doing}: {megabytes(free)} are free where the engine keeps images ({path}), and it wants "
-        f"{megabytes(wanted)}. Make room (docker system df says what takes it); it is tried again by itself",
+        f"cannot {doing}: {shown_bytes(free)} are free where the engine keeps images ({path}), and it wants "
+        f"{shown_bytes(wanted)}. Make room (docker system df says what takes it); it is tried again by itself",
         reason="DiskFull",
     )
-
-
-def megabytes(size: int) -> str:
-    return f"{size / 2**20:,.0f} MiB"
 
 
 def unreachable(address: str, why: object) -> EngineUnavailableError:

@@ -12,6 +12,7 @@ from itertools import islice
 
 from reconciler.backup.entry import Backup
 from reconciler.model.backup import MaxLoss
+from reconciler.model.duration import shown_duration, written_duration
 
 _MOST_NAMED = 5
 
@@ -43,12 +44,5 @@ def beyond(loss: Loss, most: MaxLoss) -> str:
         rest = f", and {len(loss.tables) - _MOST_NAMED} more" if len(loss.tables) > _MOST_NAMED else ""
         reasons.append(f"{loss.rows} rows came or went since ({named}{rest}), and maxLoss allows {most.rows}")
     if loss.age_s > most.age_s:
-        reasons.append(f"it is {_span(loss.age_s)} old, and maxLoss allows {_span(most.age_s)}")
+        reasons.append(f"it is {shown_duration(loss.age_s)} old, and maxLoss allows {written_duration(most.age_s)}")
     return "; ".join(reasons)
-
-
-def _span(seconds: float) -> str:
-    for unit, length in (("d", 86400.0), ("h", 3600.0), ("m", 60.0)):
-        if seconds >= length:
-            return f"{seconds / length:.1f}".removesuffix(".0") + unit
-    return f"{seconds:.0f}s"

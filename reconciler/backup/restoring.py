@@ -21,6 +21,7 @@ from reconciler.backup.standstill import Standstill
 from reconciler.backup.store import Store
 from reconciler.backup.words import said
 from reconciler.model.errors import ReconcilerError, StalledError, WaitingError
+from reconciler.model.size import shown_bytes
 from reconciler.ports.clock import Clock
 
 _RESTORING, _BEFORE = "_restoring_", "_before_"
@@ -138,8 +139,8 @@ class Restorer:
         needed = max(backup.database_size, backup.size)
         if free is not None and free < needed:
             raise WaitingError(
-                f"where {backup.database} lies {_gib(free)} are free, and what is restored beside it needs "
-                f"{_gib(needed)}: free some space there",
+                f"where {backup.database} lies {shown_bytes(free)} are free, and what is restored beside it needs "
+                f"{shown_bytes(needed)}: free some space there",
                 reason="DiskFull",
             )
 
@@ -165,7 +166,3 @@ class Restorer:
             complaint = said(ended.err).complaint or f"exit status {ended.status}"
             raise WaitingError(f"{script}: {complaint}", reason="RestoreFailed")
         return ended.out
-
-
-def _gib(size: int) -> str:
-    return f"{size / 1024**3:.2f} GiB"

@@ -21,6 +21,7 @@ from reconciler.backup import entry
 from reconciler.backup.entry import Backup
 from reconciler.files import sync_folder
 from reconciler.model.errors import StalledError, WaitingError
+from reconciler.model.size import shown_bytes
 
 _PARTIAL = ".partial"
 _PIECE = 64 * 1024
@@ -92,7 +93,7 @@ class Store:
         free = shutil.disk_usage(self.folder).free
         if free < needed:
             raise WaitingError(
-                f"{self.folder} has {_mib(free)} free, and a backup needs {_mib(needed)} (the last one and a fifth "
+                f"{self.folder} has {shown_bytes(free)} free, and a backup needs {shown_bytes(needed)} (the last one and a fifth "
                 "more): free some space, keep fewer backups, or name another folder with DB_BACKUPS_PATH",
                 reason="DiskFull",
             )
@@ -213,7 +214,3 @@ def _told(error: OSError, path: Path) -> WaitingError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return WaitingError(f"the disk that holds {path.parent} is full; nothing of it was kept", reason="DiskFull")
     return WaitingError(f"{path} cannot be written: {error.strerror}", reason="CannotWrite")
-
-
-def _mib(size: int) -> str:
-    return f"{size / 1024 / 1024:.1f} MiB"

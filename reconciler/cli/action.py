@@ -16,6 +16,7 @@ from reconciler.cli.errors import FAILED, WRONG_USE, Failure
 from reconciler.cli.logs import level_of
 from reconciler.cli.options import Options
 from reconciler.cli.renew import renewed
+from reconciler.model.duration import written_duration
 
 if TYPE_CHECKING:
     from reconciler.actions.runs import Hearing
@@ -135,7 +136,7 @@ def _list(work: Work, form: str | None) -> None:
         output.note(f"{work.name} declares no action; see docs/actions.md")
         return
     rows = [
-        (action.name, action.service, output.duration(action.valid_for_s) if action.valid_for_s else "", _does(action))
+        (action.name, action.service, written_duration(action.valid_for_s) if action.valid_for_s else "", _does(action))
         for action in work.manifest.actions
     ]
     output.print_table(("ACTION", "SERVICE", "VALID FOR", "DOES"), rows)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from reconciler.cli import output
 from reconciler.cli.errors import FAILED
+from reconciler.model.duration import written_duration
 
 if TYPE_CHECKING:
     from reconciler.model.action import Action, ActionEnd
@@ -51,15 +52,7 @@ def valid_until(end: ActionEnd, valid_for_s: float) -> str:
     """Counted from its beginning: it may have been made then."""
     until = end.began_at + valid_for_s
     shown = output.local(until) if valid_for_s >= 12 * 3600 else time.strftime("%H:%M:%S", time.localtime(until))
-    return f"valid until {shown}, {_span(valid_for_s)}"
-
-
-def _span(seconds: float) -> str:
-    """As it was written: 5m rather than 5m0s."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return output.duration(seconds)
+    return f"valid until {shown}, {written_duration(valid_for_s)}"
 
 
 def as_object(action: Action) -> dict[str, object]:

@@ -14,6 +14,7 @@ from reconciler.cli import output, roots
 from reconciler.cli.errors import FAILED, WRONG_USE, Failure
 from reconciler.cli.logs import level_of
 from reconciler.cli.options import Options
+from reconciler.model.duration import shown_duration
 
 if TYPE_CHECKING:
     from reconciler.adoption.book import Record
@@ -156,7 +157,7 @@ def _these(count: int) -> str:
 
 def _adopted(record: Record) -> int:
     adoption = record.adoption
-    output.line(f"{adoption.stack} is Ready; nothing answered for {output.duration(record.gap_s)} at most")
+    output.line(f"{adoption.stack} is Ready; nothing answered for {shown_duration(record.gap_s)} at most")
     output.line(
         "The old containers are stopped and kept. When all is well: reconciler adopt --confirm; else: reconciler adopt --undo.\n"
         f"Call no docker compose in {adoption.folder} any more: it would start the old database beside the new one"

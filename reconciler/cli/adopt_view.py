@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.adoption.model import Adoption, Standing
 from reconciler.cli import output
-from reconciler.cli.backup_view import size
+from reconciler.model.size import shown_bytes
 
 
 def as_object(adoption: Adoption) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def _sections(adoption: Adoption, dumps: bool) -> Iterator[tuple[str, list[str]]
 def _files(adoption: Adoption) -> Iterator[str]:
     for file in adoption.files:
         there = ", there already" if file.there else ""
-        yield f"copy {file.source} to {file.target} ({size(file.size)}, sha256 {file.sha256[:12]}{there})"
+        yield f"copy {file.source} to {file.target} ({shown_bytes(file.size)}, sha256 {file.sha256[:12]}{there})"
 
 
 def _ahead(adoption: Adoption, dumps: bool) -> Iterator[str]:
@@ -69,7 +69,7 @@ def _stop(container: Standing) -> str:
 
 def _copies(adoption: Adoption) -> Iterator[str]:
     for copy in adoption.data:
-        yield f"copy {copy.source} to {copy.target} ({size(copy.size)}): {copy.service} finds it at {copy.path}"
+        yield f"copy {copy.source} to {copy.target} ({shown_bytes(copy.size)}): {copy.service} finds it at {copy.path}"
 
 
 def _kept(adoption: Adoption) -> Iterator[tuple[str, str]]:
@@ -82,6 +82,6 @@ def _gap(adoption: Adoption) -> Iterator[str]:
     if not first:
         return
     copied = sum(copy.size for copy in adoption.data)
-    copying = f", the copying of {size(copied)} included" if copied else ""
+    copying = f", the copying of {shown_bytes(copied)} included" if copied else ""
     yield f"nothing answers from the stop of {first} until {adoption.stack} is healthy{copying}; it is measured and told"
     yield "if it does not become Ready, the old containers are started again, without being asked"

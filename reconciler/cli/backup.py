@@ -7,9 +7,10 @@ import click
 from reconciler.cli import output, roots
 from reconciler.cli.backup_choice import can_ask, choose, choose_place, confirm
 from reconciler.cli.backup_orders import backups_of, find, find_before, have_done
-from reconciler.cli.backup_view import TITLES, as_object, details, row, size
+from reconciler.cli.backup_view import TITLES, as_object, details, row
 from reconciler.cli.errors import FAILED, WRONG_USE, Failure
 from reconciler.cli.options import Options
+from reconciler.model.size import shown_bytes
 
 _FORM = click.option("-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs.")
 _TIMEOUT = click.option(
@@ -43,7 +44,7 @@ def run(options: Options, stack: str, name: str | None, timeout_s: float) -> int
     failed = have_done(options, stack, Order(Do.RUN, name or ""), timeout_s)
     for found, _ in backups_of(options, stack):
         if found.name not in before:
-            output.line(f"{found.name}: {found.state}, {found.level.name}, {size(found.size)}")
+            output.line(f"{found.name}: {found.state}, {found.level.name}, {shown_bytes(found.size)}")
     return _end(failed)
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli import output
-from reconciler.cli.backup_view import size
 from reconciler.cli.errors import WRONG_USE, Failure
+from reconciler.model.size import shown_bytes
 
 if TYPE_CHECKING:
     from reconciler.backup.entry import Backup
@@ -57,4 +57,4 @@ def confirm(question: str) -> None:
 def _row(number: int, backup: Backup, now: float) -> tuple[str, ...]:
     release = "-" if backup.release is None else str(backup.release)
     made = output.ago(backup.created_at, now)
-    return str(number), backup.name, backup.plan, made, size(backup.size), backup.state, release
+    return str(number), backup.name, backup.plan, made, shown_bytes(backup.size), backup.state, release

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.cli import output
+from reconciler.model.duration import shown_duration
+from reconciler.model.size import shown_bytes
 
 if TYPE_CHECKING:
     from reconciler.backup.entry import Backup
@@ -42,7 +44,7 @@ def row(backup: Backup) -> tuple[str, ...]:
         backup.name,
         backup.plan,
         output.local(backup.created_at),
-        size(backup.size),
+        shown_bytes(backup.size),
         backup.level.name if backup.level >= 0 else "-",
         backup.state,
         "-" if backup.release is None else str(backup.release),
@@ -52,7 +54,7 @@ def row(backup: Backup) -> tuple[str, ...]:
 
 
 def details(backup: Backup, store: Store) -> list[tuple[str, str]]:
-    took = ", ".join(f"{step} {output.duration(seconds)}" for step, seconds in backup.durations_s.items())
+    took = ", ".join(f"{step} {shown_duration(seconds)}" for step, seconds in backup.durations_s.items())
     return [
         ("name", backup.name),
         ("file", str(store.dump(backup.name))),
@@ -60,22 +62,13 @@ def details(backup: Backup, store: Store) -> list[tuple[str, str]]:
         ("made", output.local(backup.created_at)),
         ("release", "-" if backup.release is None else f"{backup.release} ({output.short(backup.revision)})"),
         ("before", f"release {_numbers(backup.precedes)}" if backup.precedes else "-"),
-        ("size", f"{size(backup.size)}, sha256 {backup.sha256}"),
+        ("size", f"{shown_bytes(backup.size)}, sha256 {backup.sha256}"),
         ("level", f"{backup.level.name} of {backup.wanted.name}, {backup.state}"),
         ("verified", output.local(backup.verified_at) or "never"),
         ("took", took),
         ("problem", backup.why_not or "none"),
         *([("said", backup.complaint)] if backup.complaint else []),
     ]
-
-
-def size(size: int) -> str:
-    amount = float(size)
-    for unit in ("B", "KiB", "MiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} GiB"
 
 
 def _numbers(releases: tuple[int, ...]) -> str:

@@ -11,6 +11,7 @@ import click
 from reconciler.cli import output, roots
 from reconciler.cli.errors import FAILED, Failure
 from reconciler.cli.options import Options
+from reconciler.model.duration import shown_duration
 
 if TYPE_CHECKING:
     from reconciler.certs.model import DroppedFile, Reading
@@ -132,7 +133,7 @@ def _row(record: CertificateRecord, now: float) -> tuple[str, ...]:
     expires = (
         "-"
         if not record.not_after
-        else output.duration(left)
+        else shown_duration(left)
         if left > 0
         else f"expired {output.ago(record.not_after, now)}"
     )

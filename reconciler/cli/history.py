@@ -11,6 +11,7 @@ from reconciler.cli import output, roots
 from reconciler.cli.history_objects import pass_object, release_object, took
 from reconciler.cli.history_release import Told, as_object, show
 from reconciler.cli.options import Options
+from reconciler.model.duration import shown_duration
 
 if TYPE_CHECKING:
     from reconciler.adapters.journal import SqliteJournal
@@ -122,4 +123,4 @@ def _show_hook(record: HookRecord) -> None:
 def _outcome(found: PassRecord) -> str:
     if found.ended_at is None:
         return f"under way or cut short, begun {output.ago(found.began_at, time.time())}"
-    return f"{found.outcome} after {output.duration(found.ended_at - found.began_at)}"
+    return f"{found.outcome} after {shown_duration(found.ended_at - found.began_at)}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from reconciler.cli import output
+from reconciler.model.duration import shown_duration
 from reconciler.model.hook import HookRecord
 from reconciler.model.record import PassRecord, ReleaseRecord, StackRecord, StepRecord
 
 
 def took(began_at: float, ended_at: float | None) -> str:
-    return "-" if ended_at is None else output.duration(ended_at - began_at)
+    return "-" if ended_at is None else shown_duration(ended_at - began_at)
 
 
 def release_object(record: StackRecord, release: ReleaseRecord) -> dict[str, object]:

@@ -16,6 +16,8 @@ from typing import Any
 
 import click
 
+from reconciler.model.duration import shown_duration
+
 _STYLES = {
     **dict.fromkeys(("Healthy", "Synced", "True", "applied", "done", "ok"), "green"),
     **dict.fromkeys(("Degraded", "Missing", "False", "failed", "FAIL", "error"), "red"),
@@ -113,20 +115,8 @@ def local(seconds: float | None) -> str:
     return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-def duration(seconds: float) -> str:
-    """``0.4s``, ``12s``, ``3m20s``, ``5h10m``, ``3d2h``."""
-    if seconds < 10:
-        return f"{max(seconds, 0.0):.1f}s"
-    whole = round(seconds)
-    for size, unit, below, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
-        if whole >= size:
-            rest = whole % size // below
-            return f"{whole // size}{unit}" + (f"{rest}{smaller}" if rest else "")
-    return f"{whole}s"
-
-
 def ago(seconds: float, now: float) -> str:
-    return f"{duration(now - seconds)} ago"
+    return f"{shown_duration(now - seconds)} ago"
 
 
 def complain(text: str) -> None:

@@ -30,7 +30,8 @@ from reconciler.model.manifest import (
     ServiceRollout,
     Strategy,
 )
-from reconciler.model.requires import Requires, parse_size
+from reconciler.model.requires import Requires
+from reconciler.model.size import parse_size
 from reconciler.model.source import TreeEntry
 
 

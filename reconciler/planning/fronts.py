@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from reconciler.model.desired import Release
-from reconciler.planning.durations import compose_seconds
+from reconciler.model.duration import compose_seconds
 
 _THROTTLE_S = 2.0  # Traefik's own default
 

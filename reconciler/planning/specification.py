@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.model.desired import Condition, Dependency, Injection, LifecycleHook, ServiceSpec
+from reconciler.model.duration import compose_seconds
 from reconciler.planning.digest import digest_of
-from reconciler.planning.durations import compose_seconds
 
 # A container is made without looking at these, so they are not part of what it was made from.
 _NOT_OF_THE_CONTAINER = frozenset({"depends_on", "scale", "build", "pull_policy", "container_name"})

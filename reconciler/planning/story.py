@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import assert_never
 
+from reconciler.model.duration import written_duration
 from reconciler.model.plan import (
     Action,
     AwaitCompleted,
@@ -140,7 +141,7 @@ def describe(action: Action) -> str:
         case ShiftTraffic(service, refs):
             return f"send what is for {service} to {', '.join(map(name_of, refs)) or 'whoever has its name'}"
         case DrainContainer(ref, within_s):
-            return f"let {name_of(ref)} end what is under way ({_seconds(within_s)} at most)"
+            return f"let {name_of(ref)} end what is under way ({written_duration(within_s)} at most)"
         case DropUpstreams(services):
             return f"tell the proxies no more of {', '.join(services)}"
         case RunHook(phase, name):
@@ -151,11 +152,11 @@ def describe(action: Action) -> str:
         case RemoveNetwork(_, name):
             return f"remove network {name}"
         case AwaitHealthy(service, _, within_s, soak_s, probe):
-            soak = f", and for {_seconds(soak_s)} more" if soak_s else ""
+            soak = f", and for {written_duration(soak_s)} more" if soak_s else ""
             answers = f" and answers {probe}" if probe else ""
-            return f"wait until {service} is healthy{answers} (within {_seconds(within_s)}){soak}"
+            return f"wait until {service} is healthy{answers} (within {written_duration(within_s)}){soak}"
         case AwaitCompleted(service, _, within_s):
-            return f"wait until {service} has ended with exit status 0 (within {_seconds(within_s)})"
+            return f"wait until {service} has ended with exit status 0 (within {written_duration(within_s)})"
         case _:
             assert_never(action)
 
@@ -164,12 +165,6 @@ def name_of(ref: Ref) -> str:
     if isinstance(ref, New):
         return f"{ref.service}'s new container" + (f" {ref.index + 1}" if ref.index else "")
     return ref.name
-
-
-def _seconds(value: float) -> str:
-    if value >= 60 and value % 60 == 0:
-        return f"{value / 60:g}m"
-    return f"{value:g}s"
 
 
 def causes_of(found: Plan) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from reconciler.model.requires import Requires, shown_size
+from reconciler.model.requires import Requires
+from reconciler.model.size import shown_size
 from reconciler.preflight.facts import Capacity, ClockSeen, Disk
 from reconciler.preflight.finding import Finding, Level, judged
 

@@ -35,7 +35,7 @@ STORY = """\
 web takes over from the Compose project old in /opt/old
 
 While the old project serves
-  copy /opt/old/backup/1.dump to /srv/r/backups/web/adopted/1.dump (2.0 KiB, sha256 abababababab)
+  copy /opt/old/backup/1.dump to /srv/r/backups/web/adopted/1.dump (2 KiB, sha256 abababababab)
   take the 2 variables of /opt/old/.env over into env/web.env
   fetch the images, back the databases up, and restore that backup for a try
 
@@ -46,13 +46,13 @@ Then, one after the other
   stop old-proxy, kept: proxy takes its place
   old-job stands already, kept
   stop db, kept as db.before-adoption: db takes its place
-  copy /opt/old/db to /srv/r/data/web/db (3.0 MiB): db finds it at /data
+  copy /opt/old/db to /srv/r/data/web/db (3 MiB): db finds it at /data
 
 Kept where they are
   old_files, as the volume files of web
 
 The gap
-  nothing answers from the stop of old-proxy until web is healthy, the copying of 3.0 MiB included; it is measured and told
+  nothing answers from the stop of old-proxy until web is healthy, the copying of 3 MiB included; it is measured and told
   if it does not become Ready, the old containers are started again, without being asked
 
 Changed by hand there, and not in the repository that is followed

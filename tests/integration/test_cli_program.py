@@ -183,24 +183,6 @@ def test_the_first_signal_asks_to_leave_once_and_the_second_leaves_at_once(
 # Printing
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (-1, "0.0s"),
-        (0.44, "0.4s"),
-        (9.99, "10.0s"),
-        (59.4, "59s"),
-        (59.6, "1m"),
-        (200, "3m20s"),
-        (3600, "1h"),
-        (18_600, "5h10m"),
-        (266_400, "3d2h"),
-    ],
-)
-def test_durations_are_as_short_as_they_can_be(seconds: float, text: str) -> None:
-    assert output.duration(seconds) == text
-
-
 def test_a_terminal_gets_the_table_with_colours_unless_no_color_is_set(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

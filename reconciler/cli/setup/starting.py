@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli import output, roots
 from reconciler.cli.logs import level_of
+from reconciler.model.size import shown_bytes
 
 if TYPE_CHECKING:
     from reconciler.cli.options import Options
@@ -93,7 +94,6 @@ def _show_first_hooks(layout: Layout, stacks: Sequence[str]) -> None:
 def _back_up(options: Options, layout: Layout, stacks: Sequence[str], timeout_s: float) -> bool:
     """The first backup of each stack that declares some, unless there is one. Whether each is as good as it should be."""
     from reconciler.cli.backup_orders import backups_of
-    from reconciler.cli.backup_view import size
 
     failures = []
     for stack in _backed_up(options, layout, stacks):
@@ -103,7 +103,7 @@ def _back_up(options: Options, layout: Layout, stacks: Sequence[str], timeout_s:
         elif not backups_of(options, stack):
             failures.append(_back_up_here(options, stack))
         for found, _ in backups_of(options, stack)[-1:]:
-            output.line(f"{found.name}: {found.state}, {found.level.name}, {size(found.size)}")
+            output.line(f"{found.name}: {found.state}, {found.level.name}, {shown_bytes(found.size)}")
     for failure in filter(None, failures):
         output.complain(failure)
     return not any(failures)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.model.requires import Requires, parse_size, shown_size
+from reconciler.model.requires import Requires
+from reconciler.model.size import parse_size, shown_size
 from reconciler.preflight import machine
 from reconciler.preflight.facts import Capacity, ClockSeen, Disk
 from reconciler.preflight.finding import Level
