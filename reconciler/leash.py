@@ -6,6 +6,7 @@ group, those inside containers of this host, and those that a killed reconciler 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import select
 import signal
@@ -47,6 +48,11 @@ class Ended:
 
     status: int | None
     interrupted: bool = False
+
+
+def mark_of(root: Path, *words: str) -> str:
+    """Of a run of this ``root``, which ``words`` name: roots of one host do not end each other's."""
+    return "/".join((hashlib.sha256(str(root).encode()).hexdigest()[:12], *words))
 
 
 def run(program: Program, take: Take, stop: Callable[[], str], take_errors: Take | None = None) -> Ended:

@@ -6,14 +6,13 @@ and kept nowhere, least of all in the journal.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler.actions.inside import Command, run_inside
-from reconciler.leash import Ended, Take
+from reconciler.leash import Ended, Take, mark_of
 from reconciler.model.action import Action, ActionEnd
 from reconciler.model.desired import Release
 from reconciler.model.errors import ReconcilerError, StalledError
@@ -110,10 +109,10 @@ class ActionRuns:
     def _mark(self, asked: Asked) -> str:
         """Of this very run: the same action may be run by two people at once. Not one that renews a variable: with the next
         run ends what is left of one that was killed, before anybody asks which value is in use."""
-        root = hashlib.sha256(str(self._root).encode()).hexdigest()[:12]
         if asked.action.renews:
-            return f"{root}/{asked.stack}/renewal/{asked.action.renews}"
-        return f"{root}/{asked.stack}/action/{asked.action.name}/{os.getpid()}.{self._clock.monotonic():.6f}"
+            return mark_of(self._root, asked.stack, "renewal", asked.action.renews)
+        run = f"{os.getpid()}.{self._clock.monotonic():.6f}"
+        return mark_of(self._root, asked.stack, "action", asked.action.name, run)
 
     def _tell(self, asked: Asked, severity: str, reason: str, what: str) -> None:
         revision = asked.applied.revision if asked.applied else ""

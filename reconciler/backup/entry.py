@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from reconciler.model.backup import Level
+from reconciler.model.moment import iso_moment
 
 _VERSION = 1
 
@@ -91,7 +92,7 @@ def write(backup: Backup) -> bytes:
         value = getattr(backup, entry.name)
         content[_camel(entry.name)] = dict(value) if isinstance(value, Mapping) else value
     content["wanted"], content["level"] = backup.wanted.name, backup.level.name
-    content["createdAt"], content["verifiedAt"] = _utc(backup.created_at), _utc(backup.verified_at)
+    content["createdAt"], content["verifiedAt"] = iso_moment(backup.created_at), iso_moment(backup.verified_at)
     content["problems"] = [{"level": found.level.name, "problem": found.problem} for found in backup.problems]
     return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
 
@@ -114,12 +115,6 @@ def read(content: bytes) -> Backup:
 def _camel(name: str) -> str:
     first, *rest = name.replace("durations_s", "durations").split("_")
     return first + "".join(word.capitalize() for word in rest)
-
-
-def _utc(seconds: float | None) -> str | None:
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _seconds(text: str | None) -> float | None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 
 from reconciler.certs.model import Pair, Reading
 from reconciler.certs.names import covers
+from reconciler.model.moment import shown_moment
 
 QUIET_S = 5.0  # a pair whose halves do not match is still arriving while its files were changed that recently
 
@@ -228,7 +228,7 @@ def _if_expired(verdict: Verdict, found: Mapping[str, Verdict], situation: Situa
         return verdict
     others = tuple(other for other in _published(found) if other is not pair)
     left = _left_without(pair, others, situation)
-    since = f"{pair.name} expired on {day(pair.not_after)}"
+    since = f"{pair.name} expired on {shown_moment(pair.not_after)}"
     if left:
         message = f"{since}, and nothing else covers {', '.join(left)}: drop a renewed pair"
         return replace(verdict, state=State.EXPIRED, messages=(message, *verdict.messages))
@@ -243,8 +243,3 @@ def _left_without(pair: Pair, others: tuple[Pair, ...], situation: Situation) ->
 
 def _published(found: Mapping[str, Verdict]) -> Iterator[Pair]:
     return (verdict.pair for verdict in found.values() if verdict.pair is not None)
-
-
-def day(moment: float) -> str:
-    """Seconds since the epoch as people read a date."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -6,8 +6,9 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from reconciler.certs.acme import Held, Trial
-from reconciler.certs.deciding import NOT_CHECKED, Decision, State, Verdict, day
+from reconciler.certs.deciding import NOT_CHECKED, Decision, State, Verdict
 from reconciler.certs.model import Pair
+from reconciler.model.moment import shown_moment
 from reconciler.model.record import CertificateRecord, ServedRecord
 
 _DAY_S = 86400.0
@@ -91,7 +92,7 @@ def _of_acme(facts: Facts) -> Iterator[CertificateRecord]:
             yield CertificateRecord(domain, ACME, "ordering", (domain,))
         else:
             why = facts.failures.get(domain, "the proxy's log says why")
-            message = f"{trial.attempts} orders failed ({why}); the next one is made at {day(trial.next_at)}"
+            message = f"{trial.attempts} orders failed ({why}); the next one is made at {shown_moment(trial.next_at)}"
             yield CertificateRecord(domain, ACME, "failed", (domain,), message=message)
 
 
@@ -136,7 +137,9 @@ def _change(record: CertificateRecord) -> Iterator[Said]:
 def _acme_change(record: CertificateRecord) -> Iterator[Said]:
     if record.state == State.VALID.value:
         yield Said(
-            "info", "CertificateIssued", f"{record.name}: issued by {record.issuer}, until {day(record.not_after)}"
+            "info",
+            "CertificateIssued",
+            f"{record.name}: issued by {record.issuer}, until {shown_moment(record.not_after)}",
         )
     elif record.state == "failed":
         yield Said("error", "OrderFailed", f"{record.name}: {record.message}")
@@ -148,7 +151,7 @@ def _story(record: CertificateRecord) -> str:
     """What is served, and what is to be said of it."""
     if record.state == State.WITHDRAWN.value:
         return f"no longer served: {record.message}"
-    served = f"for {', '.join(record.domains)}, until {day(record.not_after)}" if record.fingerprint else ""
+    served = f"for {', '.join(record.domains)}, until {shown_moment(record.not_after)}" if record.fingerprint else ""
     if record.state == State.VALID.value:
         return f"served {served}" + (f" ({record.message})" if record.message else "")
     if not served:
@@ -163,7 +166,7 @@ def _expiry(record: CertificateRecord) -> str:
         "drop a renewed pair into certs/" if record.origin == FOLDER else "the proxy's log says why it is not renewed"
     )
     expires = "expires" if record.warned_at < record.not_after else "expired"
-    return f"{record.name}: {expires} on {day(record.not_after)}; {mend}"
+    return f"{record.name}: {expires} on {shown_moment(record.not_after)}; {mend}"
 
 
 def begun(last: Mapping[tuple[str, str], str], seen: Iterable[ServedRecord]) -> tuple[ServedRecord, ...]:

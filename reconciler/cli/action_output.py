@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 from reconciler.cli import output
 from reconciler.cli.errors import FAILED
 from reconciler.model.duration import written_duration
+from reconciler.model.moment import iso_moment
 
 if TYPE_CHECKING:
     from reconciler.model.action import Action, ActionEnd
@@ -79,9 +80,9 @@ def ended_object(stack: str, action: Action, end: ActionEnd, fault: str, out: st
         "fault": fault,
         "output": out,
         "errors": errors,
-        "beganAt": output.utc(end.began_at),
+        "beganAt": iso_moment(end.began_at),
         "durationSeconds": round(end.lasted_s, 3),
-        "validUntil": output.utc(until),
+        "validUntil": iso_moment(until),
     }
 
 

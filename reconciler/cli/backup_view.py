@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli import output
 from reconciler.model.duration import shown_duration
+from reconciler.model.moment import iso_moment
 from reconciler.model.size import shown_bytes
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ def as_object(backup: Backup, store: Store) -> dict[str, object]:
         "name": backup.name,
         "stack": backup.stack,
         "backup": backup.plan,
-        "createdAt": output.utc(backup.created_at),
+        "createdAt": iso_moment(backup.created_at),
         "size": backup.size,
         "sha256": backup.sha256,
         "level": backup.level.name,
         "wanted": backup.wanted.name,
         "state": backup.state,
-        "verifiedAt": output.utc(backup.verified_at),
+        "verifiedAt": iso_moment(backup.verified_at),
         "release": backup.release,
         "revision": backup.revision,
         "precedes": list(backup.precedes),

@@ -12,6 +12,7 @@ from reconciler.cli import output, roots
 from reconciler.cli.errors import FAILED, Failure
 from reconciler.cli.options import Options
 from reconciler.model.duration import shown_duration
+from reconciler.model.moment import iso_moment
 
 if TYPE_CHECKING:
     from reconciler.certs.model import DroppedFile, Reading
@@ -121,9 +122,9 @@ def as_object(record: CertificateRecord) -> dict[str, object]:
         "domains": list(record.domains),
         "issuer": record.issuer,
         "fingerprint": record.fingerprint,
-        "expiresAt": output.utc(record.not_after or None),
+        "expiresAt": iso_moment(record.not_after or None),
         "servedBy": list(record.verified_by),
-        "verifiedAt": output.utc(record.verified_at or None),
+        "verifiedAt": iso_moment(record.verified_at or None),
         "message": record.message,
     }
 
@@ -151,13 +152,13 @@ def _row(record: CertificateRecord, now: float) -> tuple[str, ...]:
 
 def _served_object(record: ServedRecord) -> dict[str, object]:
     return {
-        "at": output.utc(record.at),
+        "at": iso_moment(record.at),
         "service": record.service,
         "domain": record.domain,
         "fingerprint": record.fingerprint,
         "name": record.name,
         "issuer": record.issuer,
-        "expiresAt": output.utc(record.not_after or None),
+        "expiresAt": iso_moment(record.not_after or None),
     }
 
 
@@ -239,5 +240,5 @@ def _reading_object(reading: Reading) -> dict[str, object]:
         "domains": list(pair.domains) if pair else [],
         "issuer": pair.issuer if pair else "",
         "fingerprint": pair.fingerprint if pair else "",
-        "expiresAt": output.utc(pair.not_after) if pair else None,
+        "expiresAt": iso_moment(pair.not_after) if pair else None,
     }

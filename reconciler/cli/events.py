@@ -10,6 +10,7 @@ import click
 
 from reconciler.cli import output, roots
 from reconciler.cli.options import Options
+from reconciler.model.moment import iso_moment
 
 if TYPE_CHECKING:
     from reconciler.model.record import EventRecord
@@ -95,7 +96,7 @@ def _row(event: EventRecord) -> tuple[str, ...]:
 def _object(event: EventRecord) -> dict[str, object]:
     return {
         "id": event.id,
-        "at": output.utc(event.at),
+        "at": iso_moment(event.at),
         "stack": event.stack,
         "severity": event.severity,
         "reason": event.reason,

@@ -9,6 +9,7 @@ import click
 
 from reconciler.cli import output, roots
 from reconciler.cli.options import Options
+from reconciler.model.moment import iso_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,17 +73,17 @@ def as_object(
         "appliedRevision": record.applied_revision,
         "release": record.applied_release,
         "suspended": is_suspended(record),
-        "lastVerifiedBackup": output.utc(_last_verified(record, backups)),
+        "lastVerifiedBackup": iso_moment(_last_verified(record, backups)),
         "backupProblem": "; ".join(f"{found.plan}: {found.failed}" for found in _of(record, backups) if found.failed),
         "images": [
             {
                 "service": found.service,
                 "image": found.reference,
-                "takenAt": output.utc(found.taken_at or None),
-                "lookedAt": output.utc(found.looked_at or None),
+                "takenAt": iso_moment(found.taken_at or None),
+                "lookedAt": iso_moment(found.looked_at or None),
                 "problem": found.problem,
                 "waitsFor": found.waits_for,
-                "waitsUntil": output.utc(found.waits_until or None),
+                "waitsUntil": iso_moment(found.waits_until or None),
             }
             for found in images
             if found.stack == record.name

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from reconciler.cli import output
 from reconciler.model.duration import shown_duration
 from reconciler.model.hook import HookRecord
+from reconciler.model.moment import iso_moment
 from reconciler.model.record import PassRecord, ReleaseRecord, StackRecord, StepRecord
 
 
@@ -20,8 +20,8 @@ def release_object(record: StackRecord, release: ReleaseRecord) -> dict[str, obj
         "outcome": release.outcome.value,
         "quarantined": release.quarantined,
         "current": release.number == record.applied_release,
-        "createdAt": output.utc(release.created_at),
-        "endedAt": output.utc(release.ended_at),
+        "createdAt": iso_moment(release.created_at),
+        "endedAt": iso_moment(release.ended_at),
         "durationSeconds": None if release.ended_at is None else round(release.ended_at - release.created_at, 3),
         "askedBy": release.asked_by,
         "digest": release.digest,
@@ -35,8 +35,8 @@ def pass_object(found: PassRecord, steps: tuple[StepRecord, ...], ran: list[Hook
         "goal": found.goal.value,
         "release": found.release,
         "outcome": found.outcome,
-        "beganAt": output.utc(found.began_at),
-        "endedAt": output.utc(found.ended_at),
+        "beganAt": iso_moment(found.began_at),
+        "endedAt": iso_moment(found.ended_at),
         "steps": [
             {
                 "number": step.index,
@@ -44,8 +44,8 @@ def pass_object(found: PassRecord, steps: tuple[StepRecord, ...], ran: list[Hook
                 "text": step.text,
                 "state": step.state.value,
                 "error": step.error,
-                "beganAt": output.utc(step.began_at),
-                "endedAt": output.utc(step.ended_at),
+                "beganAt": iso_moment(step.began_at),
+                "endedAt": iso_moment(step.ended_at),
             }
             for step in steps
         ],
@@ -62,7 +62,7 @@ def hook_object(record: HookRecord) -> dict[str, object]:
         "state": record.state.value,
         "exitCode": record.exit_code,
         "output": record.output,
-        "beganAt": output.utc(record.began_at),
-        "endedAt": output.utc(record.ended_at),
+        "beganAt": iso_moment(record.began_at),
+        "endedAt": iso_moment(record.ended_at),
         "durationSeconds": None if record.ended_at is None else round(record.ended_at - record.began_at, 3),
     }

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -101,13 +100,6 @@ def first_line(text: str) -> str:
 
 def short(revision: str) -> str:
     return revision[:9]
-
-
-def utc(seconds: float | None) -> str | None:
-    """ISO 8601 with milliseconds, for programs."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def local(seconds: float | None) -> str:

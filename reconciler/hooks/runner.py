@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -206,8 +205,7 @@ class HookRunner:
 
     def _mark(self, stack: str, phase: Phase, name: str) -> str:
         """The same for each run of a hook of this root, so that the next one finds what the last one left."""
-        root = hashlib.sha256(str(self._layout.root).encode()).hexdigest()[:12]
-        return f"{root}/{stack}/{phase}/{name}"
+        return leash.mark_of(self._layout.root, stack, phase, name)
 
 
 def _container_name(stack: str, phase: Phase, name: str) -> str:

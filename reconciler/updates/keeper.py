@@ -8,11 +8,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
 import structlog
 
 from reconciler.model.errors import ReconcilerError, WaitingError
+from reconciler.model.moment import shown_moment
 from reconciler.model.updates import ImagePolicy, ImageRecord, Track, Updates
 from reconciler.planning.backoff import delay_s
 from reconciler.planning.image_reference import ImageReference, parse_reference
@@ -194,7 +194,7 @@ class Keeper:
         elif before.problem and not after.problem:
             self._event(stack, "info", "ImageLookRecovered", f"{service}: {after.repository} can be read again")
         if after.waits_for and after.waits_for != before.waits_for:
-            until = datetime.fromtimestamp(after.waits_until, UTC).strftime("%Y-%m-%d %H:%M UTC")
+            until = shown_moment(after.waits_until)
             told = f"{service}: {after.waits_for} is old enough (minAge) at {until}"
             self._event(stack, "info", "ImageWaits", told)
         if after.reference != before.reference:

@@ -6,7 +6,6 @@ Nothing here ever repeats the text of a library's error: it could hold what was 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 LONGEST_WORD = 200
 
@@ -25,7 +24,3 @@ def shown(word: str) -> str:
     """A name from a folder or a certificate, on one line whatever it holds."""
     word = word if word.isprintable() else ascii(word)[1:-1]
     return word if len(word) <= LONGEST_WORD else f"{word[:LONGEST_WORD]}..."
-
-
-def moment(when: datetime) -> str:
-    return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

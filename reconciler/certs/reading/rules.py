@@ -6,7 +6,6 @@ Rules for what browsers and the proxy accept; each refusal says how to mend it. 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -17,7 +16,8 @@ from reconciler.certs import names
 from reconciler.certs.reading import chain as chains
 from reconciler.certs.reading import keys
 from reconciler.certs.reading.chain import Chain
-from reconciler.certs.reading.findings import Problem, moment, shown
+from reconciler.certs.reading.findings import Problem, shown
+from reconciler.model.moment import shown_moment
 
 _WEAK_HASHES = (hashes.SHA1, hashes.MD5)
 _DAY_S = 86400
@@ -34,7 +34,7 @@ def expiry(leaf: x509.Certificate, now: float) -> Problem | None:
     if now <= ended.timestamp():
         return None
     days = int((now - ended.timestamp()) // _DAY_S)
-    return Problem(f"expired on {moment(ended)} ({days} days ago): renew it and drop the new pair")
+    return Problem(f"expired on {shown_moment(ended.timestamp())} ({days} days ago): renew it and drop the new pair")
 
 
 def start(chain: Chain, now: float) -> float | None:
@@ -44,7 +44,7 @@ def start(chain: Chain, now: float) -> float | None:
 
 
 def early(not_before: float) -> Problem:
-    return Problem(f"not valid before {moment(datetime.fromtimestamp(not_before, UTC))}; it is taken then by itself")
+    return Problem(f"not valid before {shown_moment(not_before)}; it is taken then by itself")
 
 
 def domains(leaf: x509.Certificate) -> tuple[str, ...]:
@@ -95,7 +95,7 @@ def _of_intermediates(chain: Chain, now: float) -> Iterator[str]:
         name = f"the intermediate '{chains.title(each.subject)}'"
         mend = "put the intermediates into the file that your authority offers today"
         if now > each.not_valid_after_utc.timestamp():
-            yield f"{name} expired on {moment(each.not_valid_after_utc)}: {mend}"
+            yield f"{name} expired on {shown_moment(each.not_valid_after_utc.timestamp())}: {mend}"
         if not chains.is_authority(each):
             yield f"{name} is no authority, and may not issue certificates: {mend}"
         if weak := keys.weakness(each):

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from reconciler.certs.acme import Held, Trial
-from reconciler.certs.deciding import NOT_CHECKED, Decision, State, Verdict, day
+from reconciler.certs.deciding import NOT_CHECKED, Decision, State, Verdict
 from reconciler.certs.model import Pair
 from reconciler.certs.telling import Facts, Said, begun, news, records, shown_by_users
+from reconciler.model.moment import shown_moment
 from reconciler.model.record import CertificateRecord, ServedRecord
 
 NOW = 1_800_000_000.0
@@ -50,7 +51,7 @@ def test_a_pair_that_is_served_is_said_once_with_its_names_and_its_end() -> None
     first, second = days(facts(served()), facts(served(), now=NOW + DAY))
     (said,) = first
     assert (said.severity, said.reason) == ("info", "CertificateServed")
-    assert said.message == f"shop: served for a.test, b.test, until {day(SHOP.not_after)}"
+    assert said.message == f"shop: served for a.test, b.test, until {shown_moment(SHOP.not_after)}"
     assert second == []
 
 
@@ -75,7 +76,7 @@ def test_every_other_state_is_said_with_what_is_the_matter(
 
 def test_a_rejected_pair_says_what_goes_on_being_served() -> None:
     (said,) = told((), facts(served(SHOP, "the key belongs to none", state=State.INVALID)))
-    assert f"goes on being served for a.test, b.test, until {day(SHOP.not_after)}" in said.message
+    assert f"goes on being served for a.test, b.test, until {shown_moment(SHOP.not_after)}" in said.message
 
 
 def test_an_expired_pair_is_not_called_a_good_one() -> None:
@@ -128,7 +129,7 @@ def test_an_order_is_said_when_it_begins_when_it_failed_and_when_it_led_to_a_cer
         [],
     ]
     assert "no route" in said[2][0].message
-    assert day(NOW + 60) in said[2][0].message
+    assert shown_moment(NOW + 60) in said[2][0].message
 
 
 # Warnings before the end
@@ -152,12 +153,12 @@ def test_a_certificate_is_warned_of_at_the_time_that_is_set_and_then_once_a_day(
 def test_a_warning_is_an_error_that_says_how_to_mend_it() -> None:
     (_, said) = told((), facts(served(SOON), now=NOW + 2 * DAY))
     assert (said.severity, said.reason) == ("error", "CertificateExpiring")
-    assert said.message == f"shop: expires on {day(SOON.not_after)}; drop a renewed pair into certs/"
+    assert said.message == f"shop: expires on {shown_moment(SOON.not_after)}; drop a renewed pair into certs/"
 
 
 def test_what_is_over_is_not_said_to_be_coming() -> None:
     *_, said = told((), facts(served(SOON, "over", state=State.EXPIRED), now=NOW + 23 * DAY))
-    assert f"shop: expired on {day(SOON.not_after)}" in said.message
+    assert f"shop: expired on {shown_moment(SOON.not_after)}" in said.message
 
 
 def test_a_renewed_pair_is_warned_of_anew_and_one_that_lasts_is_not() -> None:
