@@ -81,7 +81,7 @@ class Daemon:
         self._interval = interval
         self._pool = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="pass")
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._desk = Desk(host.journal, clock)
+        self._desk = Desk(host.journal, clock, host.kept)
         self._turns = _Turns()
         self._known: frozenset[str] = frozenset()  # the stacks of this host, as of the last look
         self._tidy_at = clock.monotonic() + _TIDY_EVERY_S

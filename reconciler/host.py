@@ -278,6 +278,10 @@ class Host:
         observed = self._made.observer.of(work.name, release, self._made.books.applied(work))
         return self._made.stacks.announce(work, release, observed)
 
+    def kept(self, stack: str) -> frozenset[int]:
+        """The releases that can be gone back to."""
+        return self._made.shelf.numbers(stack)
+
     def tidy(self) -> None:
         """Raises EngineUnavailableError, WaitingError."""
         self._made.tidier.tidy()

@@ -183,6 +183,7 @@ class StackLoop:
         release, taken = self._books.attempt(work, goal.release), 0
         number = self._hooks.begin_attempt(release)
         pass_id = self._books.begin(work, release, PassGoal.APPLY)
+        work = self._until_given_up(work, release)
         is_there = False
         try:
             release, found, taken = self._bring_images(work, release, found, pass_id, observed.unfinished)
@@ -204,6 +205,10 @@ class StackLoop:
         record = self._report.applied_now(work, applied, pass_id, found, self._stage.observe(work, release))
         self._data.forget(work.name)
         return self._look_closer(work, applied, record) if is_there else record
+
+    def _until_given_up(self, work: Work, release: Release) -> Work:
+        newer = work.newer
+        return replace(work, newer=lambda: self._books.given_up(work, release) or newer())
 
     def _look_closer(self, work: Work, goal: Goal, record: StackRecord) -> StackRecord:
         """Only of the release that is known to be applied is it seen what somebody did to what it mounts."""

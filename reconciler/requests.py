@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import structlog
@@ -11,7 +12,7 @@ from reconciler.model.data import DataChange
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.record import Request, RequestKind, StackRecord, Suspension, Truth
 from reconciler.planning.gate import awaited_release
-from reconciler.planning.rollback import target_of
+from reconciler.planning.rollback import being_applied, target_of
 from reconciler.ports.books import Journal
 from reconciler.ports.clock import Clock
 
@@ -21,10 +22,13 @@ FETCH, NOW = "fetch", "now"  # reasons of a request for a pass: what Git says no
 
 
 class Desk:
-    """Safe to use from several threads."""
+    """Safe to use from several threads. ``kept``: the releases of a stack that can be gone back to, None for all."""
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self, journal: Journal, clock: Clock, kept: Callable[[str], Collection[int] | None] = lambda _: None
+    ) -> None:
         self._journal = journal
+        self._kept = kept
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting: dict[str, list[int]] = {}  # stack: requests that its next pass answers
@@ -168,9 +172,14 @@ class Desk:
         releases = {release.number: release for release in self._journal.releases(record.name)}
         current = record.applied_release
         target, problem = target_of(
-            record, tuple(releases.values()), request.release, self._journal.marks.marks(record.name)
+            record,
+            tuple(releases.values()),
+            request.release,
+            self._journal.marks.marks(record.name),
+            self._kept(record.name),
         )
-        problem = problem or self._data_are_owed(record)
+        trying = being_applied(record, tuple(releases.values()))
+        problem = problem or self._data_are_owed(record, trying, request)
         if target is None or problem:
             return problem
         why = f"rolled back to release {target} by {request.who}" + (f": {request.reason}" if request.reason else "")
@@ -184,10 +193,12 @@ class Desk:
         self._told(record, "RollbackAsked", why, request)
         return ""
 
-    def _data_are_owed(self, record: StackRecord) -> str:
-        """Why nothing else may be done with the data now, "" where it may."""
+    def _data_are_owed(self, record: StackRecord, trying: int | None, request: Request) -> str:
+        """Why nothing else may be done with the data now, "" where it may. ``trying``: the release that is being applied."""
         change = self._journal.data.data_change(record.name)
-        if change is None or not change.back:
+        if trying is not None and request.data:
+            return f"release {trying} of {record.name} is being applied; ask for the data again when that is over"
+        if change is None or not (change.back or change.release == trying):
             return ""
         return f"the data of {record.name} are about to change, or to be restored; ask again when that is over"
 

@@ -70,6 +70,13 @@ class ReleaseFiles:
             raise StalledError(f"{stack!r} cannot name a stack: it would name a place outside of {self._folder}.")
         return self._folder / stack / str(number) / _MODEL
 
+    def numbers(self, stack: str) -> frozenset[int]:
+        return frozenset(
+            int(model.parent.name)
+            for model in self.model_path(stack, 0).parents[1].glob(f"*/{_MODEL}")
+            if model.parent.name.isdigit()
+        )
+
     def remove(self, stack: str, number: int) -> None:
         """Fine if it is gone."""
         folder = self.model_path(stack, number).parent

@@ -13,7 +13,7 @@ from reconciler.backup.store import Store
 from reconciler.model.backup import BackupPlan, BackupRecord, Level
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.hook import BackupFacts, Phase
-from reconciler.model.record import Outcome
+from reconciler.planning.rollback import newest_applied
 
 log = structlog.get_logger()
 
@@ -104,10 +104,10 @@ class Runs:
         owed = frozenset({change.release}) if change is not None and change.back else frozenset[int]()
         if plan.at_most:
             return owed
-        applied = [found.number for found in self._kit.journal.releases(stack) if found.outcome is Outcome.APPLIED]
+        applied = [found.number for found in newest_applied(self._kit.journal.releases(stack))]
         record = self._kit.journal.stack(stack)
         tried = record.attempted_release if record else None
-        return frozenset(applied[-self._kit.kept_releases :]) | owed | (frozenset() if tried is None else {tried})
+        return frozenset(applied[: self._kit.kept_releases]) | owed | (frozenset() if tried is None else {tried})
 
     def with_verified(self, record: BackupRecord, plan: BackupPlan, store: Store) -> BackupRecord:
         newest = next((found for found in store.all(record.stack, plan.name) if found.verified), None)

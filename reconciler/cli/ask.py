@@ -115,6 +115,7 @@ def rollback(
 ) -> int:
     """Go back to an earlier release of a stack: to the one before, or to RELEASE.
 
+    A release that is being applied is given up; the one before is then the one that served until now.
     What is left is put in quarantine, so that it does not come back by itself; a new commit, or `reconcile --force`,
     ends that. `reconciler history STACK` lists what can be gone back to.
 
@@ -151,12 +152,16 @@ def _data(
     options: Options, journal: Journal, stack: str, release: int | None, *, force: bool
 ) -> tuple[DataBackup, ...]:
     """Raises Failure, also where there is no such release."""
+    from reconciler.adapters.release_store import ReleaseFiles
     from reconciler.cli.backup_orders import data_before
-    from reconciler.planning.rollback import target_of
+    from reconciler.planning.rollback import being_applied, target_of
 
-    record = journal.stack(stack)
+    record, releases = journal.stack(stack), journal.releases(stack)
     assert record is not None, "the stack was checked"
-    target, problem = target_of(record, journal.releases(stack), release, journal.marks.marks(stack))
+    if trying := being_applied(record, releases):
+        raise Failure(f"release {trying} of {stack} is being applied; ask for the data again when that is over")
+    kept = ReleaseFiles(roots.layout_of(options.root).root).numbers(stack)
+    target, problem = target_of(record, releases, release, journal.marks.marks(stack), kept)
     if target is None:
         raise Failure(problem)
     return data_before(options, stack, target, force=force)

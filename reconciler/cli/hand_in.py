@@ -38,7 +38,7 @@ def hand_in(
         _let_the_daemon_do(journal, is_done, journal.ask(kind, stack, roots.who(), time.time(), **details))
         return False
     with lock:
-        _do_here(options, journal, is_done, journal.ask(kind, stack, roots.who(), time.time(), **details))
+        _do_here(options, layout, journal, is_done, journal.ask(kind, stack, roots.who(), time.time(), **details))
     return True
 
 
@@ -68,13 +68,14 @@ def _let_the_daemon_do(journal: Journal, is_done: Callable[[], bool], row: int) 
         raise Failure(answer(journal, row))
 
 
-def _do_here(options: Options, journal: Journal, is_done: Callable[[], bool], row: int) -> None:
+def _do_here(options: Options, layout: Layout, journal: Journal, is_done: Callable[[], bool], row: int) -> None:
     configure(level_of(options, tells_itself=True))
     from reconciler.adapters.clock import SystemClock
+    from reconciler.adapters.release_store import ReleaseFiles
     from reconciler.model.record import RequestKind
     from reconciler.requests import Desk
 
-    handled = Desk(journal, SystemClock()).handle()
+    handled = Desk(journal, SystemClock(), ReleaseFiles(layout.root).numbers).handle()
     for request in handled:
         # Done as far as the journal goes. Left open, the next pass's desk would do it once more.
         if request.kind is not RequestKind.RECONCILE and not answer(journal, request.id):

@@ -47,7 +47,8 @@ def pass_over_all(parts: Parts, forced: frozenset[str], *, says_what_is_due: boo
     from reconciler.model.record import Truth
     from reconciler.requests import Desk
 
-    host, desk = parts.host(output.progress), Desk(parts.journal, parts.clock)
+    host = parts.host(output.progress)
+    desk = Desk(parts.journal, parts.clock, host.kept)
     with leaving_on_signals(parts.leaving.ask):
         is_fetched = _fetch(parts, host, desk)
         asked = desk.handle()

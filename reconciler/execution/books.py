@@ -216,6 +216,12 @@ class Books:
         records = (found for found in self._journal.releases(work.name) if found.number == number)
         return any(found.outcome is Outcome.FAILED for found in records)
 
+    def given_up(self, work: Work, release: Release) -> str:
+        """Why nobody wants ``release`` any more, which is being applied: its quarantine ended when that began, so it is of a
+        person who went back meanwhile. "" where nobody did."""
+        records = (found for found in self._journal.releases(work.name) if found.number == release.number)
+        return next((found.quarantined for found in records), "")
+
     def newest_pass(self, work: Work) -> int:
         return next((found.id for found in self._journal.passes(work.name, 1)), 0)
 

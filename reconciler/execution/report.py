@@ -39,6 +39,7 @@ class Report:
 
     def settled(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
         self._books.close_unfinished(work)
+        self._shelf.supersede(goal.release, self._clock.now())
         self._books.memory.told_drift.pop(work.name, None)
         record = settled(self._books.record(work), goal, observed, work.commit, found.notes)
         if goal.blocked:
@@ -58,7 +59,7 @@ class Report:
         if goal.blocked:
             ready = went_back(goal, observed)
             record = replace(record, sync=Sync.OUT_OF_SYNC, wanted_release=release.number, ready=ready)
-        else:
+        elif not self._books.given_up(work, release):  # or else what is wanted is gone to next
             record = replace(record, wanted_release=None)
         record = self._say(work, record)
         how = "what runs already" if found.empty else "applied and proven"
@@ -116,6 +117,7 @@ class Report:
 
     def repaired(self, work: Work, goal: Goal, pass_id: int, found: Plan, observed: Observed) -> StackRecord:
         self._journal.end_pass(pass_id, "done", self._clock.now())
+        self._shelf.supersede(goal.release, self._clock.now())
         self._books.count_repair(work, found)
         if is_drift(found):
             self._books.tell(work, "info", "DriftMended", causes_of(found))

@@ -13,6 +13,7 @@ from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Observed
 from reconciler.model.record import Outcome, ReleaseRecord, StackRecord
 from reconciler.planning.archive import pack, unpack, unpack_manifest
+from reconciler.planning.rollback import newest_applied
 from reconciler.ports.books import Journal
 from reconciler.ports.host_files import Releases
 
@@ -108,10 +109,10 @@ class Shelf:
         if release.number is not None:
             self._journal.end_release(release.stack, release.number, outcome, now, quarantined)
 
-    def supersede(self, applied: Release, now: float) -> None:
+    def supersede(self, wanted: Release, now: float) -> None:
         """Those that never came to their end, because this one was wanted before they did."""
-        for found in self._journal.releases(applied.stack):
-            if found.outcome is Outcome.PENDING and found.number != applied.number:
+        for found in self._journal.releases(wanted.stack):
+            if found.outcome is Outcome.PENDING and found.number != wanted.number:
                 self._journal.end_release(found.stack, found.number, Outcome.SUPERSEDED, now)
 
     def seen_at(self, release: Release, revision: str) -> None:
@@ -127,13 +128,17 @@ class Shelf:
 
     def tidy(self, stack: str, record: StackRecord) -> None:
         """Forget the models of all but the newest applied releases and those that are in use."""
-        applied = [found for found in self._journal.releases(stack) if found.outcome is Outcome.APPLIED]
+        applied = newest_applied(self._journal.releases(stack))
         in_use = {record.applied_release, record.attempted_release, record.wanted_release}
-        kept = {found.number for found in applied[-self._kept :]} | in_use
+        kept = {found.number for found in applied[: self._kept]} | in_use
         for found in self._journal.releases(stack):
             if found.number not in kept and found.outcome is not Outcome.PENDING:
                 self._releases.remove(stack, found.number)
                 self._loaded.pop((stack, found.number), None)
+
+    def numbers(self, stack: str) -> frozenset[int]:
+        """The kept ones of one stack."""
+        return self._releases.numbers(stack)
 
     def clear(self, stack: str) -> None:
         """Forget the models of all of a stack's releases, and let their commits go."""

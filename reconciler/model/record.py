@@ -71,7 +71,7 @@ class StackRecord:
 
 class Outcome(StrEnum):
     """Of a release. PENDING: being applied, or interrupted while it was. WAITING: known, and not begun yet.
-    SUPERSEDED: another one was applied before it came to its end."""
+    SUPERSEDED: another one was wanted before it came to its end."""
 
     WAITING = "waiting"
     PENDING = "pending"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from reconciler.model.environment import Mark
 from reconciler.model.record import Outcome, ReleaseRecord, StackRecord
@@ -10,29 +10,56 @@ from reconciler.planning.renewal import renewed_since
 
 
 def target_of(
-    record: StackRecord, releases: Sequence[ReleaseRecord], asked: int | None, marks: Sequence[Mark] = ()
+    record: StackRecord,
+    releases: Sequence[ReleaseRecord],
+    asked: int | None,
+    marks: Sequence[Mark] = (),
+    kept: Collection[int] | None = None,
 ) -> tuple[int | None, str]:
-    """The release to go to, and why that cannot be, "" where it can. ``asked``: None for the one before. ``marks``: what is
-    remembered of the stack's variables: a release from before one was renewed has a value that lets nobody in."""
-    current, known = record.applied_release, {release.number: release for release in releases}
-    proven = [
-        number
-        for number, release in known.items()
-        if release.outcome is Outcome.APPLIED and not release.quarantined and number != current
-    ]
-    target = asked if asked is not None else max(proven, default=None)
+    """The release to go to, and why that cannot be, "" where it can. ``asked``: None for the one before; while a release is
+    being applied that is the one that served until then. ``marks``: what is remembered of the stack's variables: a release
+    from before one was renewed has a value that lets nobody in. ``kept``: those whose models are there, None for all."""
+    name, current, known = record.name, record.applied_release, {release.number: release for release in releases}
+    trying = being_applied(record, releases)
+    if trying is not None and (asked == trying or (asked is None and record.wanted_release == trying)):
+        return None, f"{name} goes to release {trying} just now; see: reconciler get {name}"
+    target = asked or (_one_before(current, releases, kept) if trying is None else current)
     if target is None or target not in known:
-        return None, f"{record.name} has no release {target or 'to go back to'}; see: reconciler history {record.name}"
-    if target == current:
+        return None, f"{name} has no release {target or 'to go back to'}; see: reconciler history {name}"
+    if target == current and trying is None:
         return None, f"release {target} is what runs"
     if known[target].outcome is not Outcome.APPLIED:
-        return None, f"release {target} was never proven; see: reconciler history {record.name}"
+        return None, f"release {target} was never proven; see: reconciler history {name}"
+    if kept is not None and target not in kept:
+        return None, (
+            f"release {target} is not kept any more; those that are: {', '.join(map(str, sorted(kept)))}. "
+            "Revert the commits in Git instead"
+        )
     if renewed := renewed_since(tuple(marks), target):
         return None, (
             f"release {target} was made before {renewed} was renewed, and would run with the old value, which is in use "
             "nowhere any more. Revert the commits in Git instead: what they bring back runs with the new one"
         )
     return target, ""
+
+
+def being_applied(record: StackRecord, releases: Sequence[ReleaseRecord]) -> int | None:
+    """The release that was begun, and of which it is not known yet how it ends."""
+    tried = (found for found in releases if found.number == record.attempted_release != record.applied_release)
+    return next((found.number for found in tried if found.outcome is Outcome.PENDING), None)
+
+
+def newest_applied(releases: Sequence[ReleaseRecord]) -> list[ReleaseRecord]:
+    """Those that were proven, the one that was last first: one that was gone back to is newer than what was left."""
+    applied = (release for release in releases if release.outcome is Outcome.APPLIED)
+    return sorted(applied, key=lambda release: (release.ended_at or 0.0, release.number), reverse=True)
+
+
+def _one_before(current: int | None, releases: Sequence[ReleaseRecord], kept: Collection[int] | None) -> int | None:
+    for release in newest_applied(releases):
+        if release.number != current and not release.quarantined and (kept is None or release.number in kept):
+            return release.number
+    return None
 
 
 def first_left(record: StackRecord, releases: Sequence[ReleaseRecord], target: int) -> ReleaseRecord | None:

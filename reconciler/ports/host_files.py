@@ -68,4 +68,7 @@ class Releases(Protocol):
 
     def model_path(self, stack: str, number: int) -> Path: ...
 
+    def numbers(self, stack: str) -> frozenset[int]:
+        """Of those that are there."""
+
     def remove(self, stack: str, number: int) -> None: ...

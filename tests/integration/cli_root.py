@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.journal import SqliteJournal
+from reconciler.adapters.release_store import ReleaseFiles
 from reconciler.adapters.root_lock import RootLock
 from reconciler.cli.main import cli
 from reconciler.layout import Layout
@@ -78,7 +79,7 @@ class Root:
     def daemon(self, make_pass: Callable[[Request], None] = lambda _: None) -> Iterator[None]:
         """Holds the root's lock and handles requests, as the daemon does; ``make_pass`` stands in for what follows."""
         leaving = threading.Event()
-        desk = Desk(self.journal, SystemClock())
+        desk = Desk(self.journal, SystemClock(), ReleaseFiles(self.layout.root).numbers)
 
         def serve() -> None:
             while not leaving.wait(0.01):

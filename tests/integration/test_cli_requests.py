@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.adapters.release_store import ReleaseFiles
 from reconciler.model.record import Outcome, Ready, Request, RequestKind, Suspension, Sync, Truth
 from tests.integration.cli_root import COMMIT, NOON, OLDER, WEB, Root
 
@@ -23,6 +24,7 @@ def root(tmp_path: Path) -> Iterator[Root]:
         for number, revision in ((1, OLDER), (2, COMMIT)):
             journal.add_release("web", f"sha-{number}", revision, "", "ada", NOON)
             journal.end_release("web", number, Outcome.APPLIED, NOON + 1)
+            ReleaseFiles(found.layout.root).save("web", number, {"model": {}})
         yield found
 
 

@@ -31,6 +31,15 @@ def test_a_release_is_loaded_as_it_was_saved(releases: ReleaseFiles, tmp_path: P
     assert releases.load("shop", 7) == CONTENT
 
 
+def test_it_is_known_which_ones_are_there(releases: ReleaseFiles, tmp_path: Path) -> None:
+    assert releases.numbers("shop") == frozenset()
+    for stack, number in (("shop", 1), ("shop", 12), ("shop", 3), ("other", 4)):
+        releases.save(stack, number, CONTENT)
+    releases.remove("shop", 1)
+    (tmp_path / "state" / "releases" / "shop" / "3" / "compose.json").unlink()
+    assert releases.numbers("shop") == {12}
+
+
 def test_read_only_values_are_saved_as_what_they_hold(releases: ReleaseFiles) -> None:
     releases.save("shop", 1, {"model": MappingProxyType({"services": ({"a": 1},)}), "names": frozenset({"b", "a"})})
     assert releases.load("shop", 1) == {"model": {"services": [{"a": 1}]}, "names": ["a", "b"]}

@@ -56,3 +56,16 @@ def test_while_data_are_owed_to_what_runs_nobody_goes_elsewhere(
     record = journal.stack("shop")
     assert record is not None
     assert record.wanted_release is None
+
+
+@pytest.mark.parametrize("data", [(), (BACKUP,)], ids=["without data", "with data"])
+def test_while_a_release_is_applied_nobody_asks_for_data_nor_leaves_one_that_restores_some(
+    journal: SqliteJournal, data: tuple[DataBackup, ...]
+) -> None:
+    journal.add_release("shop", "digest 3", "c", "", "", 3.0)
+    journal.save_stack(StackRecord("shop", applied_release=2, attempted_release=3))
+    change = None if data else DataChange("shop", 3, forth=(BACKUP,))
+    if change is not None:
+        journal.data.save_data_change(change)
+    assert "when that is over" in ask(journal, *data)
+    assert journal.data.data_change("shop") == change

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.record import RequestKind, Truth
+from reconciler.model.record import Outcome, RequestKind, Truth
 from reconciler.model.updates import Updates, Window
 from reconciler.requests import Desk
 from tests.builders import STACK, healthy, port
@@ -32,7 +32,7 @@ def applied(world: World, *commits: dict[str, Any]) -> None:
 def roll_back(world: World, release: int | None = None) -> str:
     """What the daemon's desk answers."""
     row = world.journal.ask(RequestKind.ROLLBACK, STACK, "ada", world.clock.now(), release=release)
-    Desk(world.journal, world.clock).handle()
+    Desk(world.journal, world.clock, world.shelf.numbers).handle()
     request = world.journal.request(row)
     assert request is not None
     return request.answer
@@ -96,3 +96,74 @@ def test_one_that_time_mends_is_not_tried_before_its_wait_is_over(world: World) 
     assert world.journal.passes(STACK, 100) == tried
     world.host.taken_ports.clear()
     assert world.settle().applied_release == 1
+
+
+def when(world: World, words: str, act: Any) -> dict[str, Any]:
+    """For ``once``: ``act`` once, at the step of the pass that these words tell of."""
+    done: list[str] = []
+
+    def progress(text: str) -> None:
+        if words in text and not done:
+            done.append(text)
+            act()
+
+    return {"progress": progress}
+
+
+@pytest.mark.parametrize(("asked", "number"), [(None, 2), (1, 1)], ids=["by itself", "by number"])
+def test_while_a_release_is_applied_the_one_before_is_what_serves_and_going_back_is_done_when_it_ends(
+    world: World, asked: int | None, number: int
+) -> None:
+    applied(world, web(1), web(2))
+    world.commit(web(3))
+    answers: list[str] = []
+    world.once(**when(world, "wait", lambda: answers.extend([roll_back(world, asked), roll_back(world, asked)])))
+    assert answers == ["ok", "ok"]  # asked twice it is the same
+    record = world.settle()
+    assert images(world) == [f"web:{number}"]
+    assert (record.applied_release, record.ready.reason) == (number, "RolledBack")
+
+
+def test_a_release_that_is_given_up_while_it_is_waited_for_is_over(world: World) -> None:
+    applied(world, web(1), web(2))
+    world.behaves("web:3", healthy_after_s=None)
+    world.commit(web(3))
+    began = world.clock.monotonic()
+    world.once(**when(world, "wait", lambda: roll_back(world)))
+    assert world.clock.monotonic() - began < 1  # its time is 20 s
+    record = world.settle()
+    assert (record.applied_release, record.ready.reason, images(world)) == (2, "RolledBack", ["web:2"])
+    assert world.journal.releases(STACK)[2].outcome is Outcome.SUPERSEDED
+    assert roll_back(world) == "ok"
+    assert world.settle().applied_release == 1
+
+
+def test_who_asks_again_while_it_is_gone_back_is_told_so(world: World) -> None:
+    applied(world, web(1), web(2))
+    assert roll_back(world) == "ok"
+    answers: list[str] = []
+    world.once(**when(world, "wait", lambda: answers.append(roll_back(world))))
+    assert "goes to release 1 just now" in answers[0]
+    assert world.settle().applied_release == 1
+
+
+def test_what_is_not_kept_any_more_is_not_gone_back_to_and_what_runs_is_not_left(world: World) -> None:
+    applied(world, web(1), web(2), web(3))
+    world.shelf._releases.remove(STACK, 1)
+    assert "those that are: 2, 3" in roll_back(world, 1)
+    assert [found.quarantined for found in world.journal.releases(STACK)] == ["", "", ""]
+
+
+def test_what_was_gone_back_to_is_newer_than_what_was_left(world: World) -> None:
+    world.shelf._kept = 2
+    applied(world, web(1), web(2), web(3))
+    assert roll_back(world, 2) == "ok"
+    world.settle()
+    assert roll_back(world, 3) == "ok"
+    world.settle()
+    assert roll_back(world, 2) == "ok"
+    world.settle()
+    applied(world, web(4))
+    assert world.shelf.numbers(STACK) == {2, 4}
+    assert roll_back(world) == "ok"
+    assert world.settle().applied_release == 2

@@ -68,6 +68,7 @@ LOOKS = frozenset(
         "load",
         "model_path",
         "root_id",
+        "numbers",
         "hook",
         "hooks",
         "astray",
@@ -163,6 +164,9 @@ class PlainReleases:
             raise StalledError(f"release {number} is not kept any more", reason="ReleaseMissing")
         content: Mapping[str, Any] = json.loads(path.read_text())
         return content
+
+    def numbers(self, stack: str) -> frozenset[int]:
+        return frozenset(int(path.stem.rpartition("-")[2]) for path in self._folder.glob(f"{stack}-*.json"))
 
     def remove(self, stack: str, number: int) -> None:
         path = self.model_path(stack, number)
@@ -264,7 +268,7 @@ class World:
         engine: Any = Fated("engine", FakeEngine(self.host), self.fate)
         compose: Any = Fated("compose", FakeCompose(self.host), self.fate)
         releases: Any = Fated("releases", PlainReleases(self.folder), self.fate)
-        shelf = Shelf(fated, releases, lambda commit: None, lambda commit: None)
+        self.shelf = shelf = Shelf(fated, releases, lambda commit: None, lambda commit: None)
         git: Any = self.git
         self.books = Books(fated, shelf, git, self.clock)
         self.certificates = FakeCertificates()

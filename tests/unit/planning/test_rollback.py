@@ -21,6 +21,28 @@ def test_the_one_before_is_meant_and_never_one_that_is_quarantined() -> None:
     assert target_of(StackRecord("shop", applied_release=4), HISTORY[:4], None) == (2, "")
 
 
+def test_the_one_before_is_the_one_that_ran_before_whatever_its_number() -> None:
+    """Release 1, then 2, a commit that took 2 back, which is release 1 again, then 3."""
+    history = (applied(1, 30.0), applied(2, 20.0), applied(3, 40.0))
+    assert target_of(StackRecord("shop", applied_release=3), history, None) == (1, "")
+    assert target_of(StackRecord("shop", applied_release=3), history, None, kept={2, 3}) == (2, "")
+
+
+@pytest.mark.parametrize(("asked", "found"), [(None, (4, "")), (4, (4, "")), (2, (2, ""))])
+def test_while_a_release_is_applied_what_serves_until_then_can_be_gone_back_to(
+    asked: int | None, found: tuple[int, str]
+) -> None:
+    trying = StackRecord("shop", applied_release=4, attempted_release=5)
+    assert target_of(trying, (*HISTORY[:4], applied(5, 50.0, outcome=Outcome.PENDING)), asked) == found
+
+
+@pytest.mark.parametrize("asked", [None, 5])
+def test_who_goes_back_already_goes_nowhere_else_by_asking_again(asked: int | None) -> None:
+    trying = StackRecord("shop", applied_release=4, attempted_release=5, wanted_release=5)
+    target, problem = target_of(trying, (*HISTORY[:4], applied(5, 50.0, outcome=Outcome.PENDING)), asked)
+    assert (target, "goes to release 5 just now" in problem) == (None, True)
+
+
 @pytest.mark.parametrize(("asked", "words"), [(5, "is what runs"), (9, "has no release 9"), (6, "was never proven")])
 def test_what_cannot_be_gone_back_to_is_said_so(asked: int, words: str) -> None:
     target, problem = target_of(NOW, (*HISTORY, applied(6, 60.0, outcome=Outcome.FAILED)), asked)
