@@ -11,6 +11,7 @@ import click
 
 from reconciler.cli import output, roots
 from reconciler.cli.errors import FAILED, WRONG_USE, Failure
+from reconciler.cli.get import is_suspended, left_alone
 from reconciler.cli.hand_in import answer, eventually, hand_in
 from reconciler.cli.logs import level_of
 from reconciler.cli.options import Options
@@ -53,6 +54,8 @@ def reconcile(
     with roots.open_journal(layout) as journal:
         if stack is not None:
             roots.check_stack(journal, stack)
+            if (record := journal.stack(stack)) and (why := left_alone(record)):
+                raise Failure(why)
         is_fetched = not waits or _fetch_first(options, layout)
         names = (stack,) if stack is not None else tuple(record.name for record in journal.stacks())
         rows = []
@@ -142,6 +145,8 @@ def rollback(
         )
         target = _target(journal, stack)
         output.line(f"{stack} goes back to release {target}")
+        if (record := journal.stack(stack)) and (why := left_alone(record)):
+            output.note(why)
         if at_once:
             output.note("no daemon runs: `reconciler once`, or the daemon's next start, does it")
             return FAILED if waits else 0
@@ -176,6 +181,8 @@ def _await_release(journal: Journal, stack: str, target: int | None, deadline: f
     from reconciler.model.record import Health
 
     def judged(record: StackRecord, under_way: bool) -> Verdict:
+        if is_suspended(record) and not under_way:
+            return Verdict.FAILED
         if record.applied_release == target and record.health is Health.HEALTHY and not under_way:
             return Verdict.READY
         is_over = record.wanted_release != target and record.applied_release != target

@@ -183,14 +183,24 @@ def _release(record: StackRecord) -> str:
     return "-" if record.applied_release is None else str(record.applied_release)
 
 
-def _message(record: StackRecord) -> str:
+def suspended_by(record: StackRecord) -> str:
+    """Who suspended it, until when and why; "" where nobody did."""
     suspension = record.suspension
     if suspension is None or not is_suspended(record):
-        return record.ready.message
+        return ""
     until = f" until {output.local(suspension.until)}" if suspension.until is not None else ""
     why = f": {suspension.reason}" if suspension.reason else ""
-    told = f"suspended by {suspension.who}{until}{why}"
-    return f"{told}; {record.ready.message}" if record.ready.message else told
+    return f"suspended by {suspension.who}{until}{why}"
+
+
+def left_alone(record: StackRecord) -> str:
+    """That, and how it ends; "" where it is not suspended."""
+    why = suspended_by(record)
+    return f"{record.name} is {why}; nothing is done until: reconciler resume {record.name}" if why else ""
+
+
+def _message(record: StackRecord) -> str:
+    return "; ".join(text for text in (suspended_by(record), record.ready.message) if text)
 
 
 def _show_message(record: StackRecord) -> None:

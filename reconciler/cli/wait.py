@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli import output, roots
+from reconciler.cli.get import is_suspended, left_alone
 from reconciler.cli.options import Options
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ timeout_option = click.option(
 def wait(options: Options, stacks: tuple[str, ...], timeout_s: float) -> int:
     """Wait until the given stacks, or all, are Ready and Synced.
 
-    Ends with 0 when they are, with 3 when the time is over, and with 4 as soon as one of them has failed and nothing is
-    under way that could mend it. Judges what the last passes found: to wait for a commit of just now, use
+    Ends with 0 when they are, with 3 when the time is over, and with 4 as soon as one of them has failed, or is suspended,
+    and nothing is under way that could mend it. Judges what the last passes found: to wait for a commit of just now, use
     `reconciler reconcile --wait`, which has it fetched first.
     """
     layout = roots.layout_of(options.root)
@@ -79,9 +80,14 @@ def wait(options: Options, stacks: tuple[str, ...], timeout_s: float) -> int:
 
 
 def judge(record: StackRecord, under_way: bool) -> Verdict:
-    """What Git says is there, or what a person asked to go back to, and works."""
-    from reconciler.model.record import Sync, Truth
+    """What Git says is there, or what a person asked to go back to, and works. Of a suspended stack nobody knows, and none
+    has been looked at since it was resumed until the next pass has."""
+    from reconciler.model.record import Health, Sync, Truth
 
+    if is_suspended(record) and not under_way:
+        return Verdict.FAILED
+    if record.health is Health.SUSPENDED:
+        return Verdict.WORKING
     is_wanted = record.sync is Sync.SYNCED or record.ready.reason == "RolledBack"
     if record.ready.status is Truth.TRUE and is_wanted:
         return Verdict.READY
@@ -140,7 +146,9 @@ def _tell_news(journal: Journal, verdicts: dict[str, Verdict], told: dict[str, s
 def _tell_failures(journal: Journal, names: Sequence[str]) -> None:
     for name in names:
         record = journal.stack(name)
-        if record is not None:
+        if record is not None and (why := left_alone(record)):
+            output.complain(why)
+        elif record is not None:
             output.complain(f"{name} failed: {record.ready.reason}: {record.ready.message}")
 
 

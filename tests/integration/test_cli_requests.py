@@ -71,6 +71,17 @@ def test_a_suspension_can_end_at_a_time_of_the_hosts_clock(root: Root) -> None:
     assert done.stdout == "web is suspended until 2100-01-31 18:00:00\n"
 
 
+def test_of_a_suspended_stack_a_pass_is_refused_and_a_rollback_is_said_to_wait(root: Root) -> None:
+    why = "web is suspended by ada; nothing is done until: reconciler resume web\n"
+    root.save(replace(WEB, suspension=Suspension("", "ada", NOON)))
+    with root.daemon():
+        done = root.call("reconcile", "web", "--wait")
+        assert (done.exit_code, done.stderr) == (1, f"error: {why}")
+        done = root.call("rollback", "web")
+        assert (done.exit_code, done.stdout, done.stderr) == (0, "web goes back to release 1\n", why)
+        assert root.call("rollback", "web", "--wait").exit_code == 4
+
+
 @pytest.mark.parametrize("until", ["tomorrow", "2020-01-01", "-1h", ""])
 def test_an_end_that_cannot_be_is_wrong_use_and_suspends_nothing(root: Root, until: str) -> None:
     done = root.call("suspend", "web", "--until", until)

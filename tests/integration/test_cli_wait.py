@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.adapters.root_lock import RootLock
-from reconciler.model.record import Health, PassGoal, Ready, Sync, Truth
+from reconciler.model.record import Health, PassGoal, Ready, Suspension, Sync, Truth
 from tests.integration.cli_root import DATABASE, NOON, WEB, Root
 
 COMING = replace(
@@ -37,6 +37,18 @@ def test_a_stack_that_failed_ends_it_with_4_and_all_that_is_known(root: Root) ->
     done = root.call("wait", "--timeout", "60s")
     assert done.exit_code == 4
     assert done.stderr.endswith("database failed: StartFailed: release 1 failed at step 2\nIts last lines:\nno space\n")
+
+
+def test_a_suspended_stack_is_not_ready_whatever_was_known_of_it_before(root: Root) -> None:
+    root.save(replace(WEB, suspension=Suspension("new disk", "ada", NOON)))
+    done = root.call("wait", "--timeout", "60s")
+    assert done.exit_code == 4
+    assert done.stderr == "web is suspended by ada: new disk; nothing is done until: reconciler resume web\n"
+
+
+def test_a_stack_that_was_resumed_is_looked_at_before_it_is_ready(root: Root) -> None:
+    root.save(replace(WEB, health=Health.SUSPENDED))
+    assert root.call("wait", "--timeout", "0s").exit_code == 3
 
 
 def test_only_the_stacks_that_were_named_count(root: Root) -> None:

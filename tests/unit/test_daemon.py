@@ -64,6 +64,9 @@ class Stage:
     def works(self) -> tuple[Work, ...]:
         return tuple(Work(name, Manifest(name, name, ("compose.yaml",)), None) for name in self.stacks)
 
+    def kept(self, stack: str) -> frozenset[int]:
+        return frozenset()
+
     def around(self, work: Work) -> None:
         return None
 
