@@ -13,8 +13,8 @@ from reconciler.model.environment import Environment, EnvironmentSchema
 from reconciler.model.errors import InvalidInputError, Problem
 from reconciler.model.manifest import Manifest
 from reconciler.model.source import Revision
-from reconciler.planning.dotenv import DotEnv, read_dotenv
-from reconciler.planning.environment import EnvFile, environment_of
+from reconciler.planning.dotenv import read_dotenv
+from reconciler.planning.environment import EnvFile, environment_of, read_file
 from reconciler.planning.marks import changed_for_good
 from reconciler.planning.sealed import is_sealed
 from reconciler.ports.books import MarkBook
@@ -75,19 +75,20 @@ class Environments:
 
     def _survey(self, manifest: Manifest, revision: Revision | None, content: bytes | None) -> Survey:
         name = f"env/{manifest.name}.env"
-        own = read_dotenv(content, name) if content else DotEnv(())
         repository = RepositoryFiles(self._tree.entries(revision), self._tree.read) if revision is not None else None
         schema = _schema_of(manifest, repository)
         tracked, faults = self._tracked(manifest, repository)
-        files = [*tracked, EnvFile(name, content or b"", host=True)]
-        environment = environment_of(files, schema, manifest.environment.generate, name)
+        file = EnvFile(name, content or b"", host=True)
+        own = read_file(file, environment_of(tracked, schema).values)
+        environment = environment_of([*tracked, file], schema, manifest.environment.generate, name)
         verdict = check_environment(schema, environment) if schema is not None else Verdict()
         to_come = tuple(_announced(environment))
         # What Compose makes of the line may be why the value is wrong: a password that is cut short at its $.
         wrong = {(problem.file, problem.line) for problem in verdict.problems}
         why = [warning for warning in own.warnings if (warning.file, warning.line) in wrong]
         problems = tuple(sorted({*own.problems, *verdict.problems, *why, *faults}))
-        return Survey(environment, schema, problems, (*verdict.warnings, *to_come))
+        slips = sorted({*own.warnings, *verdict.warnings} - set(why))
+        return Survey(environment, schema, problems, (*slips, *to_come))
 
     def _tracked(self, manifest: Manifest, repository: RepositoryFiles | None) -> tuple[list[EnvFile], list[Problem]]:
         """With what is wrong with those that are encrypted: of the others it was told when the stack was discovered."""
@@ -102,6 +103,7 @@ class Environments:
                     content = self._sealed.open(one.path, content)
                 except InvalidInputError as error:
                     problems += error.problems
+                    files.append(EnvFile(one.path, None))
                     continue
                 problems += read_dotenv(content, one.path).problems
             files.append(EnvFile(one.path, content))

@@ -76,13 +76,15 @@ class Setting:
 class Environment:
     """What the files of a stack set, the last one of each name, and the defaults that are in force where they set nothing.
 
-    ``file``: the host's own, which is where something is missing. ``to_make``: to be generated, and not there yet.
+    ``file``: the host's own, which is where something is missing. ``to_make``: to be generated, and not there yet. ``whole``: not
+    where some of the files could not be read, which may set what is not here.
     """
 
     file: str
     settings: Mapping[str, Setting]
     defaults: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     to_make: frozenset[str] = frozenset()
+    whole: bool = True
 
     def value(self, name: str) -> str:
         """ "" where it is not set, which is as good as set to nothing."""

@@ -54,12 +54,13 @@ class DotEnv:
     """``variables``: as written, so a name that is set twice is here twice and the last one counts.
 
     ``problems``: what Compose refuses, or what cannot be meant. ``warnings``: what Compose takes otherwise than most
-    people expect.
+    people expect. ``whole``: not where some of the file could not be read, which may set what is not here.
     """
 
     variables: tuple[Variable, ...]
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    whole: bool = True
 
     @property
     def values(self) -> Mapping[str, str]:
@@ -84,11 +85,11 @@ def read_dotenv(content: bytes, file: str, known: Mapping[str, str] | None = Non
         return _unreadable(file, line, "a NUL character, which no variable can hold; take it out")
     reader = _Reader(text, file, known or {})
     reader.read()
-    return DotEnv(tuple(reader.variables), tuple(reader.problems), tuple(reader.warnings))
+    return DotEnv(tuple(reader.variables), tuple(reader.problems), tuple(reader.warnings), reader.whole)
 
 
 def _unreadable(file: str, line: int, message: str) -> DotEnv:
-    return DotEnv((), (Problem(file, line, "", message),))
+    return DotEnv((), (Problem(file, line, "", message),), whole=False)
 
 
 class _Reader:
@@ -98,6 +99,7 @@ class _Reader:
         self.variables: list[Variable] = []
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
+        self.whole = True
         self._file = file
         self._values: dict[str, str] = {}
         self._all = ChainMap(dict(known), self._values)
@@ -189,6 +191,7 @@ class _Reader:
                 at += 1
         self._refuse(line, name, f"a value is opened with {quote} on this line and never closed")
         self._at = len(self._text)
+        self.whole = False
         return None
 
     def _check_rest(self, line: int, name: str) -> None:

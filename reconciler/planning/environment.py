@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from reconciler.model.environment import Environment, EnvironmentSchema, Setting
-from reconciler.planning.dotenv import read_dotenv
+from reconciler.planning.dotenv import DotEnv, read_dotenv
 
 _ASIDE = ("RECONCILER_", "COMPOSE_", "DOCKER_")  # read by us, by Compose and by Docker, whatever a stack says
 
 
 @dataclass(frozen=True, slots=True)
 class EnvFile:
-    """``name``: as people know it. ``host``: the host's own, which is not in Git."""
+    """``name``: as people know it. ``content``: None where nobody can read it. ``host``: the host's own, which is not in Git."""
 
     name: str
-    content: bytes
+    content: bytes | None
     host: bool = False
 
 
@@ -30,12 +30,21 @@ def environment_of(
     """``files``: the last in force last. ``generated``: names that ``env.generate`` makes. ``file``: the host's own,
     whether it is there or not."""
     settings: dict[str, Setting] = {}
+    whole = True
     for one in files:
-        known = {name: setting.value for name, setting in settings.items()}
-        for found in read_dotenv(one.content, one.name, known).variables:
+        values = {name: setting.value for name, setting in settings.items()}
+        read = read_file(one, {**values, **_defaults(schema, settings)})
+        whole = whole and read.whole
+        for found in read.variables:
             settings[found.name] = Setting(found.name, found.value, one.name, found.line, one.host)
-    unset = frozenset(name for name in generated if name not in settings or not settings[name].value)
-    return Environment(file, MappingProxyType(settings), MappingProxyType(_defaults(schema, settings)), unset)
+    unset = frozenset(name for name in generated if whole and not (name in settings and settings[name].value))
+    defaults = _defaults(schema, settings)
+    return Environment(file, MappingProxyType(settings), MappingProxyType(defaults), unset, whole)
+
+
+def read_file(file: EnvFile, known: Mapping[str, str]) -> DotEnv:
+    """``known``: what the files before it set, and defaults: its values may refer to them."""
+    return DotEnv((), whole=False) if file.content is None else read_dotenv(file.content, file.name, known)
 
 
 def _defaults(schema: EnvironmentSchema | None, settings: Mapping[str, Setting]) -> dict[str, str]:

@@ -31,7 +31,7 @@ def changed_for_good(
         mark, value = marks.get(name), environment.value(name)
         if mark is None:
             continue
-        if not value and (mark.made or mark.print_):
+        if not value and environment.whole and (mark.made or mark.print_):
             missing = environment.missing(name)
             yield Problem(missing.file, missing.line, name, f"{_gone(mark)} {_back(stack, name, use)}")
         elif value and name in use.immutable and mark.print_ and not _is_known(mark, value):

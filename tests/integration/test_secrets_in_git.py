@@ -165,6 +165,10 @@ def test_encrypted_variables_count_for_the_schema_that_describes_them(world: Wor
     missing = world.pass_over("OTHER=1\n")
     assert (missing["ready"], "TOKEN" in missing["message"]) == ("False", True)
     assert world.pass_over(f"TOKEN={SECRET}\n")["ready"] == "True"
+    world.root.layout.age_identity.unlink()
+    locked = world.pass_over("TOKEN=new-t0ken-4711\n")
+    assert "this host has no key" in locked["message"]
+    assert "not set" not in locked["message"]
 
 
 def test_an_encrypted_file_is_copied_into_the_container_that_asks_for_it(world: World) -> None:

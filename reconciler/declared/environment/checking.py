@@ -30,7 +30,8 @@ def check_environment(schema: EnvironmentSchema, environment: Environment) -> Ve
         for setting in environment.settings.values()
         if setting.host and setting.name not in schema.variables and not is_aside(setting.name)
     ]
-    problems = [*_wrong_values(schema, environment), *_missing(schema, environment, unknown)]
+    missing = _missing(schema, environment, unknown) if environment.whole else ()
+    problems = [*_wrong_values(schema, environment), *missing]
     strange = [_unknown(setting, schema, environment) for setting in unknown]
     if schema.closed:
         return Verdict(tuple(sorted([*problems, *strange])))

@@ -188,3 +188,44 @@ def test_a_password_that_is_cut_short_at_its_dollar_is_told_so(keeping: Desk) ->
         "write $$, or use single quotes",
         "env/web.env:2: LEVEL: expected debug or info",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        (
+            "PASSWORD=hunter2$x1\n",
+            "env/web.env:1: PASSWORD: a $ begins the name of a variable that is not set and becomes",
+        ),
+        ("PASSWORD=hunter2\nLEVEL debug\n", "env/web.env:2: a line without = sets nothing"),
+        ("PASSWORD=hunter\nPASSWORD=hunter2\n", "env/web.env:2: PASSWORD: it is set on line 1 already"),
+    ],
+)
+def test_what_compose_takes_otherwise_than_it_was_meant_is_warned_about(keeping: Desk, text: str, warning: str) -> None:
+    """Incident: a password with a dollar sign became a shorter one, and `env check` found nothing wrong."""
+    keeping.write(text)
+    assert keeping.told() == []
+    assert [str(found)[: len(warning)] for found in keeping.survey().warnings] == [warning]
+
+
+def test_a_value_that_refers_to_what_git_or_the_schema_sets_is_no_slip(keeping: Desk) -> None:
+    keeping.repository.files["web/stack.env"] = "SESSION=of-git\n"
+    keeping.write("PASSWORD=${SESSION}${LEVEL}\n")
+    assert keeping.survey().warnings == ()
+    assert keeping.survey().environment.value("PASSWORD") == "of-gitinfo"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("PASSWORD=hunter²\nSESSION=s\n".encode("latin-1"), "env/web.env:1: byte 15 of the file is not UTF-8"),
+        (b"PASSWORD=hunter2\nSESSION=\0\n", "env/web.env:2: a NUL character"),
+        (b"A='\nPASSWORD=hunter2\nSESSION=s\n", "env/web.env:1: A: a value is opened with ' on this line"),
+    ],
+)
+def test_where_a_file_cannot_be_read_nothing_is_called_missing(making: Desk, content: bytes, why: str) -> None:
+    making.reconcile()
+    (making.folder / "env" / "web.env").write_bytes(content)
+    (told,) = making.told()
+    assert told.startswith(why)
+    assert making.survey().warnings == ()
