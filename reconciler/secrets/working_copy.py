@@ -60,12 +60,18 @@ def recipients_file(folder: Path) -> Path | None:
 
 
 def listed_in(file: Path) -> tuple[str, ...]:
-    """One a line; what stands behind # is for people. Raises StalledError for one that lists nobody."""
-    lines = (line.partition("#")[0].strip() for line in file.read_text().splitlines())
-    found = tuple(dict.fromkeys(line for line in lines if line))
+    """One a line; what stands behind # is for people. Raises StalledError for one that lists nobody, or what is none."""
+    found = dict[str, None]()
+    for number, line in enumerate(_lines(file), 1):
+        if name := line.partition("#")[0].strip():
+            try:
+                age_keys.recipients([name])
+            except StalledError as error:
+                raise StalledError(f"{file}:{number}: {error}", reason=error.reason) from error
+            found[name] = None
     if not found:
         raise StalledError(f"{file} lists nobody; write one recipient (age1...) a line", reason="NoRecipient")
-    return found
+    return tuple(found)
 
 
 def encrypt(file: Path, readers: Readers) -> Path:
@@ -193,7 +199,7 @@ def replace_listed(file: Path, old: Sequence[str], new: str) -> None:
     """``new`` in the place of the first of ``old`` in a list of recipients, and no other of them; all else stays."""
     kept: list[str] = []
     is_there = False
-    for line in file.read_text().splitlines():
+    for line in _lines(file):
         if line.partition("#")[0].strip() not in old:
             kept.append(line)
         elif not is_there:
@@ -208,6 +214,14 @@ def _content(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise StalledError(f"{file} cannot be read: {error.strerror}", reason="CannotRead") from error
+
+
+def _lines(file: Path) -> list[str]:
+    """Of a text that people edit, on whatever machine."""
+    try:
+        return _content(file).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise StalledError(f"{file} is not UTF-8; save the file as UTF-8", reason="CannotRead") from error
 
 
 def _write(file: Path, content: bytes) -> None:

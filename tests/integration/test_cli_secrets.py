@@ -78,6 +78,29 @@ def test_what_is_encrypted_is_for_those_who_are_named_or_listed_or_else_for_this
 
 
 @pytest.mark.parametrize(
+    ("listed", "told"),
+    [
+        (b"# of us\nage1nonsense\n", '.age-recipients:2: "age1nonsense" is no recipient of age'),
+        ("# für uns\n".encode("latin-1"), ".age-recipients is not UTF-8; save the file as UTF-8"),
+        (b"# nobody\n", ".age-recipients lists nobody"),
+    ],
+)
+def test_what_is_wrong_with_the_list_of_recipients_is_told_with_its_place(desk: Desk, listed: bytes, told: str) -> None:
+    desk.write(".age-recipients", listed)
+    done = desk.call("encrypt", str(desk.write("stack.env", SECRET)))
+    assert (done.exit_code, told in done.stderr) == (1, True), done.stderr
+    assert "Traceback" not in done.output
+    assert not (desk.copy / "stack.env.age").exists()
+
+
+def test_a_list_of_recipients_may_come_from_any_machine(desk: Desk) -> None:
+    mine = desk.call("keygen").stdout.strip()
+    desk.write(".age-recipients", f"\ufeff{mine}  # für uns\r\n".encode())
+    desk.call("encrypt", str(desk.write("stack.env", SECRET)))
+    assert unseal(desk.copy / "stack.env.age", desk.key) == SECRET.encode()
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (("encrypt", "{plain}"), "nobody is named to encrypt it for"),
