@@ -21,6 +21,7 @@ from reconciler.backup.store import Store
 from reconciler.model.data import DataBackup, DataScene
 from reconciler.model.errors import ReconcilerError, StalledError, WaitingError
 from reconciler.model.hook import BackupFacts, Phase
+from reconciler.model.record import Outcome
 
 
 class Restores:
@@ -42,9 +43,36 @@ class Restores:
             if order.into:
                 return kit.restorer.beside(order.into, backup, store, scripts, container)
             self._save_from_loss(wanted, backup, f"{why}, before a restore")
-            return kit.restorer.in_place(backup, store, scripts, container, drop_old=order.drop_old)
+            return kit.restorer.in_place(
+                backup,
+                store,
+                scripts,
+                container,
+                drop_old=order.drop_old,
+                swapped=lambda: self._settle(wanted, backup),
+            )
 
         return self._told(wanted, order.name, why, restored, into=order.into)
+
+    def _settle(self, wanted: Wanted, restored: Backup) -> None:
+        """What a failed release still owes of this very database a person has just settled: it is not restored once more, over
+        what is written from now on."""
+        journal, book = self._kit.journal, self._kit.journal.data
+        change = book.data_change(wanted.stack)
+        failed = {found.number for found in journal.releases(wanted.stack) if found.outcome is Outcome.FAILED}
+        if change is None or change.release not in failed:
+            return
+        plan_of = {found.name: found.plan for found, _ in self._kit.all(wanted)}
+        settled = [
+            owed
+            for owed in change.back
+            if owed.service == restored.service and plan_of.get(owed.name, restored.plan) == restored.plan
+        ]
+        left = replace(change, back=tuple(owed for owed in change.back if owed not in settled))
+        if left.back or left.forth:
+            book.save_data_change(left)
+        else:
+            book.drop_data_change(wanted.stack)
 
     def counted(self, wanted: Wanted, backup: Backup) -> Mapping[str, int]:
         """The rows of each table of the live database that ``backup`` was made of. Raises StalledError, WaitingError."""

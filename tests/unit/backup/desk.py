@@ -92,8 +92,11 @@ class FakeRestorer:
     def is_there(self, database: str, *_: object) -> bool:
         return True
 
-    def in_place(self, backup: Backup, *_: object, **__: object) -> Restored:
+    def in_place(
+        self, backup: Backup, *_: object, swapped: Callable[[], None] = lambda: None, **__: object
+    ) -> Restored:
         self.done.append(backup.name)
+        swapped()
         return Restored(backup.database, f"{backup.database}_before")
 
 

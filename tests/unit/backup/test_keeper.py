@@ -13,8 +13,8 @@ from reconciler.backup.store import Store
 from reconciler.model.backup import Keep, Level
 from reconciler.model.data import DataBackup, DataChange
 from reconciler.model.errors import WaitingError
-from reconciler.model.record import StackRecord
-from tests.unit.backup.desk import DAY, PLAN, Desk
+from reconciler.model.record import Outcome, StackRecord
+from tests.unit.backup.desk import DAY, NOON, PLAN, Desk
 
 
 def test_a_stack_is_backed_up_once_a_release_of_it_is_applied_and_then_once_a_slot(desk: Desk) -> None:
@@ -108,6 +108,41 @@ def test_a_backup_that_somebody_asks_for_takes_no_slot_and_is_told(desk: Desk) -
 @pytest.mark.parametrize("order", [Order(Do.RUN, "nosuch"), Order(Do.VERIFY, "nosuch"), Order(Do.RESTORE, "latest")])
 def test_what_cannot_be_done_is_answered_in_words(desk: Desk, order: Order) -> None:
     assert 'no backup "' in desk.keeper.perform(desk.wanted, order, "ada")
+
+
+@pytest.mark.parametrize(
+    ("owed", "left"),
+    [
+        (("db", "db"), None),
+        (("db-that-is-gone", "db"), None),
+        (("db", "other"), ("db", "other")),
+    ],
+    ids=["a backup of it", "one that is not there any more", "another database"],
+)
+def test_a_restore_by_hand_settles_what_a_failed_release_owes_of_that_database(
+    desk: Desk, owed: tuple[str, str], left: tuple[str, str] | None
+) -> None:
+    """Else it would be restored once more at some later moment, over what was written until then; and a backup that turned
+    out to be bad would be owed for ever, with every newer release waiting for it."""
+    desk.keeper.run_due(desk.wanted)
+    desk.clock.advance(1)
+    desk.journal.add_release("shop", "digest", "c", "", "", NOON)
+    desk.journal.end_release("shop", 1, Outcome.FAILED, NOON)
+    name = desk.backups()[0].name if owed[0] == "db" else owed[0]
+    desk.journal.data.save_data_change(DataChange("shop", 1, back=(DataBackup(name, owed[1]),)))
+    assert desk.keeper.perform(desk.wanted, Order(Do.RESTORE, "latest"), "ada") == ""
+    change = desk.journal.data.data_change("shop")
+    assert (change.back if change else None) == (None if left is None else (DataBackup(name, left[1]),))
+
+
+def test_what_a_release_that_has_not_failed_changed_is_owed_until_it_is_known_how_it_ends(desk: Desk) -> None:
+    desk.keeper.run_due(desk.wanted)
+    desk.clock.advance(1)
+    desk.journal.add_release("shop", "digest", "c", "", "", NOON)
+    change = DataChange("shop", 1, back=(DataBackup(desk.backups()[0].name, "db"),))
+    desk.journal.data.save_data_change(change)
+    assert desk.keeper.perform(desk.wanted, Order(Do.RESTORE, "latest"), "ada") == ""
+    assert desk.journal.data.data_change("shop") == change
 
 
 def test_an_order_is_read_as_it_was_written() -> None:
