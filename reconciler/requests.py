@@ -158,7 +158,8 @@ class Desk:
     def _approve(self, record: StackRecord, request: Request) -> str:
         """The release that is named, or the one that Ready says is waited for."""
         number = request.release if request.release is not None else awaited_release(record.ready)
-        known = {found.number for found in self._journal.releases(record.name)} - {record.applied_release}
+        releases = self._journal.releases(record.name)
+        known = {found.number for found in releases if not found.quarantined} - {record.applied_release}
         if number is None or number not in known:
             named = f"release {number} of {record.name}" if number else f"no release of {record.name}"
             verb = "does not wait" if number else "waits"

@@ -117,7 +117,7 @@ class Books:
             for found in self._journal.releases(work.name)
             if found.quarantined and not self._has_other_hooks(work, found)
         }
-        self.holding.begin(work.name)
+        self.holding.begin(work.name, rendered)
         if work.forced and rendered is not None:
             quarantined.pop(rendered.digest, None)
         number = record.wanted_release

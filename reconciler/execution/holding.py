@@ -11,7 +11,7 @@ from reconciler.execution.desire import Desire
 from reconciler.execution.work import Work
 from reconciler.model.desired import Release
 from reconciler.model.plan import Plan
-from reconciler.model.record import PassGoal, ReleaseRecord
+from reconciler.model.record import Outcome, PassGoal, ReleaseRecord
 from reconciler.model.source import Revision
 from reconciler.planning.gate import Hold, Pending, gate_of_release, gate_of_repair, hold_of
 from reconciler.planning.pinning import bad_images, instead_of_bad, newer_images
@@ -37,10 +37,13 @@ class Holding:
         self._releases: dict[str, Hold] = {}
         self._repairs: dict[str, Hold] = {}
 
-    def begin(self, stack: str) -> None:
-        """A pass begins: what the one before found does not count."""
+    def begin(self, stack: str, rendered: Release | None) -> None:
+        """A pass begins: what the one before found does not count, and what waits is what Git says now or nothing."""
         self._releases.pop(stack, None)
         self._repairs.pop(stack, None)
+        for found in self._journal.releases(stack) if rendered is not None else ():
+            if found.outcome is Outcome.WAITING and rendered is not None and found.digest != rendered.digest:
+                self._journal.end_release(stack, found.number, Outcome.SUPERSEDED, self._clock.now())
 
     def asked_by(self, work: Work, release: Release, applied: Release | None) -> str:
         """Who or what wants ``release``: a registry, where Git says the same as before."""
@@ -113,7 +116,7 @@ class Holding:
     def _awaited(self, work: Work, rendered: Release, applied: Release) -> ReleaseRecord:
         """The release's record, made when it is first seen: so it has a number to be approved by, and an age."""
         for found in self._journal.releases(work.name):
-            if found.digest == rendered.digest:
+            if found.digest == rendered.digest and found.outcome is not Outcome.SUPERSEDED:
                 return found
         subject, since, asked_by = "", self._clock.now(), self.asked_by(work, rendered, applied)
         if work.revision is not None:

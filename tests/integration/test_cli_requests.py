@@ -203,6 +203,9 @@ def test_a_release_that_waits_is_approved_by_its_number_or_as_the_one_that_is_wa
 
 
 def test_what_does_not_wait_cannot_be_approved(root: Root) -> None:
+    failed = root.journal.await_release("web", "digest", COMMIT, "a change", "Ada", time.time()).number
+    root.journal.quarantine("web", failed, "it failed")
+    assert f"release {failed} of web does not wait" in root.call("approve", "web", str(failed)).stderr
     done = root.call("approve", "web")
     assert done.exit_code == 1
     assert "no release of web waits for an approval" in done.stderr

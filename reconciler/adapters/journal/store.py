@@ -193,7 +193,11 @@ class SqliteJournal:
     def await_release(
         self, stack: str, digest: str, revision: str, subject: str, asked_by: str, now: float
     ) -> ReleaseRecord:
-        return self._add(stack, digest, revision, subject, asked_by, now, Outcome.WAITING)
+        found = self._add(stack, digest, revision, subject, asked_by, now, Outcome.WAITING)
+        if found.outcome is Outcome.SUPERSEDED:  # Git came back to it; it is as old as it was
+            self._change_release(stack, found.number, "outcome = ?, ended_at = NULL", Outcome.WAITING.value)
+            found = replace(found, outcome=Outcome.WAITING, ended_at=None)
+        return found
 
     def approve(self, stack: str, number: int, who: str, now: float) -> None:
         self._write("REPLACE INTO approvals VALUES (?, ?, ?, ?)", (stack, number, who, now))

@@ -131,6 +131,22 @@ def test_a_release_waits_until_somebody_approves_that_very_release(world: World)
     assert images(world) == ["web:2"]
 
 
+def test_only_what_git_says_now_is_told_to_wait_also_where_it_said_so_before(world: World) -> None:
+    declare(world, manual=True)
+    world.commit(web())
+    world.settle()
+
+    def outcomes(number: int) -> list[Outcome]:
+        world.commit(web(f"web:{number}"))
+        world.once()
+        return [found.outcome for found in world.journal.releases(STACK)]
+
+    assert outcomes(2) == [Outcome.APPLIED, Outcome.WAITING]
+    assert outcomes(3) == [Outcome.APPLIED, Outcome.SUPERSEDED, Outcome.WAITING]
+    assert outcomes(2) == [Outcome.APPLIED, Outcome.WAITING, Outcome.SUPERSEDED]
+    assert outcomes(1) == [Outcome.APPLIED, Outcome.SUPERSEDED, Outcome.SUPERSEDED]
+
+
 def test_a_commit_waits_until_it_is_old_enough_and_others_do_not_make_it_young_again(world: World) -> None:
     declare(world, min_age_s=2 * HOUR)
     world.commit(web())
