@@ -21,7 +21,6 @@ _MOST_NAMED = 5
 class Loss:
     """``tables``: those whose rows are not as many as then, with how many they are more (or less, below 0)."""
 
-    backup: str
     age_s: float
     tables: Mapping[str, int]
 
@@ -33,7 +32,7 @@ class Loss:
 def loss_of(backup: Backup, counts: Mapping[str, int], now: float) -> Loss:
     """``counts``: the rows of each table now."""
     found = {name: counts.get(name, 0) - backup.counts.get(name, 0) for name in sorted({*counts, *backup.counts})}
-    return Loss(backup.name, max(0.0, now - backup.created_at), {name: more for name, more in found.items() if more})
+    return Loss(max(0.0, now - backup.created_at), {name: more for name, more in found.items() if more})
 
 
 def beyond(loss: Loss, most: MaxLoss) -> str:

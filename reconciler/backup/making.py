@@ -46,7 +46,6 @@ class Made:
 
     backup: Backup | None
     finding: Finding | None
-    removed: tuple[str, ...] = ()
 
 
 class _Refused(Exception):
@@ -87,11 +86,11 @@ class Maker:
             if error.reason == "Interrupted":
                 raise
             return Made(None, Finding(Level.L0, str(error)))
-        if backup.problems:
-            return Made(backup, backup.problems[0], _let_go(plan, stack, store, pinned) if prunes else ())
-        backup = self.prove(backup, store, engine, target.image, plan.memory)
-        finding = backup.problems[0] if backup.problems else None
-        return Made(backup, finding, _let_go(plan, stack, store, pinned) if prunes else ())
+        if not backup.problems:
+            backup = self.prove(backup, store, engine, target.image, plan.memory)
+        if prunes:
+            _let_go(plan, stack, store, pinned)
+        return Made(backup, backup.problems[0] if backup.problems else None)
 
     def prove(self, backup: Backup, store: Store, engine: Engine, image: str, memory: str = VERIFY_MEMORY) -> Backup:
         """As it is then, and written down so."""
@@ -171,13 +170,12 @@ def _variables(plan: BackupPlan) -> dict[str, str]:
     return told | ({"BACKUP_USER": plan.user} if plan.user else {})
 
 
-def _let_go(plan: BackupPlan, stack: str, store: Store, pinned: frozenset[int]) -> tuple[str, ...]:
+def _let_go(plan: BackupPlan, stack: str, store: Store, pinned: frozenset[int]) -> None:
     """That old ones could not be removed makes the new one no worse."""
     try:
-        return prune(plan, stack, store, pinned)
+        prune(plan, stack, store, pinned)
     except ReconcilerError as error:
         log.warning("backups_not_removed", stack=stack, backup=plan.name, error=str(error))
-        return ()
 
 
 def prune(plan: BackupPlan, stack: str, store: Store, pinned: frozenset[int]) -> tuple[str, ...]:

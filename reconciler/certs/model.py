@@ -46,7 +46,6 @@ class Reading:
     ``pair`` is None where ``problems`` (one line each: what, and how to mend it) keep it from being served.
     ``incomplete``: the problems may be those of files that are still arriving: a half that is missing, cut or of
     another pair. ``not_before``: set where nothing is wrong but that its time has not come.
-    ``expired``: the facts of a pair whose time is over, for what is said about it; it is never to be published.
     ``warnings``: what was mended, or is odd; they keep nothing from being served.
     """
 
@@ -56,4 +55,3 @@ class Reading:
     warnings: tuple[str, ...] = ()
     incomplete: bool = False
     not_before: float | None = None
-    expired: Pair | None = None

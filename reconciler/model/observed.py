@@ -100,7 +100,6 @@ class Image:
     id: str
     labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     repo_digests: tuple[str, ...] = ()
-    healthcheck: bool = False
     size: int = 0
     tags: tuple[str, ...] = ()
 

@@ -27,9 +27,7 @@ class ProjectContainer:
     project: str = ""
     service: str = ""
     folder: str = ""
-    compose_files: tuple[str, ...] = ()
     owner: str = ""
-    image: str = ""
     image_id: str = ""
     running: bool = True
     restart: str = "no"

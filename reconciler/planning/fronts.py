@@ -33,7 +33,6 @@ class Resolver:
     name: str
     email: str
     storage: str | None = None
-    ca_server: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +132,7 @@ def _resolvers(settings: Mapping[str, str], definition: Mapping[str, Any]) -> tu
     for name in names:
         own = {key.removeprefix(f"certificatesresolvers.{name}.acme."): value for key, value in settings.items()}
         storage = own.get("storage", "acme.json")
-        found.append(
-            Resolver(name, own.get("email", "").strip(), _on_host(storage, definition), own.get("caserver", ""))
-        )
+        found.append(Resolver(name, own.get("email", "").strip(), _on_host(storage, definition)))
     return tuple(found)
 
 

@@ -167,8 +167,7 @@ class FakeHost:
         """Let the engine hold it; its id."""
         image_id = image_id or f"sha256:{reference}"
         self.images[reference] = image_id
-        behaviour = self.behaviours.get(image_id) or self.behaviours.get(reference) or Behaviour()
-        self.image_details[image_id] = Image(image_id, dict(labels or {}), (), behaviour.healthcheck)
+        self.image_details[image_id] = Image(image_id, dict(labels or {}))
         return image_id
 
     def image_now(self, image_id: str) -> Image | None:

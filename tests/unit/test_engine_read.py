@@ -134,14 +134,10 @@ def test_times_are_seconds_since_the_epoch(timestamp: str, expected: float) -> N
     assert seconds(timestamp) == pytest.approx(expected, abs=1e-6)
 
 
-def test_an_image_tells_whether_it_checks_its_health() -> None:
+def test_an_image_may_have_no_settings_and_no_labels() -> None:
     details: dict[str, Any] = {"Id": "sha256:1", "RepoDigests": ["shop@sha256:2"], "Config": {"Labels": None}}
     assert image(details).repo_digests == ("shop@sha256:2",)
-    assert not image(details).healthcheck
-    details["Config"]["Healthcheck"] = {"Test": ["NONE"]}
-    assert not image(details).healthcheck
-    details["Config"]["Healthcheck"] = {"Test": ["CMD", "true"]}
-    assert image(details).healthcheck
+    assert image(details).labels == {}
     assert image({"Id": "sha256:1", "Config": None}).labels == {}
 
 

@@ -15,7 +15,6 @@ from reconciler.model.desired import LABEL_ROOT
 from reconciler.model.project import Mount, ProjectContainer
 
 _FOLDER = "com.docker.compose.project.working_dir"
-_FILES = "com.docker.compose.project.config_files"
 _NEEDS = "com.docker.compose.depends_on"
 
 
@@ -59,9 +58,7 @@ def container(details: Mapping[str, Any]) -> ProjectContainer:
         project=labels.get(LABEL_PROJECT, ""),
         service=labels.get(LABEL_SERVICE, ""),
         folder=labels.get(_FOLDER, ""),
-        compose_files=tuple(filter(None, labels.get(_FILES, "").split(","))),
         owner=labels.get(LABEL_ROOT, ""),
-        image=config.get("Image", ""),
         image_id=details["Image"],
         running=details["State"]["Status"] in ("running", "paused", "restarting"),
         restart=policy.get("Name") or "no",

@@ -87,7 +87,6 @@ def image(details: Mapping[str, Any]) -> Image:
         id=details["Id"],
         labels=MappingProxyType(_labels(config)),
         repo_digests=tuple(details.get("RepoDigests") or ()),
-        healthcheck=_has_healthcheck(config),
         size=int(details.get("Size") or 0),
         tags=tuple(sorted(details.get("RepoTags") or ())),
     )
@@ -151,11 +150,6 @@ def _number(text: str) -> int:
 def _probe(state: Mapping[str, Any]) -> Probe:
     status = (state.get("Health") or {}).get("Status", "none")
     return Probe(status) if status in tuple(Probe) else Probe.NONE
-
-
-def _has_healthcheck(config: Mapping[str, Any]) -> bool:
-    test = (config.get("Healthcheck") or {}).get("Test") or []
-    return bool(test) and test != ["NONE"]
 
 
 def _is_anonymous(mount: Mapping[str, Any]) -> bool:

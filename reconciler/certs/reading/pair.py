@@ -90,7 +90,7 @@ def _unmatched(name: str, found: Material, count: int) -> Problem:
 
 def _timed(pair: Pair, chain: Chain, problems: tuple[Problem, ...], warnings: tuple[str, ...], now: float) -> Reading:
     if expired := rules.expiry(chain.leaf, now):
-        return replace(_refused(pair.name, (expired, *problems), warnings), expired=pair)
+        return _refused(pair.name, (expired, *problems), warnings)
     if problems:
         return _refused(pair.name, problems, warnings)
     if (not_before := rules.start(chain, now)) is not None:
