@@ -33,10 +33,11 @@ _ALL_PASSES = 1000  # more than the journal keeps
 
 @dataclass
 class Memory:
-    """Of this process only: after a restart everything may be tried at once, once."""
+    """Of this process only: after a restart everything may be tried at once, once. ``failed_repair``: why the last one did."""
 
     applying: dict[str, Patience] = field(default_factory=dict)
     repairing: dict[str, Patience] = field(default_factory=dict)
+    failed_repair: dict[str, Ready] = field(default_factory=dict)
     told_drift: dict[str, str] = field(default_factory=dict)
 
 
@@ -254,7 +255,12 @@ class Books:
         after = patience.after(release.digest, self._clock.monotonic(), random.random(), text, at_least)
         self.memory.applying[work.name] = after
 
-    def count_repair(self, work: Work, found: Plan) -> None:
+    def count_repair(self, work: Work, found: Plan, failed: Ready | None = None) -> None:
+        """``failed``: what is said of it until it is tried again; None where it was made."""
+        self.memory.failed_repair.pop(work.name, None)
+        if failed is not None:
+            self.memory.failed_repair[work.name] = failed
+            self.memory.told_drift[work.name] = causes_of(found)
         patience = self.memory.repairing.get(work.name, Patience())
         told = causes_of(found)
         after = patience.after(print_of(found), self._clock.monotonic(), random.random(), told)

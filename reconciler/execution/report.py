@@ -71,10 +71,10 @@ class Report:
     def untidy(self, work: Work, goal: Goal, pass_id: int, rest: Plan, failure: StepFailedError) -> StackRecord:
         """After ``applied_now``: ``rest`` is left to do, and is tried again like a repair."""
         self._journal.end_pass(pass_id, "failed", self._clock.now())
-        self._books.count_repair(work, rest)
         why = work.mask.clean(str(failure))
         message = f"release {goal.release.number} is proven, but cleaning up after it failed at {why}"
         ready = Ready(Truth.FALSE, failure.reason, f"{message}. It is tried again by itself.")
+        self._books.count_repair(work, rest, ready)
         return self._say(work, replace(self._books.record(work), sync=Sync.OUT_OF_SYNC, ready=ready))
 
     def failed(self, work: Work, release: Release, failure: StepFailedError) -> None:
@@ -131,30 +131,35 @@ class Report:
     ) -> StackRecord:
         self._journal.end_pass(pass_id, "failed", self._clock.now())
         why = work.mask.clean(str(failure))
-        self._books.count_repair(work, found)
         cause = failure.step.cause.text or "it is not what it should be"
         message = f"release {goal.release.number}: {cause}; mending it failed at {why}"
         ready = Ready(Truth.FALSE, failure.reason, message)
+        self._books.count_repair(work, found, ready)
         health = max(Health.DEGRADED, stack_health(goal.release, observed), key=list(Health).index)
         return self._say(work, replace(self._books.record(work), sync=Sync.OUT_OF_SYNC, health=health, ready=ready))
 
     def drifted(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
-        """Drift that is only reported, because ``stack.yaml`` says so or because mending it does not last."""
-        told = causes_of(found)
+        """Drift that is only reported, because ``stack.yaml`` says so or because mending it failed or does not last."""
         health = stack_health(goal.release, observed)
+        ready = self._left(work, health, found)
+        record = replace(self._books.record(work), sync=Sync.OUT_OF_SYNC, health=health)
+        if self._books.memory.told_drift.get(work.name) != causes_of(found):
+            self._books.memory.told_drift[work.name] = causes_of(found)
+            self._books.tell(work, "error", ready.reason, ready.message)
+        is_told = goal.is_what_git_says_unknown and work.revision is not None
+        return self._books.save(record if is_told else replace(record, ready=ready))  # this very pass said why
+
+    def _left(self, work: Work, health: Health, found: Plan) -> Ready:
+        told = causes_of(found)
         if work.manifest.drift is DriftMode.WARN:
             status = Truth.TRUE if health is Health.HEALTHY else Truth.FALSE
-            ready = Ready(status, "DriftFound", f"drift is reported only (drift: warn): {told}")
-        elif (hold := self._books.holding.of_repair(work.name)) and is_about_certificates(found):
-            ready = Ready(Truth.TRUE, hold.reason, f"another certificate is to be read, and {hold.message}: {told}")
-        elif hold:
-            ready = Ready(Truth.FALSE, hold.reason, f"drift is not mended yet ({hold.message}): {told}")
-        else:
-            ready = Ready(Truth.FALSE, "DriftComesBack", f"mended too often of late, waiting: {told}")
-        if self._books.memory.told_drift.get(work.name) != told:
-            self._books.memory.told_drift[work.name] = told
-            self._books.tell(work, "error", ready.reason, ready.message)
-        return self._books.save(replace(self._books.record(work), sync=Sync.OUT_OF_SYNC, health=health, ready=ready))
+            return Ready(status, "DriftFound", f"drift is reported only (drift: warn): {told}")
+        if (hold := self._books.holding.of_repair(work.name)) and is_about_certificates(found):
+            return Ready(Truth.TRUE, hold.reason, f"another certificate is to be read, and {hold.message}: {told}")
+        if hold:
+            return Ready(Truth.FALSE, hold.reason, f"drift is not mended yet ({hold.message}): {told}")
+        failed = self._books.memory.failed_repair.get(work.name)
+        return failed or Ready(Truth.FALSE, "DriftComesBack", f"mended too often of late, waiting: {told}")
 
     def gone(self, work: Work, release: Release, observed: Observed) -> StackRecord:
         """It is no longer in Git, or not for this host, and something of it is there."""

@@ -716,6 +716,38 @@ def test_a_repair_that_fails_does_not_spin(world: World) -> None:
     assert sum(1 for verb, _ in world.host.touched if verb == "start") <= 3
 
 
+def test_why_a_repair_failed_is_told_until_it_is_tried_again(world: World) -> None:
+    applied(world, {"web": web(ports=[port(80)])})
+    world.somebody.stop("shop-web-1")
+    world.host.taken_ports.add("0.0.0.0:80/tcp")
+    failed = world.once().ready
+    assert "0.0.0.0:80/tcp" in failed.message
+    told = world.journal.events(stack=STACK)
+    assert world.once().ready == failed
+    assert world.journal.events(stack=STACK) == told
+    world.host.taken_ports.clear()
+    assert world.settle().ready.status is Truth.TRUE
+    world.somebody.stop("shop-web-1")
+    world.once()
+    world.somebody.stop("shop-web-1")
+    assert world.once().ready.reason == "DriftComesBack"
+
+
+@pytest.mark.parametrize("mode", list(DriftMode))
+def test_drift_that_is_left_hides_no_commit_that_cannot_be_rendered(world: World, mode: DriftMode) -> None:
+    world.declared = replace(world.declared, drift=mode)
+    applied(world, {"web": web(ports=[port(80)])})
+    world.commit(None)
+    world.somebody.rename("shop-web-1", "elsewhere")
+    world.somebody.stop("elsewhere")
+    world.host.taken_ports.add("0.0.0.0:80/tcp")
+    world.once()
+    assert world.once().ready.reason == "InvalidConfiguration"
+    told = world.journal.events(stack=STACK)
+    world.once()
+    assert world.journal.events(stack=STACK) == told
+
+
 def test_a_service_that_cannot_start_keeps_only_those_stopped_that_depend_on_it(world: World) -> None:
     """Two services were stopped, and somebody took the port of one of them meanwhile: the other had to wait for it."""
     applied(
