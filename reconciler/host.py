@@ -16,6 +16,7 @@ from reconciler.execution.observe import Observer, Snapshot
 from reconciler.execution.providing import Providing
 from reconciler.execution.renewing import Renewing
 from reconciler.execution.shelf import Shelf
+from reconciler.execution.stage import Stage
 from reconciler.execution.tidying import Tidier
 from reconciler.execution.work import Work
 from reconciler.loop import StackLoop
@@ -48,7 +49,8 @@ class Assembly:
     desire: Desire
     books: Books
     observer: Observer
-    stacks: StackLoop
+    stage: Stage
+    loop: StackLoop
     hooks: HookKeeping
     providing: Providing
     renewing: Renewing
@@ -176,7 +178,7 @@ class Host:
     def _pass(self, work: Work, snapshot: Snapshot | None) -> StackRecord:
         try:
             work = self._with_secrets(self._with_dependencies(work))
-            record = self._made.stacks.reconcile(work, snapshot)
+            record = self._made.loop.reconcile(work, snapshot)
             self._made.providing.remember(work, record)
             return record
         except EngineUnavailableError as error:
@@ -255,7 +257,9 @@ class Host:
     def around(self, work: Work) -> Around:
         """The hooks around the stack's backups and restores."""
         made = self._made
-        return Around(made.hooks, made.clock, lambda: made.stacks.scene(work), lambda: made.books.newest_pass(work))
+        return Around(
+            made.hooks, made.clock, lambda: made.stage.scene_of_what_runs(work), lambda: made.books.newest_pass(work)
+        )
 
     def release(self, work: Work) -> Release:
         """What Git says the stack should be. Raises InvalidInputError, StalledError."""
@@ -276,7 +280,7 @@ class Host:
         """What ``reconcile`` would do. Touches nothing. Raises InvalidInputError, StalledError, EngineUnavailableError."""
         release = self.release(work)
         observed = self._made.observer.of(work.name, release, self._made.books.applied(work))
-        return self._made.stacks.announce(work, release, observed)
+        return self._made.stage.announce(work, release, observed)
 
     def kept(self, stack: str) -> frozenset[int]:
         """The releases that can be gone back to."""

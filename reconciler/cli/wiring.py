@@ -216,6 +216,7 @@ class Parts:
         books = Books(self.journal, self.shelf, self.desire, self.clock, preflight.gate_of(self).hold)
         report = Report(books, self.journal, self.shelf, self.clock)
         observer = Observer(self.engine, self.journal, self.objects, self.certificates, self.traffic)
+        stage = Stage(books, observer, self._executor())
         assembly = Assembly(
             settings=self.settings,
             source=self.source,
@@ -224,7 +225,8 @@ class Parts:
             desire=self.desire,
             books=books,
             observer=observer,
-            stacks=StackLoop(Stage(books, observer, self._executor()), report, self.hook_keeping, self.data_keeping),
+            stage=stage,
+            loop=StackLoop(stage, report, self.hook_keeping, self.data_keeping),
             hooks=self.hook_keeping,
             providing=self.providing,
             renewing=renewing(self),

@@ -152,6 +152,11 @@ class Books:
             return ""
         return patience.why
 
+    def is_there_already(self, work: Work, release: Release, found: Plan) -> bool:
+        """What runs is what Git says, and nothing is known of how it came: state.db was lost. It is taken as it is, and a
+        hook for a first release, which may fill a database, does not run on one that is in use."""
+        return found.empty and release.number is None and self.record(work).applied_release is None
+
     def must_wait(self, work: Work, found: Plan, *, has_begun: bool = True) -> bool:
         """Whether this very repair was made too often of late, or has to wait for a window if it has not begun."""
         if not has_begun and self.applied(work) is not None and self.holding.repair(work, found):

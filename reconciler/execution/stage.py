@@ -13,6 +13,8 @@ from reconciler.execution.work import Work
 from reconciler.model.desired import Release
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Plan, Step
+from reconciler.planning.data import notes_on_data
+from reconciler.planning.hooks import with_hooks
 from reconciler.planning.planner import plan
 
 
@@ -31,6 +33,22 @@ class Stage:
         observed = replace(observed, unproven=self.books.unproven(work), renewed=renewed)
         found = plan(release, observed, work.manifest, self.books.applied(work), work.mask)
         return replace(found, notes=(*found.notes, *(str(warning) for warning in work.warnings)))
+
+    def announce(self, work: Work, release: Release, observed: Observed) -> Plan:
+        """What ``diff`` prints and ``reconcile`` then does. Hooks are there where a pass would apply the release."""
+        found, applied = self.plan(work, release, observed), self.books.applied(work)
+        if applied is not None and applied.digest == release.digest:
+            return found
+        if self.books.is_there_already(work, release, found):
+            return found
+        occasion = self.books.attempt_at(work, release, 0).occasion
+        found = with_hooks(found, work.manifest, occasion)
+        return replace(found, notes=(*found.notes, *notes_on_data(work.manifest, occasion)))
+
+    def scene_of_what_runs(self, work: Work) -> HookScene | None:
+        """For hooks that are about no release; None where nothing was ever applied."""
+        release = self.books.applied(work)
+        return None if release is None else self.scene(work, release, 0)
 
     def scene(self, work: Work, release: Release, number: int) -> HookScene:
         """What hooks of the ``number``-th try at ``release`` need."""

@@ -252,7 +252,7 @@ def test_what_is_at_stake_is_told_before_it_begins(world: World) -> None:
     work = world.work()
     release = world.books.rendered(work)
     assert release is not None
-    told = world.loop.announce(work, release, world.observer.of(STACK, release, world.applied()))
+    told = world.stage.announce(work, release, world.observer.of(STACK, release, world.applied()))
     assert any("db is restored from the backup before it" in note for note in told.notes)
     assert world.settle().ready.message == "release 2 is healthy"
 

@@ -253,7 +253,7 @@ def test_the_plan_that_is_printed_says_which_hooks_run_and_why(world: World) -> 
     work = world.work()
     release = world.books.rendered(work)
     assert release is not None
-    found = world.loop.announce(work, release, world.observer.of(STACK, release))
+    found = world.stage.announce(work, release, world.observer.of(STACK, release))
     told = [step.cause.text for step in found.steps if step.cause.kind == "hook"]
     assert told == ["stack.yaml, hooks.preSync, on release"] * 2 + ["stack.yaml, hooks.postSync, on release"]
 
@@ -262,7 +262,7 @@ def test_nothing_to_do_announces_no_hook(world: World) -> None:
     go(world, 1)
     applied = world.applied()
     assert applied is not None
-    assert world.loop.announce(world.work(), applied, world.observer.of(STACK, applied, applied)).empty
+    assert world.stage.announce(world.work(), applied, world.observer.of(STACK, applied, applied)).empty
 
 
 def test_a_release_that_failed_at_a_hook_is_tried_again_once_the_hook_is_another(world: World) -> None:
@@ -336,7 +336,7 @@ AROUND = (hook(Phase.PRE_BACKUP, "hold"), hook(Phase.POST_BACKUP, "go-on"), hook
 
 
 def around(world: World) -> Around:
-    return Around(world.keeping, world.clock, lambda: world.loop.scene(world.work()), lambda: 7)
+    return Around(world.keeping, world.clock, lambda: world.stage.scene_of_what_runs(world.work()), lambda: 7)
 
 
 def test_hooks_around_a_backup_run_each_time_in_the_order_of_their_names_and_know_of_it(world: World) -> None:

@@ -299,8 +299,8 @@ class World:
         )
         self.observer = Observer(engine, fated, self.objects, self.certificates, traffic)
         report = Report(self.books, fated, shelf, self.clock)
-        stage = Stage(self.books, self.observer, Executor(self.hands))
-        self.loop = StackLoop(stage, report, self.keeping, data_keeping)
+        self.stage = Stage(self.books, self.observer, Executor(self.hands))
+        self.loop = StackLoop(self.stage, report, self.keeping, data_keeping)
 
     def fork(self, folder: Path) -> World:
         """Another world that went the same way so far. This one must be stopped: its files are copied."""
@@ -383,7 +383,7 @@ class World:
         work = self.work()
         applied = self.books.applied(work)
         assert applied is not None, "nothing was ever applied"
-        return self.loop.plan(work, applied, self.observer.of(STACK, applied, applied))
+        return self.stage.plan(work, applied, self.observer.of(STACK, applied, applied))
 
     # The host
 
