@@ -46,12 +46,13 @@ def _serve(parts: Parts) -> int:
 
     import structlog
 
+    from reconciler.cli.rooms import daemon as room
     from reconciler.cli.signals import leaving_on_signals
     from reconciler.supervision.notify import supervisor
 
     log = structlog.get_logger()
     supervised = supervisor(os.environ, parts.clock)
-    daemon = parts.daemon(lambda text: log.info("progress", what=text))
+    daemon = room.daemon(parts, lambda text: log.info("progress", what=text))
     daemon.turned = supervised.beat
     crashed = threading.Event()
 
@@ -75,7 +76,9 @@ def _serve(parts: Parts) -> int:
 
 @contextmanager
 def _watching(parts: Parts, daemon: Daemon) -> Iterator[None]:
-    watchers = parts.watchers(_unless_leaving(parts, daemon.emit))
+    from reconciler.cli.rooms import daemon as room
+
+    watchers = room.watchers(parts, _unless_leaving(parts, daemon.emit))
     for watcher in watchers:
         watcher.start()
     try:

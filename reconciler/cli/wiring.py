@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property, partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from reconciler.cli import logs, roots
 from reconciler.cli.errors import WRONG_USE, Failure
@@ -30,10 +29,8 @@ if TYPE_CHECKING:
     from reconciler.adapters.object_store import ObjectStore
     from reconciler.backup.keeper import Keeper as BackupKeeper
     from reconciler.certs.keeper import Keeper
-    from reconciler.daemon import Daemon
     from reconciler.execution.data import DataKeeping
     from reconciler.execution.desire import Desire
-    from reconciler.execution.execute import Executor
     from reconciler.execution.hooks import HookKeeping
     from reconciler.execution.providing import Providing
     from reconciler.execution.shelf import Shelf
@@ -48,12 +45,6 @@ if TYPE_CHECKING:
     from reconciler.updates.keeper import Keeper as UpdateKeeper
     from reconciler.updates.lookout import Lookout
     from reconciler.updates.preview import Preview
-
-
-class Watcher(Protocol):
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
 
 
 class Leaving:
@@ -202,47 +193,9 @@ class Parts:
         )
 
     def host(self, progress: Progress) -> Host:
-        from reconciler.cli import preflight
-        from reconciler.cli.rooms.actions import renewing
-        from reconciler.cli.rooms.traffic import leads_others
-        from reconciler.execution.books import Books
-        from reconciler.execution.observe import Observer
-        from reconciler.execution.report import Report
-        from reconciler.execution.stage import Stage
-        from reconciler.execution.tidying import Tidier
-        from reconciler.host import Assembly, Host
-        from reconciler.loop import StackLoop
+        from reconciler.cli.rooms.passes import host
 
-        books = Books(self.journal, self.shelf, self.desire, self.clock, preflight.gate_of(self).hold)
-        report = Report(books, self.journal, self.shelf, self.clock)
-        observer = Observer(self.engine, self.journal, self.objects, self.certificates, self.traffic)
-        stage = Stage(books, observer, self._executor())
-        assembly = Assembly(
-            settings=self.settings,
-            source=self.source,
-            journal=self.journal,
-            shelf=self.shelf,
-            desire=self.desire,
-            books=books,
-            observer=observer,
-            stage=stage,
-            loop=StackLoop(stage, report, self.hook_keeping, self.data_keeping),
-            hooks=self.hook_keeping,
-            providing=self.providing,
-            renewing=renewing(self),
-            tidier=Tidier(
-                source=self.source,
-                objects=self.objects,
-                journal=self.journal,
-                images=self.journal.images,
-                shelf=self.shelf,
-                observer=observer,
-                engine=self.engine,
-            ),
-            clock=self.clock,
-            leads_others=partial(leads_others, self),
-        )
-        return Host(assembly, self.leaving, progress)
+        return host(self, progress)
 
     @cached_property
     def certificates(self) -> Keeper:
@@ -261,31 +214,6 @@ class Parts:
             manifest = manifests.get(record.name) or self.shelf.manifest(record.name, record.applied_release)
             if release is not None and manifest is not None:
                 yield release, manifest
-
-    def _executor(self) -> Executor:
-        from reconciler.adapters.host_data import HostData
-        from reconciler.adapters.host_ports import HostPorts
-        from reconciler.adapters.http_asks import HttpAsks
-        from reconciler.execution.execute import Executor
-        from reconciler.execution.walk import Hands
-
-        return Executor(
-            Hands(
-                engine=self.engine,
-                compose=self.compose,
-                journal=self.journal,
-                images=self.journal.images,
-                objects=self.objects,
-                data=HostData(),
-                ports=HostPorts(),
-                asks=HttpAsks(),
-                certificates=self.certificates,
-                clock=self.clock,
-                hooks=self.hook_keeping,
-                traffic=self.traffic,
-                restores=self.data_keeping,
-            )
-        )
 
     @cached_property
     def hook_keeping(self) -> HookKeeping:
@@ -324,41 +252,6 @@ class Parts:
         from reconciler.cli.rooms.updates import lookout
 
         return lookout(self)
-
-    def daemon(self, progress: Progress) -> Daemon:
-        from reconciler.certs.vigil import Vigil
-        from reconciler.daemon import Daemon
-
-        settings, host = self.settings, self.host(progress)
-        self.traffic.clear_leftovers()
-        vigil = Vigil(self.certificates, self.clock)
-        interval_s, concurrency = settings.source.interval_s, settings.concurrency
-        daemon = Daemon(host, self.engine, self.clock, interval_s, concurrency, vigil, self.backups, self.lookout)
-        self.on_news, self.on_wish = vigil.wake, daemon.emit
-        return daemon
-
-    def watchers(self, emit: Callable[[Event], None]) -> Sequence[Watcher]:
-        """A repository on this host, ``env/``, ``certs/``, the mounted objects and what proxies are told: a change is a
-        reason to look again."""
-        from reconciler.model.event import Trigger
-        from reconciler.model.remote import Transport, parse_remote
-        from reconciler.planning.upstreams import PREFIX
-        from reconciler.triggers import (
-            ENVIRONMENT_FILES,
-            FolderWatcher,
-            RefWatcher,
-            stack_of_env_file,
-            stack_of_upstreams,
-        )
-
-        env = FolderWatcher(self.layout.env, emit, Trigger.ENVIRONMENT, stack_of_env_file, ENVIRONMENT_FILES)
-        objects = FolderWatcher(self.layout.objects, emit, Trigger.OBJECT, lambda _: None)
-        certs = FolderWatcher(self.layout.certs, lambda _: self.on_news(), Trigger.CERTIFICATE, lambda _: None)
-        told = FolderWatcher(self.layout.traefik, emit, Trigger.UPSTREAMS, stack_of_upstreams, f"{PREFIX}*.yml")
-        remote = parse_remote(self.settings.source.url)
-        if remote.transport is not Transport.LOCAL:
-            return (env, certs, objects, told)
-        return (RefWatcher(Path(remote.path), emit), env, certs, objects, told)
 
 
 def read_settings(layout: Layout) -> HostSettings:
