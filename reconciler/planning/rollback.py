@@ -23,7 +23,7 @@ def target_of(
     trying = being_applied(record, releases)
     if trying is not None and (asked == trying or (asked is None and record.wanted_release == trying)):
         return None, f"{name} goes to release {trying} just now; see: reconciler get {name}"
-    target = asked or (_one_before(current, releases, kept) if trying is None else current)
+    target = asked or (_one_before(record, releases, kept) if trying is None else current)
     if target is None or target not in known:
         return None, f"{name} has no release {target or 'to go back to'}; see: reconciler history {name}"
     if target == current and trying is None:
@@ -55,9 +55,13 @@ def newest_applied(releases: Sequence[ReleaseRecord]) -> list[ReleaseRecord]:
     return sorted(applied, key=lambda release: (release.ended_at or 0.0, release.number), reverse=True)
 
 
-def _one_before(current: int | None, releases: Sequence[ReleaseRecord], kept: Collection[int] | None) -> int | None:
+def _one_before(record: StackRecord, releases: Sequence[ReleaseRecord], kept: Collection[int] | None) -> int | None:
+    """The one that ran before; for who went back already, by whatever number, one that is older still."""
+    current = record.applied_release
+    below = current if record.wanted_release == current else None
     for release in newest_applied(releases):
-        if release.number != current and not release.quarantined and (kept is None or release.number in kept):
+        is_before = release.number != current and (below is None or release.number < below)
+        if is_before and not release.quarantined and (kept is None or release.number in kept):
             return release.number
     return None
 

@@ -28,6 +28,12 @@ def test_the_one_before_is_the_one_that_ran_before_whatever_its_number() -> None
     assert target_of(StackRecord("shop", applied_release=3), history, None, kept={2, 3}) == (2, "")
 
 
+def test_who_went_back_goes_further_back_the_next_time() -> None:
+    assert target_of(StackRecord("shop", applied_release=2, wanted_release=2), HISTORY, None) == (1, "")
+    target, problem = target_of(StackRecord("shop", applied_release=1, wanted_release=1), HISTORY, None)
+    assert (target, "no release to go back to" in problem) == (None, True)
+
+
 @pytest.mark.parametrize(("asked", "found"), [(None, (4, "")), (4, (4, "")), (2, (2, ""))])
 def test_while_a_release_is_applied_what_serves_until_then_can_be_gone_back_to(
     asked: int | None, found: tuple[int, str]
