@@ -17,7 +17,7 @@ from reconciler.cli.options import Options
 
 if TYPE_CHECKING:
     from reconciler.cli.wiring import Parts
-    from reconciler.daemon import Daemon
+    from reconciler.daemon.daemon import Daemon
     from reconciler.model.event import Event
 
 

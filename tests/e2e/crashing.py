@@ -67,7 +67,7 @@ MOMENTS: dict[str, list[tuple[Any, str, tuple[str, ...]]]] = {
 LOADED_BY_RUN = (
     "reconciler.cli.run",
     "reconciler.cli.wiring",
-    "reconciler.daemon",
+    "reconciler.daemon.daemon",
     "reconciler.host",
     "reconciler.triggers",
     "reconciler.execution.execute",

@@ -55,7 +55,7 @@ def test_the_daemons_process_does_not_load_rich() -> None:
         "import sys, logging\n"
         "from reconciler.cli import logs\n"
         "logs.configure(logging.INFO)\n"
-        "import reconciler.daemon\n"
+        "import reconciler.daemon.daemon\n"
         "print(sorted(name for name in sys.modules if name.partition('.')[0] == 'rich'))\n"
         "import rich.table\n"  # whoever wants it afterwards gets it
     )

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from reconciler.adapters.journal import SqliteJournal
 from reconciler.backup.keeper import Look
-from reconciler.daemon import Daemon
+from reconciler.daemon.daemon import Daemon
 from reconciler.execution.observe import Snapshot
 from reconciler.execution.work import Work
 from reconciler.model.errors import Problem
@@ -21,10 +21,16 @@ from reconciler.model.event import Event, Trigger
 from reconciler.model.manifest import Manifest
 from reconciler.model.record import StackRecord
 from reconciler.model.source import Revision
+from reconciler.updates.keeper import Keeper as UpdateKeeper
+from reconciler.updates.lookout import Lookout
 from tests.fakes.certificates import NoVigil
 from tests.fakes.clock import FakeClock
 
 _BOUND_S = 20.0  # of every wait between the threads, met only where a law is broken
+
+
+def nothing_tracked() -> UpdateKeeper:
+    raise AssertionError("no stack tracks an image")
 
 
 class Stage:
@@ -47,7 +53,9 @@ class Stage:
         engine: Any = self
         host: Any = self
         vigil: Any = NoVigil()
-        self.daemon = Daemon(host, engine, FakeClock(), interval=60.0, concurrency=1, vigil=vigil, backups=backups)
+        keeper: Any = backups or AllDue(made=stacks)
+        lookout = Lookout(nothing_tracked, lambda: (), lambda: 60.0)
+        self.daemon = Daemon(host, engine, FakeClock(), 60.0, 1, vigil, keeper, lookout)
 
     def run(self) -> None:
         """Until somebody lets the daemon leave."""
@@ -112,8 +120,8 @@ class Stage:
 class AllDue:
     """A keeper of backups by whom every stack that it is shown has one due, until it was made."""
 
-    def __init__(self) -> None:
-        self.made: list[str] = []
+    def __init__(self, made: Iterable[str] = ()) -> None:
+        self.made = list(made)
 
     def begin(self) -> None:
         return

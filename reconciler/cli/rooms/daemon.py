@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.certs.vigil import Vigil
-from reconciler.daemon import Daemon
+from reconciler.daemon.daemon import Daemon
 from reconciler.model.event import Event, Trigger
 from reconciler.model.remote import Transport, parse_remote
 from reconciler.planning.upstreams import PREFIX
