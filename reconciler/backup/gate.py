@@ -17,10 +17,12 @@ from reconciler.model.hook import BackupGate, Occasion, Require
 from reconciler.model.hook_call import HookCall, HookEnd
 
 
-def good_enough(newest_first: Iterable[Backup], gate: BackupGate, now: float) -> Backup | None:
-    """The newest one that lets pass, of backups of the gate's plan. One from the future is not trusted: a clock was set."""
+def good_enough(newest_first: Iterable[Backup], gate: BackupGate, now: float, since: float) -> Backup | None:
+    """The newest one that lets pass, of backups of the gate's plan. One from the future is not trusted: a clock was set.
+    ``since``: when what runs was proven. One from before holds what another release knew, which must not be gone back to."""
     for backup in newest_first:
-        if 0 <= now - backup.created_at <= gate.max_age_s and _is_good(backup, gate.require):
+        is_fresh = 0 <= now - backup.created_at <= gate.max_age_s and backup.created_at >= since
+        if is_fresh and _is_good(backup, gate.require):
             return backup
     return None
 
@@ -42,12 +44,18 @@ class Gate:
                 call, f"there is nothing to back up yet: the service {plan.service} does not run before this release"
             )
         store = self.kit.store(wanted.stack, plan)
-        found = good_enough(store.all(wanted.stack, plan.name), gate, self.kit.clock.now())
+        since = self._proven_at(call)
+        found = good_enough(store.all(wanted.stack, plan.name), gate, self.kit.clock.now(), since)
         if found is None:
             return self._make(wanted, plan, gate, call)
         store.describe(found.before(call.attempt.release))
         age_s = self.kit.clock.now() - found.created_at
         return _end(call, f"{found.name} is {age_s:.0f} s old and reaches {found.level.name}")
+
+    def _proven_at(self, call: HookCall) -> float:
+        releases = self.kit.journal.releases(call.attempt.stack)
+        proven = (found.ended_at for found in releases if found.number == call.attempt.previous_release)
+        return next(proven, None) or 0.0
 
     def _has_anything(self, plan: BackupPlan, call: HookCall) -> bool:
         """What runs is always backed up. What does not run, and did not in the release before, holds nothing yet; else it is

@@ -14,14 +14,16 @@ from reconciler.model.backup import Level, Verify
 from reconciler.model.errors import StalledError, WaitingError
 from reconciler.model.hook import Attempt, BackupGate, ChangedService, Hook, Occasion, Phase, Require
 from reconciler.model.hook_call import HookCall, HookEnd
+from reconciler.model.record import Outcome
 from tests.builders import manifest, release
-from tests.unit.backup.desk import PLAN, Desk
+from tests.unit.backup.desk import NOON, PLAN, Desk
 
 HOUR = BackupGate("db", max_age_s=3600.0)
 
 
 def ask(desk: Desk, gate: BackupGate = HOUR, number: int = 2, plan: Any = PLAN, **more: Any) -> HookEnd:
-    attempt = Attempt("shop", number, "c", 1, more.pop("occasion", Occasion.RELEASE), changed=more.pop("changed", ()))
+    occasion, changed = more.pop("occasion", Occasion.RELEASE), more.pop("changed", ())
+    attempt = Attempt("shop", number, "c", 1, occasion, more.pop("previous", None), changed=changed)
     call = HookCall(
         hook=Hook(Phase.PRE_SYNC, "dump", gate),
         attempt=attempt,
@@ -61,6 +63,19 @@ def test_one_whose_age_does_not_do_is_none(desk: Desk, later: float) -> None:
     desk.clock.advance(later)
     assert ask(desk).fault == ""
     assert len(desk.backups()) == 2
+
+
+def test_one_from_before_the_release_that_runs_was_proven_is_none_however_fresh(desk: Desk) -> None:
+    """Release 2 migrated a minute ago. Were 3 let pass by what was dumped before that, and failed, 2 would serve on data
+    from before its own migration."""
+    assert ask(desk).fault == ""
+    desk.clock.advance(60)
+    desk.journal.add_release("shop", "one", "c", "", "", NOON)
+    desk.journal.add_release("shop", "two", "c", "", "", NOON)
+    desk.journal.end_release("shop", 2, Outcome.APPLIED, desk.clock.now())
+    assert ask(desk, number=3, previous=2).fault == ""
+    newest, oldest = desk.backups()
+    assert (newest.precedes, oldest.precedes) == ((3,), (2,))
 
 
 def test_without_an_age_each_attempt_has_one_of_its_own(desk: Desk) -> None:
