@@ -56,6 +56,7 @@ class Backup:
     recipients: tuple[str, ...] = ()
     complaint: str = ""  # what the dump said on standard error, although it ended with 0
     by_hand: bool = False  # somebody asked for it, or a restore made it for safety
+    before_restore: bool = False  # a restore made it for safety: what it holds was replaced right after
     precedes: tuple[int, ...] = ()  # the releases that passed a gate by it: what was before each of them
 
     @property

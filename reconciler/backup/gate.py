@@ -21,6 +21,8 @@ def good_enough(newest_first: Iterable[Backup], gate: BackupGate, now: float, si
     """The newest one that lets pass, of backups of the gate's plan. One from the future is not trusted: a clock was set.
     ``since``: when what runs was proven. One from before holds what another release knew, which must not be gone back to."""
     for backup in newest_first:
+        if backup.before_restore:  # it and all that are older hold what somebody had replaced
+            return None
         is_fresh = 0 <= now - backup.created_at <= gate.max_age_s and backup.created_at >= since
         if is_fresh and _is_good(backup, gate.require):
             return backup

@@ -181,7 +181,7 @@ class Restores:
         if backup.counts and self._is_empty(backup, scripts, container):
             return None
         plan = replace(wanted.plan(backup.plan), database=backup.database, max_shrink_percent=100)
-        made = self._runs.run(wanted, plan, Errand(why=why, prunes=False))
+        made = self._runs.run(wanted, plan, Errand(why=why, prunes=False, before_restore=True))
         if made.finding:
             raise WaitingError(
                 f"nothing was restored, because the live database could not be backed up first: {made.finding.problem}",

@@ -22,12 +22,14 @@ log = structlog.get_logger()
 class Errand:
     """Why a backup is made. ``slot``: of the schedule, None where it takes none. ``why``: for people, "" where the schedule
     is all there is to say. ``prunes``: whether old ones go afterwards. ``precedes``: the release that it is made before.
+    ``before_restore``: what is live is replaced right after.
     ``stop``: why to end at once, besides that the process is to leave."""
 
     slot: float | None = None
     why: str = ""
     prunes: bool = True
     precedes: int | None = None
+    before_restore: bool = False
     stop: Stop | None = None
 
     @property
@@ -92,9 +94,10 @@ class Runs:
         return self._kit.stop if own is None else lambda: self._kit.stop() or own()
 
     def _marked(self, made: Made, store: Store, errand: Errand) -> Made:
-        if made.backup is None or errand.precedes is None:
+        if made.backup is None or (errand.precedes is None and not errand.before_restore):
             return made
-        marked = made.backup.before(errand.precedes)
+        marked = replace(made.backup, before_restore=errand.before_restore)
+        marked = marked if errand.precedes is None else marked.before(errand.precedes)
         store.describe(marked)
         return replace(made, backup=marked)
 

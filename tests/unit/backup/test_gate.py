@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.backup.entry import Finding
 from reconciler.backup.making import Made
+from reconciler.backup.orders import Do, Order
 from reconciler.model.backup import Level, Verify
 from reconciler.model.errors import StalledError, WaitingError
 from reconciler.model.hook import Attempt, BackupGate, ChangedService, Hook, Occasion, Phase, Require
@@ -76,6 +77,19 @@ def test_one_from_before_the_release_that_runs_was_proven_is_none_however_fresh(
     assert ask(desk, number=3, previous=2).fault == ""
     newest, oldest = desk.backups()
     assert (newest.precedes, oldest.precedes) == ((3,), (2,))
+
+
+def test_one_of_what_a_restore_replaced_is_none_nor_any_that_is_older(desk: Desk) -> None:
+    """Else a release that fails would bring back the very data that somebody had just got rid of."""
+    desk.keeper.run_due(desk.wanted)
+    desk.clock.advance(60)
+    assert desk.keeper.perform(desk.wanted, Order(Do.RESTORE, "latest"), "ada") == ""
+    desk.clock.advance(60)
+    assert ask(desk).fault == ""
+    assert [backup.precedes for backup in desk.backups()] == [(2,), (), ()]
+    desk.clock.advance(60)
+    assert ask(desk).fault == ""
+    assert len(desk.backups()) == 3
 
 
 def test_without_an_age_each_attempt_has_one_of_its_own(desk: Desk) -> None:
