@@ -19,6 +19,7 @@ from reconciler.adapters.compose.find import Compose, usable
 from reconciler.model.errors import EngineUnavailableError, InvalidInputError, StalledError, WaitingError
 from reconciler.model.observed import State
 from tests.contract.bench import DockerProgram, RealBench
+from tests.free_ports import free_port
 
 pytestmark = pytest.mark.engine
 
@@ -204,7 +205,7 @@ def test_totals_protect_what_the_created_service_stands_on(bench: RealBench) -> 
 
 def test_after_a_swap_up_has_nothing_to_do(bench: RealBench, command: tuple[str, ...]) -> None:
     old = bench.up()
-    model = bench.model({"web": bench.service("steady", ports=[_port(18471)])}, "second")
+    model = bench.model({"web": bench.service("steady", ports=[_port(free_port())])}, "second")
     bench.compose.create(bench.project, model, ["web"], {"web": 2}, {})
     (new,) = (found for found in bench.found("web") if found.id != old.id)
     bench.engine.start(new.id)

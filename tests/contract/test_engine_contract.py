@@ -13,6 +13,7 @@ from reconciler.model.desired import LABEL_DEFINITION, Injection, LifecycleHook
 from reconciler.model.errors import StalledError, WaitingError
 from reconciler.model.observed import Probe, State
 from tests.contract.bench import SAID, Bench, FakeBench, RealBench, names
+from tests.free_ports import free_port
 
 
 @pytest.fixture(params=["fake", pytest.param("engine", marks=pytest.mark.engine)])
@@ -41,6 +42,14 @@ def test_of_a_containers_labels_those_are_known_that_proxies_read(bench: Bench) 
     labels = {"traefik.enable": "true", "traefik.http.routers.web.rule": "Host(`a.test`)", "other": "x"}
     made = bench.create(labels=labels)
     assert dict(made.labels) == {key: value for key, value in labels.items() if key != "other"}
+
+
+def test_the_containers_of_one_stack_are_what_is_its_of_all(bench: Bench) -> None:
+    made = bench.create()
+    assert made.stack == bench.project
+    assert bench.engine.containers(bench.project) == (made,)
+    assert made in bench.engine.containers()
+    assert bench.engine.containers("nobody") == ()
 
 
 # --- Creating
@@ -243,14 +252,15 @@ def test_a_start_of_what_is_gone_waits_for_the_next_look(bench: Bench) -> None:
 
 
 def test_a_port_that_is_held_is_named(bench: Bench) -> None:
-    ports = [{"mode": "ingress", "target": 80, "published": "18467", "protocol": "tcp"}]
+    port = free_port()
+    ports = [{"mode": "ingress", "target": 80, "published": str(port), "protocol": "tcp"}]
     services = {"web": bench.service("steady", ports=ports), "api": bench.service("steady", ports=ports)}
     bench.compose.create(bench.project, bench.model(services), ["web", "api"], {"web": 1, "api": 1}, {})
     bench.engine.start(bench.only("web").id)
-    with pytest.raises(WaitingError, match="18467") as raised:
+    with pytest.raises(WaitingError, match=str(port)) as raised:
         bench.engine.start(bench.only("api").id)
     assert raised.value.reason == "PortTaken"
-    assert "0.0.0.0:18467/tcp" in bench.only("web").ports
+    assert f"0.0.0.0:{port}/tcp" in bench.only("web").ports
 
 
 def test_starting_what_runs_and_stopping_what_stands_is_fine(bench: Bench) -> None:

@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.e2e.git_servers import Authority, free_port, needed, wait_for_port
+from tests.e2e.git_servers import Authority, needed, wait_for_port
+from tests.free_ports import free_port
 
 HERE = "127.0.0.1"
 _ORDER = re.compile(rb"Added order ")

@@ -22,6 +22,8 @@ from typing import Any
 
 import pytest
 
+from tests.free_ports import free_port
+
 _COMES_WITHIN_S = 20.0
 
 
@@ -278,11 +280,6 @@ def silent_server() -> Iterator[int]:
         yield listener.getsockname()[1]
     finally:
         listener.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def wait_for_port(port: int, log: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 Service = dict[str, Any]
@@ -38,11 +37,3 @@ def stack(**services: Service) -> Model:
 def version(number: int) -> dict[str, str]:
     """For ``environment``: makes a service another one."""
     return {"VERSION": str(number)}
-
-
-def free_port() -> int:
-    """One that nobody holds at this moment."""
-    with socket.socket() as attempt:
-        attempt.bind(("127.0.0.1", 0))
-        port: int = attempt.getsockname()[1]
-        return port

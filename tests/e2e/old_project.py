@@ -20,8 +20,8 @@ import yaml
 from reconciler.adapters.compose import find
 from reconciler.certs.probing import fingerprint_at
 from tests.certificates import Authority, Issued
-from tests.e2e.models import free_port
 from tests.e2e.world import World, eventually
+from tests.free_ports import free_port
 
 HERE = "127.0.0.1"
 DOMAIN = "server.example.com"

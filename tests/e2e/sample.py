@@ -29,9 +29,9 @@ from reconciler.certs.acme import held
 from reconciler.certs.probing import fingerprint_at
 from tests.certificates import Authority, Issued
 from tests.e2e.acme_server import HERE, AcmeServer, acme_server
-from tests.e2e.git_servers import free_port
 from tests.e2e.models import service
 from tests.e2e.world import RECONCILER, Daemon, World, eventually
+from tests.free_ports import free_port
 
 COMPOSE_FILE = Path(__file__).parents[2] / "desired_state" / "upsignon" / "compose.yaml"
 STACK = "upsignon"

@@ -11,9 +11,8 @@ import posixpath
 import random
 import re
 import shutil
-import socket
 import subprocess
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from reconciler.adapters.compose import find
 from reconciler.declared.documents import read_document
 from tests.e2e.picture import Led, Lens, Picture, take
 from tests.e2e.world import World, eventually
+from tests.free_ports import free_port, free_range
 
 BEFORE = "before.yaml"
 NEEDED = ("PATH", "HOME")  # of this process's environment; what else lies about in it must not reach Compose
@@ -292,22 +292,3 @@ def _is_calm(state: dict[str, Any]) -> bool:
     if state["Status"] not in ("running", "exited"):
         return False
     return bool((state.get("Health") or {}).get("Status") != "starting")
-
-
-def free_port() -> int:
-    with socket.socket() as attempt:
-        attempt.bind(("127.0.0.1", 0))
-        return int(attempt.getsockname()[1])
-
-
-def free_range(count: int) -> str:
-    """``count`` ports in a row, as Compose writes them."""
-    while True:
-        first = random.randint(20000, 32000)
-        with ExitStack() as held:
-            try:
-                for port in range(first, first + count):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return f"{first}-{first + count - 1}"

@@ -18,8 +18,8 @@ import yaml
 
 from reconciler.certs.probing import fingerprint_at
 from tests.certificates import Authority, Issued
-from tests.e2e.git_servers import free_port
 from tests.e2e.world import World, eventually
+from tests.free_ports import free_port
 
 COMPOSE_FILE = Path(__file__).parents[2] / "desired_state" / "upsignon" / "compose.yaml"
 STACK = "vault"

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.models import LIVE, Model, Service, checked, free_port, script, service, stack, version
+from tests.e2e.models import LIVE, Model, Service, checked, script, service, stack, version
 from tests.e2e.timeline import Timeline
 from tests.e2e.world import World, eventually
+from tests.free_ports import free_port
 
 pytestmark = pytest.mark.engine
 

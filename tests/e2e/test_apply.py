@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from reconciler.adapters.compose import find
-from tests.e2e.models import PROMPT, Model, checked, free_port, script, service, stack, version
+from tests.e2e.models import PROMPT, Model, checked, script, service, stack, version
 from tests.e2e.timeline import Timeline
 from tests.e2e.world import World, eventually
+from tests.free_ports import free_port
 
 pytestmark = pytest.mark.engine
 

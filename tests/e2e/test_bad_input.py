@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.models import checked, free_port, service, stack, version
+from tests.e2e.models import checked, service, stack, version
 from tests.e2e.world import World, eventually
+from tests.free_ports import free_port
 
 pytestmark = pytest.mark.engine
 

@@ -18,9 +18,10 @@ from tests.certificates import Authority
 from tests.docs.pages import blocks, pages
 from tests.docs.translations import original_of
 from tests.e2e import git_servers
-from tests.e2e.git_servers import free_port, https_server, ssh_server
+from tests.e2e.git_servers import https_server, ssh_server
 from tests.e2e.reading import Reader
 from tests.e2e.world import World
+from tests.free_ports import free_port
 
 pytestmark = pytest.mark.engine
 

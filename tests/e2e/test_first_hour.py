@@ -16,9 +16,10 @@ import yaml
 
 from reconciler.certs.probing import fingerprint_at
 from tests.certificates import Authority
-from tests.e2e.git_servers import free_port, ssh_server
+from tests.e2e.git_servers import ssh_server
 from tests.e2e.terminal import Terminal
 from tests.e2e.world import RECONCILER, World
+from tests.free_ports import free_port
 
 pytestmark = pytest.mark.engine
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.models import free_port, service, stack, version
+from tests.e2e.models import service, stack, version
 from tests.e2e.served import STACK as VAULT
 from tests.e2e.served import Served
 from tests.e2e.test_crash import Crashes
 from tests.e2e.world import World, eventually
+from tests.free_ports import free_port
 
 pytestmark = pytest.mark.engine
 

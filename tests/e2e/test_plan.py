@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.models import checked, free_port, service, stack, version
+from tests.e2e.models import checked, service, stack, version
 from tests.e2e.world import World
+from tests.free_ports import free_port
 
 pytestmark = pytest.mark.engine
 

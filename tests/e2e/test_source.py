@@ -24,12 +24,12 @@ from tests.e2e.git_servers import (
     Authority,
     HttpsServer,
     SshServer,
-    free_port,
     https_server,
     new_key,
     silent_server,
     ssh_server,
 )
+from tests.free_ports import free_port
 from tests.integration.local_git import Work
 
 PATIENCE_S = 30.0
