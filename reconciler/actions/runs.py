@@ -84,7 +84,7 @@ class ActionRuns:
         """Where it runs. Raises as ``run`` does."""
         service = asked.action.service
         spec = asked.applied.service(service) if asked.applied else None
-        found = serving(self._engine.containers(), asked.stack, service, spec.digest if spec else "")
+        found = serving(self._engine.containers(asked.stack), asked.stack, service, spec.digest if spec else "")
         if found is None:
             raise StalledError(
                 f"no container of the service {service} of {asked.stack} runs, so {asked.action.name} cannot be run in it. "

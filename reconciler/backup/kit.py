@@ -99,7 +99,7 @@ class Kit:
         record = self.journal.stack(stack)
         number = record.applied_release if record else None
         release = next((found for found in self.journal.releases(stack) if found.number == number), None)
-        for container in sorted(self.engine.containers(), key=lambda found: found.state is not State.RUNNING):
+        for container in sorted(self.engine.containers(stack), key=lambda found: found.state is not State.RUNNING):
             is_it = container.is_ours_of(stack, service) and not container.oneoff
             if is_it and (container.state is State.RUNNING or not must_run):
                 return Target(

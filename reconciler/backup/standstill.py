@@ -29,7 +29,7 @@ class Standstill:
         """The services that depend on it, and the containers of ``sharing`` (ids), which use its very files. Those of
         ``for_good`` (ids) stop, too, and stay so."""
         order = self.dependents(stack, service)
-        ours = [found for found in self.engine.containers() if found.stack == stack and found.owned]
+        ours = [found for found in self.engine.containers(stack) if found.owned]
         users = [found for name in order for found in ours if found.service == name]
         users += [found for found in ours if found.id in sharing and found not in users]
         with self._stopped([found for found in users if found.id not in for_good]):
@@ -40,7 +40,8 @@ class Standstill:
     @contextmanager
     def stopped(self, container: str) -> Iterator[None]:
         """This one alone."""
-        with self._stopped([found for found in self.engine.containers() if found.id == container]):
+        found = self.engine.inspect(container)
+        with self._stopped([] if found is None else [found]):
             yield
 
     @contextmanager

@@ -166,7 +166,7 @@ class Ordering:
 
     def _log_of(self, front: Front) -> str:
         try:
-            for found in self.engine.containers():
+            for found in self.engine.containers(front.stack):
                 if found.running and found.is_ours_of(front.stack, front.service):
                     return self.engine.logs(found.id, _LOG_LINES)
         except ReconcilerError:

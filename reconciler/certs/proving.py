@@ -104,7 +104,7 @@ class Prover:
 
     def _running(self, front: Front) -> tuple[str, ...]:
         try:
-            containers = self._engine.containers()
+            containers = self._engine.containers(front.stack)
         except ReconcilerError:
             return ()
         return tuple(found.id for found in containers if found.running and found.is_ours_of(front.stack, front.service))

@@ -39,7 +39,7 @@ class Recipients:
 
     def made(self, stack: str, service: str) -> tuple[Container, ...]:
         """Also those that do not run."""
-        return tuple(each for each in self._engine.containers() if each.is_ours_of(stack, service))
+        return tuple(each for each in self._engine.containers(stack) if each.is_ours_of(stack, service))
 
     def tell(self, use: CertificateUse, containers: tuple[Container, ...]) -> str:
         """Why they could not be told; "" if they were, or if nothing is to be said to them."""

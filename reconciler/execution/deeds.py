@@ -245,14 +245,12 @@ class Deeds:
         self._learn(services, before)
 
     def _ids(self) -> set[str]:
-        return {found.id for found in self._hands.engine.containers() if found.stack == self._stack}
+        return {found.id for found in self._hands.engine.containers(self._stack)}
 
     def _learn(self, services: tuple[str, ...], before: set[str]) -> None:
         """Bind the plan's new containers to those that appeared, and remember how they were made."""
         appeared = [
-            found
-            for found in self._hands.engine.containers()
-            if found.stack == self._stack and found.owned and found.id not in before
+            found for found in self._hands.engine.containers(self._stack) if found.owned and found.id not in before
         ]
         for container in appeared:
             self._hands.journal.save_baseline(container.id, self._stack, container.settings)

@@ -17,7 +17,7 @@ from reconciler.ports.rooms import Certificates, Traffic
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything of every stack, from one list call each."""
+    """Everything of every stack, or of one, from one list call each."""
 
     containers: tuple[Container, ...]
     networks: tuple[Network, ...]
@@ -33,16 +33,16 @@ class Observer:
         self._journal = journal
         self._objects = objects
 
-    def look(self) -> Snapshot:
-        """Raises EngineUnavailableError."""
-        return Snapshot(self._engine.containers(), self._engine.networks())
+    def look(self, stack: str | None = None) -> Snapshot:
+        """At the whole host, or at what may concern one stack. Raises EngineUnavailableError."""
+        return Snapshot(self._engine.containers(stack), self._engine.networks())
 
     def of(
         self, stack: str, wanted: Release, applied: Release | None = None, snapshot: Snapshot | None = None
     ) -> Observed:
-        """The stack's part of ``snapshot`` (of a new one, if None), with the images that the two releases speak of, and
+        """The stack's part of ``snapshot`` (of a look at it alone, if None), with the images that the two releases speak of, and
         the objects of ``applied`` that somebody touched: what ``wanted`` mounts is laid out when it is applied."""
-        snapshot = snapshot or self.look()
+        snapshot = snapshot or self.look(stack)
         releases = (wanted,) if applied is None else (wanted, applied)
         mine = tuple(found for found in snapshot.containers if found.stack == stack)
         owned = tuple(found for found in mine if found.owned)

@@ -155,11 +155,8 @@ class HookRunner:
         digest = spec.digest if spec else ""
         running = (
             found
-            for found in self._means.engine.containers()
-            if (found.stack, found.service) == (call.attempt.stack, service)
-            and found.owned
-            and not found.oneoff
-            and found.state is State.RUNNING
+            for found in self._means.engine.containers(call.attempt.stack)
+            if found.is_ours_of(call.attempt.stack, service) and not found.oneoff and found.state is State.RUNNING
         )
         found = sorted(running, key=lambda found: (found.definition != digest, found.number))
         if not found:
@@ -171,8 +168,8 @@ class HookRunner:
 
     def _remove_container(self, stack: str, name: str) -> None:
         engine = self._means.engine
-        for found in engine.containers():
-            if found.stack == stack and found.oneoff and found.owned and found.name == name:
+        for found in engine.containers(stack):
+            if found.oneoff and found.owned and found.name == name:
                 if found.state is State.RUNNING:
                     engine.stop(found.id, None)
                 engine.remove(found.id)

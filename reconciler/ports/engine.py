@@ -17,9 +17,9 @@ Progress = Callable[[str], None]  # a line for people: "pulling 3f4a... 12 MB of
 class Engine(Protocol):
     """The Docker engine. Containers and networks are named by id."""
 
-    def containers(self) -> tuple[Container, ...]:
-        """Every container of any Compose project, ours (``owned``) and foreign. One list call; details are cached by
-        id and dropped when the engine reports a change of the container."""
+    def containers(self, stack: str | None = None) -> tuple[Container, ...]:
+        """Every container of ``stack``, or of any Compose project, ours (``owned``) and foreign. One list call, and one
+        look at each; details are cached by id and dropped when the engine reports a change of the container."""
 
     def inspect(self, container_id: str) -> Container | None:
         """One container, read anew; None if it is gone."""

@@ -81,7 +81,7 @@ class Confirmation:
     def _running(self, proxy: Proxy) -> tuple[str, ...]:
         return tuple(
             found.id
-            for found in self._engine.containers()
+            for found in self._engine.containers(proxy.front.stack)
             if found.state is State.RUNNING and found.is_ours_of(proxy.front.stack, proxy.front.service)
         )
 

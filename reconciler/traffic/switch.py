@@ -173,11 +173,12 @@ class Switch:
                 self._confirmation.await_read(proxy, points, mark_of(stack, spec.name, mark))
 
     def _addresses(self, proxies: Iterable[Proxy]) -> frozenset[str]:
-        wanted = {(proxy.front.stack, proxy.front.service) for proxy in proxies}
+        fronts = {(proxy.front.stack, proxy.front.service) for proxy in proxies}
         return frozenset(
             address
-            for found in self._kit.engine.containers()
-            if (found.stack, found.service) in wanted and found.owned
+            for stack, service in fronts
+            for found in self._kit.engine.containers(stack)
+            if found.is_ours_of(stack, service)
             for _, address in found.addresses
         )
 

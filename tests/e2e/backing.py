@@ -27,7 +27,7 @@ class Users:
     ids: tuple[str, ...] = ("web-id", "api-id", "other-id")
     done: list[str] = field(default_factory=list)
 
-    def containers(self) -> tuple[Container, ...]:
+    def containers(self, stack: str | None = None) -> tuple[Container, ...]:
         return tuple(
             Container(found, found, "shop", found.removesuffix("-id"), 1, "", "image", State.RUNNING)
             for found in self.ids

@@ -21,9 +21,10 @@ class FakeEngine:
 
     # --- What is there
 
-    def containers(self) -> tuple[Container, ...]:
+    def containers(self, stack: str | None = None) -> tuple[Container, ...]:
         with self.host.call("containers"):
-            return tuple(box.seen() for box in self.host.boxes.values() if box.stack)
+            boxes = (box for box in self.host.boxes.values() if box.stack)
+            return tuple(box.seen() for box in boxes if stack in (None, box.stack))
 
     def inspect(self, container_id: str) -> Container | None:
         with self.host.call("inspect"):

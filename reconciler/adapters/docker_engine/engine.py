@@ -67,13 +67,14 @@ class DockerEngine:
 
     # --- What is there
 
-    def containers(self) -> tuple[Container, ...]:
+    def containers(self, stack: str | None = None) -> tuple[Container, ...]:
         reader = self._reader()
         begun = self._details.begin()
         with self._calls.speaking("list containers") as client:
-            entries = client.containers(all=True, filters=_OF_COMPOSE)
+            there = client.containers(all=True, filters=_OF_COMPOSE)
+            entries = [entry for entry in there if stack in (None, read.stack_of(entry["Labels"]))]
             lost = _lost_networks(client, entries)
-        self._details.keep({entry["Id"] for entry in entries}, begun)
+        self._details.keep({entry["Id"] for entry in there}, begun)
         found = (self._container(reader, entry["Id"], read.signature(entry)) for entry in entries)
         return tuple(read.taken_off(container, lost.get(container.id, ())) for container in found if container)
 

@@ -120,7 +120,7 @@ class Successor:
     def take_down(self) -> None:
         with self._parts() as parts:
             engine = parts.engine
-            mine = [one for one in engine.containers() if one.owned and one.stack == self.name]
+            mine = [one for one in engine.containers(self.name) if one.owned]
             for container in mine:
                 engine.stop(container.id, None)
             for container in mine:

@@ -32,7 +32,7 @@ class Running:
 
     services: set[str] = field(default_factory=lambda: {"db"})
 
-    def containers(self) -> tuple[Container, ...]:
+    def containers(self, stack: str | None = None) -> tuple[Container, ...]:
         return tuple(
             Container(f"{name}-id", f"shop-{name}-1", "shop", name, 1, "", "image", State.RUNNING)
             for name in sorted(self.services)

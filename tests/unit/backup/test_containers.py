@@ -107,7 +107,7 @@ def test_a_restore_hands_over_names_and_nothing_that_is_secret(
 
 
 class _Nobody:
-    def containers(self) -> tuple[()]:
+    def containers(self, stack: str | None = None) -> tuple[()]:
         return ()
 
 

@@ -17,7 +17,7 @@ class Users:
 
     done: list[str] = field(default_factory=list)
 
-    def containers(self) -> tuple[Container, ...]:
+    def containers(self, stack: str | None = None) -> tuple[Container, ...]:
         names = ("api", "web", "web-2", "other")
         return tuple(
             Container(name, name, "shop", name.partition("-")[0], 1, "", "image", State.RUNNING) for name in names

@@ -71,7 +71,7 @@ class Server:
 
     # As the engine
 
-    def containers(self) -> tuple[Container, ...]:
+    def containers(self, stack: str | None = None) -> tuple[Container, ...]:
         if self.away:
             raise EngineUnavailableError("the engine is away")
         state = State.RUNNING if self.running else State.EXITED
