@@ -17,12 +17,13 @@ from reconciler.certs.folder import DropFolder
 from reconciler.certs.model import Pair
 from reconciler.certs.ordering import Ordering
 from reconciler.certs.proving import Proof, Prover
-from reconciler.certs.publishing import Published, Publisher
+from reconciler.certs.publishing import Publisher
 from reconciler.certs.reach import Here
 from reconciler.certs.readings import Readings
-from reconciler.certs.rendering import Order, render
+from reconciler.certs.rendering import render
+from reconciler.certs.serving import Serving
 from reconciler.certs.vault import Kept, Vault
-from reconciler.certs.view import Spot, View, held_by, view_of
+from reconciler.certs.view import View, view_of
 from reconciler.model.desired import Release
 from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Takeover
@@ -32,7 +33,6 @@ from reconciler.ports.clock import Clock
 
 RESCAN_S = 60.0
 _A_WINDOW_S = 30.0  # longer than anything that is being found out takes
-_PROVE_EVERY_S = 300.0
 _POLL_ORDERS_S = 0.25
 
 More = Callable[[bool], bool]
@@ -80,7 +80,7 @@ class Keeper:
         self._fronts_show: Mapping[str, tuple[str, ...]] = {}
         self._readings = Readings(kit.folder)
         self._has_turned = False
-        self._prove_at = 0.0
+        self._serving = Serving(kit.publisher, kit.prover, kit.ordering, kit.clock, kit.vault.default)
         self._asked_until: dict[tuple[str, str], float] = {}
 
     def turn(self, more: More = nothing_more) -> float:
@@ -99,13 +99,15 @@ class Keeper:
             decision = self._decide(view, kept)
             while more(len(_new_pairs(decision, kept)) > 1):
                 decision = self._decide(view, kept)
-            proof = self._serve(view, kept, decision)
-            if proof is None:
+            served = self._serving.serve(view, decision, _new_pairs(decision, kept))
+            if served.refuted:
+                self._refuse(kept, served.refuted, served.proof)
                 return 0.0
+            self._kit.chronicle.complain(served.proof)
             self._remember(replace(kept, accepted={pair.name: pair for pair in decision.pairs}))
             self._see_to_orders(view, decision)
             self._consume(decision)
-            self._tell(view, decision, proof)
+            self._tell(view, decision, served.proof)
             return self._due_in_s(decision)
 
     def renewed_at(self, manifest: Manifest) -> Mapping[str, float]:
@@ -116,8 +118,7 @@ class Keeper:
         """A pass did something to a stack: names, proxies and their addresses may be others now."""
         with self._lock:
             self._view = None
-            self._prove_at = 0.0
-            self._kit.prover.forget()
+            self._serving.prove_anew()
 
     def lay_out(self, release: Release, manifest: Manifest) -> None:
         """What the release's containers read of ours is there before they start. Raises WaitingError."""
@@ -222,53 +223,8 @@ class Keeper:
         shown = self._kit.vault.default().fingerprint if view.fronts else ""
         return Here(self._kit.addresses, shown)
 
-    def _serve(self, view: View, kept: Kept, decision: Decision) -> Proof | None:
-        """Publish and prove. None where the publication was taken back, so that it must be decided anew."""
-        published = self._publish(view, decision)
-        now = self._kit.clock.monotonic()
-        if self._kit.ordering.holds_news(view):
-            self._prove_at = 0.0
-        new = _new_pairs(decision, kept)  # also those that were published by one who was killed before the proof
-        if not published and not new and now < self._prove_at:
-            return Proof({})
-        self._prove_at = now + _PROVE_EVERY_S
-        expected = self._expected(view, decision)
-        proof = self._kit.prover.prove(expected, is_news=bool(published or new))
-        if proof.wrong:
-            self._kit.prover.nudge({spot.front for spot in proof.wrong})
-            proof = self._kit.prover.prove(expected, is_news=True)
-        if refuted := _refuted(proof, new):
-            self._take_back(published if refuted == new else Published({}), kept, refuted, proof)
-            return None
-        self._kit.chronicle.complain(proof)
-        return proof
-
-    def _publish(self, view: View, decision: Decision) -> Published:
-        """The fronts of a stack read one and the same file."""
-        if not view.fronts:
-            return Published({})
-        default = self._kit.vault.default()
-        orders = self._kit.ordering.orders(view, decision, self._kit.clock.now())
-        by_stack: dict[str, dict[str, Order]] = {front.stack: {} for front in view.fronts}
-        for front, own in orders.items():
-            by_stack[front.stack] |= {order.domain: order for order in own}
-        texts = {stack: render(decision.pairs, default, own.values()) for stack, own in by_stack.items()}
-        return self._kit.publisher.publish({front: texts[front.stack] for front in view.fronts})
-
-    def _expected(self, view: View, decision: Decision) -> dict[Spot, frozenset[str]]:
-        """At each spot the pairs that cover its domain; and, until it has forgotten them, what its proxy holds itself."""
-        holdings = self._kit.ordering.holdings(view)
-        found = {}
-        for spot in view.spots(decision.pairs):
-            mine = {pair.fingerprint for pair in covering(spot.domain, decision.pairs)}
-            mine |= {held.fingerprint for held in held_by(spot.front, holdings) if spot.domain in held.domains}
-            if mine:
-                found[spot] = frozenset(mine)
-        return found
-
-    def _take_back(self, published: Published, kept: Kept, refuted: tuple[Pair, ...], proof: Proof) -> None:
-        """The last good file again; the pairs are not tried a second time until their files change."""
-        self._kit.publisher.take_back(published)
+    def _refuse(self, kept: Kept, refuted: tuple[Pair, ...], proof: Proof) -> None:
+        """They are not tried a second time until their files change."""
         places = ", ".join(sorted({f"{spot.domain} at {spot.place}" for spot in proof.wrong}))
         why = (
             f"it was published, and another certificate was still shown for {places}; the one before was put back. The log "
@@ -289,7 +245,7 @@ class Keeper:
         """Orders that begin or end now, and proxies that must forget what a pair has taken over."""
         self._kit.ordering.note_failures(view, decision)
         self._kit.ordering.advance(view, decision, self._kit.clock.now())
-        self._publish(view, decision)
+        self._serving.publish(view, decision)
         for front in view.fronts:
             for found in self._kit.ordering.takeovers(front, decision.pairs):
                 self._ask_for_pass(front.stack, f"{', '.join(found.pairs)} took over {', '.join(found.names)}")
@@ -363,12 +319,3 @@ def _is_covered(domain: str, pairs: Iterable[Pair], now: float) -> bool:
 def _new_pairs(decision: Decision, kept: Kept) -> tuple[Pair, ...]:
     before = {pair.fingerprint for pair in kept.accepted.values()}
     return tuple(pair for pair in decision.pairs if pair.fingerprint not in before)
-
-
-def _refuted(proof: Proof, new: tuple[Pair, ...]) -> tuple[Pair, ...]:
-    """Those of which a name is shown with another certificate, and that no front at all shows."""
-    proven = {proof.seen[spot] for spot in proof.right}
-    wrong = {spot.domain for spot in proof.wrong}
-    return tuple(
-        pair for pair in new if pair.fingerprint not in proven and any(covering(name, (pair,)) for name in wrong)
-    )
