@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,16 +17,14 @@ from reconciler.cli import logs, output, roots
 from reconciler.cli.errors import FAILED, WRONG_USE, Failure
 from reconciler.cli.logs import level_of
 from reconciler.cli.options import DEFAULT_ROOT, Options
-from reconciler.cli.setup import asking, certificates, variables
-from reconciler.cli.setup import source as sources
-from reconciler.cli.setup.source import SourceWanted, host_yaml
+from reconciler.cli.setup import asking, certificates, fitness, root_folder, variables
+from reconciler.cli.setup.source import SourceWanted
 from reconciler.cli.wait import timeout_option
 from reconciler.layout import Layout
 
 if TYPE_CHECKING:
     from reconciler.cli.wiring import Parts
     from reconciler.execution.work import Work
-    from reconciler.preflight.finding import Finding
     from reconciler.supervision.unit import Unit
 
 
@@ -113,7 +110,7 @@ def _wanted(flags: Mapping[str, Any]) -> Wanted:
 def _set_up(options: Options, layout: Layout, wanted: Wanted) -> int:
     logs.configure(level_of(options, tells_itself=True))
     roots.check_owner(layout)
-    code = _make_root(layout, wanted)
+    code = root_folder.make(layout, wanted.source.absolute(), asks=wanted.asks)
     if wanted.files:
         certificates.drop(layout, wanted.files)
     stacks: tuple[str, ...] = ()
@@ -131,38 +128,13 @@ def _set_up(options: Options, layout: Layout, wanted: Wanted) -> int:
     return code
 
 
-def _make_root(layout: Layout, wanted: Wanted) -> int:
-    """Folders and host.yaml; 1 where that says something else than was asked for."""
-    is_there = layout.settings.exists()
-    source = wanted.source.absolute()
-    made: tuple[roots.Folder, ...] = ()
-    if not source.url and not is_there:
-        if not wanted.asks:
-            raise Failure(
-                "say which repository: --source URL (at a terminal, `reconciler init` alone asks for it)", WRONG_USE
-            )
-        made = roots.make_folders(layout)  # first: somebody who may not write here should not answer in vain
-        source = sources.ask(layout, source)
-    elif source.url:
-        sources.check(source)
-    made = (*made, *roots.make_folders(layout))
-    for found in roots.folders(layout):
-        output.line(f"{'made ' if found in made else 'there'}  {found.path}  {found.holds}")
-    if source.url and _write_new(layout.settings, host_yaml(source)):
-        output.line(f"made   {layout.settings}  this host's settings")
-        return 0
-    output.line(f"there  {layout.settings}  this host's settings, left as they are")
-    return _compare(layout, source) if source.url else 0
-
-
 def _settle_stacks(options: Options, layout: Layout, wanted: Wanted) -> tuple[int, tuple[str, ...]]:
     """The preflight, then what the stacks need to know. The exit code, and the names of the stacks."""
     from reconciler.cli.wiring import opened
 
     with opened(layout, log_level=level_of(options, tells_itself=True)) as parts:
         output.heading("\nPreflight")
-        if not _is_fit(parts):
-            output.complain("mend what says FAIL, and call this again: what is there is kept")
+        if not fitness.is_host_fit(parts):
             return FAILED, ()
         works = _works(parts)
         variables.settle(parts, works, wanted.values, asks=wanted.asks)
@@ -172,7 +144,7 @@ def _settle_stacks(options: Options, layout: Layout, wanted: Wanted) -> tuple[in
             certificates.ask(parts, works)
         names = tuple(work.name for work in works)
         if wanted.start or wanted.asks:
-            return (0 if _are_fit(parts) else FAILED), names
+            return (0 if fitness.are_stacks_fit(parts) else FAILED), names
         return 0, names
 
 
@@ -180,38 +152,6 @@ def _works(parts: Parts) -> tuple[Work, ...]:
     """The stacks of this host that can be read."""
     works = parts.host(lambda _: None).works()
     return tuple(work for work in works if not work.gone and not work.problems)
-
-
-def _is_fit(parts: Parts) -> bool:
-    from reconciler.cli.preflight import host_findings
-
-    return _shown(list(host_findings(parts)))
-
-
-def _are_fit(parts: Parts) -> bool:
-    from reconciler.cli.preflight import stack_findings
-
-    is_fit = _shown(list(stack_findings(parts, ())))
-    if not is_fit:
-        output.complain("mend what says FAIL, and call this again: what is there is kept")
-    return is_fit
-
-
-def _shown(findings: Sequence[Finding]) -> bool:
-    """What is well takes one line together."""
-    from reconciler.cli.check import show
-
-    well = [finding.name for finding in findings if not finding.mend]
-    if well:
-        output.line(f"ok    {', '.join(well)}")
-    stack = ""
-    for finding in findings:
-        if finding.mend:
-            if finding.stack != stack:
-                stack = finding.stack
-                output.heading(stack)
-            show(finding)
-    return all(finding.ok for finding in findings)
 
 
 def _are_ready(layout: Layout, stacks: Sequence[str]) -> bool:
@@ -257,38 +197,3 @@ def _say_what_is_next(layout: Layout, unit: Unit | None) -> None:
     named = "" if str(layout.root) == DEFAULT_ROOT else f"--root {layout.root} "
     then = f"systemctl start {unit.name}" if unit is not None else f"reconciler {named}run"
     output.line(f"\nNext: reconciler {named}check, then {then}")
-
-
-def _write_new(path: Path, text: str) -> bool:
-    """Whole, or not at all; False if there is one."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        os.link(new, path)
-        return True
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise Failure(f"{path} cannot be written ({error.strerror})") from error
-    finally:
-        with suppress(OSError):
-            new.unlink()
-
-
-def _compare(layout: Layout, asked: SourceWanted) -> int:
-    """Whoever asked for another source than the one that is there should hear of it."""
-    from reconciler.cli.wiring import read_settings
-    from reconciler.settings import load_settings
-
-    there, wanted = read_settings(layout).source, load_settings(host_yaml(asked).encode(), "host.yaml").source
-    differing = [name for name in ("url", "branch", "path") if getattr(there, name) != getattr(wanted, name)]
-    if not differing:
-        return 0
-    output.complain(
-        f"host.yaml says another source.{' and source.'.join(differing)} than was asked for; edit {layout.settings}"
-    )
-    return FAILED
