@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.adapters.docker_engine.pull import PullProgress
+from reconciler.adapters.docker_engine.pull_progress import PullProgress
 from tests.fakes.clock import FakeClock
 
 

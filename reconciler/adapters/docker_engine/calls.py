@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -10,9 +9,8 @@ from typing import Any
 from reconciler import refusals
 from reconciler.adapters.docker_engine.connection import Client, Connection, is_gone
 from reconciler.adapters.docker_engine.details import Details
+from reconciler.adapters.docker_engine.networks import with_network_names
 from reconciler.model.errors import ReconcilerError, WaitingError
-
-_ID = re.compile(r"[0-9a-f]{64}")
 
 Refusal = Callable[[int | None, str], ReconcilerError]
 
@@ -41,7 +39,7 @@ class Calls:
         """The engine's own words on a container; None if it is gone."""
         try:
             with self.speaking(f"look at container {container_id[:12]}") as client:
-                return _with_network_names(client, client.inspect_container(container_id))
+                return with_network_names(client, client.inspect_container(container_id))
         except WaitingError as error:
             if is_gone(error.__cause__):
                 return None
@@ -81,16 +79,3 @@ class Calls:
         except ReconcilerError:
             details = None
         return container_id[:12] if details is None else str(details["Name"]).removeprefix("/")
-
-
-def _with_network_names(client: Client, details: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Until it is started, a container knows by its id a network that it was given by id, as Compose 2.26 gives
-    external ones. Read so, each would seem to be another network afterwards."""
-    settings = details.get("NetworkSettings") or {}
-    networks: Mapping[str, Any] = settings.get("Networks") or {}
-    ids = [key for key in networks if _ID.fullmatch(key)]
-    if not ids:
-        return details
-    names = {network["Id"]: network["Name"] for network in client.networks(ids=ids)}
-    named = {names.get(key, key): endpoint for key, endpoint in networks.items()}
-    return {**details, "NetworkSettings": {**settings, "Networks": named}}

@@ -15,10 +15,12 @@ from reconciler import refusals
 from reconciler.adapters.docker_engine import messages, read, storage
 from reconciler.adapters.docker_engine.archive import archive
 from reconciler.adapters.docker_engine.calls import Calls
-from reconciler.adapters.docker_engine.connection import READ_S, Client, Connection, is_gone, is_in_use
+from reconciler.adapters.docker_engine.connection import READ_S, Connection, is_gone, is_in_use
 from reconciler.adapters.docker_engine.details import Details, Images
+from reconciler.adapters.docker_engine.executing import executed
+from reconciler.adapters.docker_engine.networks import lost_networks
 from reconciler.adapters.docker_engine.processes import is_signalled
-from reconciler.adapters.docker_engine.pull import PullProgress
+from reconciler.adapters.docker_engine.pull import pull
 from reconciler.adapters.docker_engine.resources import Capacity, update_bodies
 from reconciler.model.desired import Injection, LifecycleHook
 from reconciler.model.errors import (
@@ -73,7 +75,7 @@ class DockerEngine:
         with self._calls.speaking("list containers") as client:
             there = client.containers(all=True, filters=_OF_COMPOSE)
             entries = [entry for entry in there if stack in (None, read.stack_of(entry["Labels"]))]
-            lost = _lost_networks(client, entries)
+            lost = lost_networks(client, entries)
         self._details.keep({entry["Id"] for entry in there}, begun)
         found = (self._container(reader, entry["Id"], read.signature(entry)) for entry in entries)
         return tuple(read.taken_off(container, lost.get(container.id, ())) for container in found if container)
@@ -138,16 +140,7 @@ class DockerEngine:
     # --- Images
 
     def pull(self, reference: str, progress: Callable[[str], None]) -> Image:
-        lines = PullProgress(reference, progress)
-        client = self._connection.fresh_client(self._pull_silence_s)
-        try:
-            with client, self._connection.translated(lambda _, words: refusals.pull_refused(reference, words)):
-                for message in client.pull(reference, stream=True, decode=True):
-                    if "error" in message:
-                        raise refusals.pull_refused(reference, str(message["error"]))
-                    lines.take(message)
-        except EngineUnavailableError as error:
-            raise self._silent_or_gone(reference, error) from error
+        pull(self._connection, reference, progress, self._pull_silence_s)
         self._images.drop()
         image = self.image(reference)
         if image is None:
@@ -278,18 +271,7 @@ class DockerEngine:
     def execute(self, container_id: str, hook: LifecycleHook, within_s: float | None = None) -> int:
         """Raises WaitingError(reason="HookTimedOut") when it has not ended within the time limit."""
         with self._calls.doing("run a hook in", container_id) as client:
-            made = client.exec_create(
-                container_id,
-                list(hook.command),
-                stdout=False,
-                stderr=False,
-                privileged=hook.privileged,
-                user=hook.user,
-                workdir=hook.working_dir or None,
-                environment=dict(hook.environment) or None,
-            )
-            client.exec_start(made["Id"], detach=True)
-            return self._exit_status(client, made["Id"], hook, within_s or self._hook_s)
+            return executed(client, container_id, hook, within_s or self._hook_s)
 
     # --- Networks
 
@@ -351,34 +333,6 @@ class DockerEngine:
         details = self._calls.inspect(container_id)
         own = None if details is None else details["Config"].get("StopTimeout")
         return _DEFAULT_GRACE_S if own is None or own < 0 else int(own)
-
-    def _silent_or_gone(self, reference: str, error: EngineUnavailableError) -> ReconcilerError:
-        if "timed out" not in str(error).lower():
-            return error
-        return refusals.pull_refused(reference, f"nothing came for {self._pull_silence_s:g} s")
-
-    def _exit_status(self, client: Client, exec_id: str, hook: LifecycleHook, within_s: float) -> int:
-        deadline = time.monotonic() + within_s
-        pause_s = 0.01
-        while time.monotonic() < deadline:
-            state = client.exec_inspect(exec_id)
-            if not state["Running"] and state["ExitCode"] is not None:
-                return int(state["ExitCode"])
-            time.sleep(pause_s)
-            pause_s = min(pause_s * 2, 0.5)
-        raise WaitingError(f"{hook.command[0]} has not ended within {within_s:g} s", reason="HookTimedOut")
-
-
-def _lost_networks(client: Client, entries: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
-    """By container id: names of networks that a stopped container was on and that were removed since, even where there is
-    another one of that name. The engine remembers their ids, and never starts the container again."""
-    held = {entry["Id"]: read.networks_by_id(entry) for entry in entries if entry["State"] != "running"}
-    ids = {network for networks in held.values() for network in networks}
-    there = {network["Id"] for network in client.networks(ids=sorted(ids))} if ids else set()
-    return {
-        container: tuple(name for network, name in networks.items() if network not in there)
-        for container, networks in held.items()
-    }
 
 
 def _printable(raw: bytes) -> str:
