@@ -7,11 +7,16 @@ from collections.abc import Iterable
 from reconciler.backup.entry import Backup
 
 
-def last_before(newest_first: Iterable[Backup], release: int, tried_at: float | None) -> tuple[Backup, ...]:
+def last_before(
+    newest_first: Iterable[Backup], release: int, tried_at: float | None, since: float = 0.0
+) -> tuple[Backup, ...]:
     """Of each plan the newest sound one that was made before ``release``, by plan: one that lets it pass, or else one from
-    before ``tried_at``, when it was first tried (seconds since the epoch; None: not known)."""
+    before ``tried_at``, when it was first tried (seconds since the epoch; None: not known). ``since``: when the one that is
+    to have the data was proven; what is older holds what another one knew, or is of a life before state.db was lost. One of
+    what a restore replaced is never meant."""
     found: dict[str, Backup] = {}
-    sound = [backup for backup in newest_first if backup.sound]
+    sound = [backup for backup in newest_first if backup.sound and not backup.before_restore]
+    sound = [backup for backup in sound if backup.created_at >= since]
     for backup in (
         *(one for one in sound if release in one.precedes),
         *(one for one in sound if _is_older(one, tried_at)),

@@ -60,16 +60,17 @@ def data_before(options: Options, stack: str, target: int, *, force: bool) -> tu
 
     layout = roots.layout_of(options.root)
     with opened(layout, log_level=level_of(options, tells_itself=True)) as parts:
-        record = parts.journal.stack(stack)
-        left = None if record is None else first_left(record, parts.journal.releases(stack), target)
+        record, releases = parts.journal.stack(stack), parts.journal.releases(stack)
+        left = None if record is None else first_left(record, releases, target)
+        since = next((release.ended_at for release in releases if release.number == target), None) or 0.0
         found = (
             ()
             if left is None
-            else last_before([b for b, _ in backups_of(options, stack)], left.number, left.created_at)
+            else last_before([b for b, _ in backups_of(options, stack)], left.number, left.created_at, since)
         )
         if left is None or not found:
             raise Failure(
-                f"{stack} has no good backup from before release {left.number if left else target + 1}; see: reconciler "
+                f"{stack} has no good backup of release {target}, from before release {left.number if left else target + 1}; see: reconciler "
                 f"backup list {stack}. Without --restore-db the data stay as they are"
             )
         if not force:

@@ -32,6 +32,18 @@ def test_one_that_is_not_good_never_counts() -> None:
     assert gone_through((bad, made(1, 800.0, 4)), 4) == (made(1, 800.0, 4),)
 
 
+def test_one_that_holds_what_another_release_knew_never_counts() -> None:
+    """Marked in a life before, when releases were counted from 1, too; or made before the one that is gone back to."""
+    here = (made(3, 950.0), made(2, 900.0), made(1, 800.0, 4))
+    assert last_before(here, 4, TRIED_AT, since=900.0) == (here[0],)
+    assert last_before(here, 4, TRIED_AT, since=951.0) == ()
+
+
+def test_one_of_what_a_restore_replaced_never_counts() -> None:
+    here = (replace(made(3, 950.0), before_restore=True), made(2, 900.0))
+    assert last_before(here, 4, TRIED_AT) == (here[1],)
+
+
 def test_each_database_has_one_of_its_own() -> None:
     here = (made(2, 900.0, 4, plan="db"), made(1, 800.0, 4, plan="archive"))
     assert gone_through(here, 4) == (here[1], here[0])
