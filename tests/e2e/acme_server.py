@@ -26,7 +26,6 @@ from tests.free_ports import free_port
 
 HERE = "127.0.0.1"
 _ORDER = re.compile(rb"Added order ")
-_REFUSED = re.compile(rb"order \S+ set INVALID")
 # The last is where roots are asked for, which is ours to ask.
 _REQUEST = re.compile(rb"(?:GET|POST|HEAD) (?!/roots/)\S+ -> calling handler\(\)")
 # Validate at once, take every nonce, and prove a domain anew for each order, as after the weeks between two renewals.
@@ -80,10 +79,6 @@ class AcmeServer:
     def orders(self) -> int:
         return len(_ORDER.findall(self._said()))
 
-    def refused_orders(self) -> int:
-        """Those that ended because a domain was not proven."""
-        return len(_REFUSED.findall(self._said()))
-
     def _said(self) -> bytes:
         return self._log("pebble").read_bytes()
 
@@ -103,13 +98,6 @@ class AcmeServer:
     def lose_name(self, domain: str) -> None:
         """No DNS server knows the domain any more; every other one is on 127.0.0.1."""
         self._tell_dns("set-servfail", {"host": f"{domain}."})
-
-    def find_name(self, domain: str) -> None:
-        self._tell_dns("clear-servfail", {"host": f"{domain}."})
-
-    def point(self, domain: str, address: str) -> None:
-        """The domain is another machine."""
-        self._tell_dns("add-a", {"host": f"{domain}.", "addresses": [address]})
 
     def _tell_dns(self, what: str, body: object) -> None:
         url = f"http://{HERE}:{self._dns_management}/{what}"

@@ -63,9 +63,6 @@ class OldProject:
         assert done.returncode == 0, done.stderr
         eventually(lambda: self.answer("/"), lambda seen: "rows" in seen)
 
-    def container(self, service: str) -> dict[str, Any]:
-        return self.world.container(self.name.removesuffix(f"-{self.world.suffix}"), service)
-
     def fixed_name(self, service: str) -> str:
         return f"uso-{self.world.suffix}.{service}"
 

@@ -211,9 +211,6 @@ class Sample:
             return tls.getpeercert(binary_form=True)
         return None
 
-    def log(self) -> str:
-        return self.world.docker("logs", self.world.container(STACK, "traefik")["Id"])
-
 
 def _lines(settings: Mapping[str, str]) -> str:
     return "".join(f"{name}={value}\n" for name, value in settings.items())

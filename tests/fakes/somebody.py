@@ -70,9 +70,3 @@ class Somebody:
         with self._acting() as host:
             host.images[reference] = host.images[image]
             host.say(Event(Trigger.ENGINE, None, f"tag image {reference}"))
-
-    def remove_network(self, name: str) -> None:
-        with self._acting() as host:
-            network = host.network_named(name)
-            if network is not None:
-                del host.networks[network.id]
