@@ -42,9 +42,14 @@ class StackFile:
     document: Document | None
     problems: tuple[Problem, ...] = ()
 
+    @property
+    def root(self) -> Mapping[str, Any]:
+        """Its values; {} where there is no such file, or it cannot be read."""
+        return {} if self.document is None else self.document.root
+
     def texts(self, *path: str) -> tuple[tuple[KeyPath, str], ...]:
         """The texts of the list at ``path`` and where each stands; what is no text is a problem already."""
-        value: Any = None if self.document is None else self.document.root
+        value: Any = self.root
         for step in path:
             value = value.get(step) if isinstance(value, dict) else None
         if not isinstance(value, list):
@@ -57,7 +62,7 @@ class StackFile:
 
     def pairs(self) -> tuple[tuple[int, str, str], ...]:
         """Of each sound entry of ``certs``, its index, its pair and its path; the others are a problem already."""
-        value = None if self.document is None else self.document.root.get("certs")
+        value = self.root.get("certs")
         entries = enumerate(value) if isinstance(value, list) else ()
         found = ((index, own.get("pair"), own.get("path")) for index, own in entries if isinstance(own, dict))
         return tuple(
@@ -68,7 +73,7 @@ class StackFile:
 
     def name(self) -> str | None:
         """The name it claims, valid or not."""
-        claimed = None if self.document is None else self.document.root.get("name")
+        claimed = self.root.get("name")
         return claimed if isinstance(claimed, str) and claimed else None
 
 
