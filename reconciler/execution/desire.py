@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from reconciler.declared.stack_folders import STACK_FILE
 from reconciler.execution.environments import Environments, Survey
+from reconciler.execution.inputs import Inputs
 from reconciler.execution.neighbours import Neighbours
 from reconciler.execution.sealed_inputs import SealedInputs
 from reconciler.layout import Layout
@@ -24,7 +24,7 @@ from reconciler.model.desired import Release
 from reconciler.model.environment import Environment
 from reconciler.model.errors import InvalidInputError, Problem
 from reconciler.model.manifest import HostSettings, Manifest
-from reconciler.model.source import EntryKind, Revision, TreeEntry
+from reconciler.model.source import Revision, TreeEntry
 from reconciler.model.updates import ImageRecord
 from reconciler.planning.acme_file import acme_file
 from reconciler.planning.host_volumes import unknown_volumes, with_host_volumes
@@ -37,10 +37,10 @@ from reconciler.ports.books import MarkBook, UpdateBook
 from reconciler.ports.engine import Compose
 from reconciler.ports.host_files import EnvironmentFiles, SealedFiles
 from reconciler.ports.repository import Objects, Tree
+from reconciler.recent import Recent
 
 _RENDERS_KEPT = 256
 _TO_COME = "(generated when the stack is next reconciled)"
-_READ_BY_COMPOSE = (".yaml", ".yml", ".env", ".json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +84,11 @@ class Desire:
         self._root_id = root_id
         self._reading = reading
         self.environments = Environments(reading.tree, reading.environment, reading.marks, reading.sealed)
+        self._inputs = Inputs(reading.tree)
         self._sealed = SealedInputs(reading.tree, reading.sealed)
         self._lock = threading.Lock()
         self._discovered: tuple[str, Discovery] | None = None
-        self._rendered: OrderedDict[str, _Rendered | InvalidInputError] = OrderedDict()
-        self._inputs: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._rendered: Recent[str, _Rendered | InvalidInputError] = Recent(_RENDERS_KEPT)
 
     def stacks(self, revision: Revision) -> Discovery:
         """The stacks of ``revision`` that run on this host, and what is wrong with those that cannot be read."""
@@ -133,14 +133,9 @@ class Desire:
         found = {record.service: record for record in self.found_images(manifest)}
         images = {name: record.reference for name, record in found.items()} | dict(instead)
         key = self._key(manifest, revision, images, beside)
-        with self._lock:
-            known = self._rendered.get(key)
-        if known is None:
-            known = self._render_or_refuse(manifest, revision, survey, found, instead, beside)
-            with self._lock:
-                self._rendered[key] = known
-                while len(self._rendered) > _RENDERS_KEPT:
-                    self._rendered.popitem(last=False)
+        known = self._rendered.or_made(
+            key, lambda: self._render_or_refuse(manifest, revision, survey, found, instead, beside)
+        )
         if isinstance(known, InvalidInputError):
             raise known
         return known
@@ -262,48 +257,12 @@ class Desire:
 
     def _key(self, manifest: Manifest, revision: Revision, images: Mapping[str, str], beside: tuple[Proxy, ...]) -> str:
         own = (self._reading.environment.read(manifest.name) or b"") + f"\0{self._sealed.state()}".encode()
-        parts = [repr(manifest), self._inputs_id(manifest, revision), self._reading.compose.version()]
+        parts = [repr(manifest), self._inputs.id_of(manifest, revision), self._reading.compose.version()]
         if beside:
             parts.append(repr(beside))
         if images:
             parts.append(repr(sorted(images.items())))
         return hashlib.sha256("\0".join(parts).encode() + own).hexdigest()
-
-    def _inputs_id(self, manifest: Manifest, revision: Revision) -> str:
-        """The Git object ids of all that a render can read: the folders of the stack, or the whole tree if one looks beyond."""
-        folders = (manifest.folder, *manifest.overlays)
-        found = [self._input_of(folder, revision) for folder in folders]
-        return " ".join(found) if all(found) else revision.tree
-
-    def _input_of(self, path: str, revision: Revision) -> str:
-        """ "" for a folder that looks beyond itself."""
-        entries = self._reading.tree.entries(revision)
-        folder = entries.get(path)
-        if not path or folder is None:
-            return ""
-        key = (path, folder.object_id)
-        with self._lock:
-            known = self._inputs.get(key)
-        if known is None:
-            known = "" if self._looks_beyond(path, entries) else folder.object_id
-            with self._lock:
-                self._inputs[key] = known
-                while len(self._inputs) > _RENDERS_KEPT:
-                    self._inputs.popitem(last=False)
-        return known
-
-    def _looks_beyond(self, folder: str, entries: Mapping[str, TreeEntry]) -> bool:
-        """Whether a file of the folder that Compose may read names a parent folder, or a link leads there."""
-        for path, entry in entries.items():
-            if not path.startswith(folder + "/") or entry.kind is EntryKind.FOLDER:
-                continue
-            if entry.kind is EntryKind.SYMLINK:
-                target = posixpath.normpath(posixpath.join(posixpath.dirname(path), self._reading.tree.target(entry)))
-                if not target.startswith(folder + "/"):
-                    return True
-            elif path.endswith(_READ_BY_COMPOSE) and b".." in self._reading.tree.read(entry.object_id):
-                return True
-        return False
 
 
 def _in_repository(

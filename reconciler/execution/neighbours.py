@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 
 from reconciler.manifest import Discovery
@@ -13,6 +11,7 @@ from reconciler.model.manifest import Manifest
 from reconciler.model.source import EntryKind, Revision
 from reconciler.planning.proxies import Proxy, proxies_of
 from reconciler.ports.repository import Tree
+from reconciler.recent import Recent
 
 _ANSWERS_KEPT = 256
 _OF_A_PROXY = (b"RECONCILER_TRAEFIK_DIR", b"providers.docker", b"TRAEFIK_PROVIDERS_DOCKER")
@@ -30,8 +29,7 @@ class Neighbours:
         self._tree = tree
         self._folder_of = folder_of
         self._running = running
-        self._lock = threading.Lock()
-        self._spoken: OrderedDict[tuple[str, tuple[bytes, ...]], bool] = OrderedDict()
+        self._spoken: Recent[tuple[str, tuple[bytes, ...]], bool] = Recent(_ANSWERS_KEPT)
 
     def proxies(
         self, manifest: Manifest, revision: Revision, stacks: Callable[[Revision], Discovery], render: Render
@@ -59,19 +57,10 @@ class Neighbours:
         """Whether a YAML file of the folder has one of the words. Remembered by content."""
         entries = self._tree.entries(revision)
         key = (entries[folder].object_id if folder in entries else revision.tree, words)
-        with self._lock:
-            known = self._spoken.get(key)
-        if known is not None:
-            return known
         inside = f"{folder}/" if folder else ""
         files = (
             self._tree.read(entry.object_id)
             for path, entry in entries.items()
             if path.startswith(inside) and path.endswith((".yaml", ".yml")) and entry.kind is EntryKind.FILE
         )
-        speaks = any(word in content for content in files for word in words)
-        with self._lock:
-            self._spoken[key] = speaks
-            while len(self._spoken) > _ANSWERS_KEPT:
-                self._spoken.popitem(last=False)
-        return speaks
+        return self._spoken.or_made(key, lambda: any(word in content for content in files for word in words))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from reconciler.planning.archive import pack, unpack, unpack_manifest
 from reconciler.planning.rollback import newest_applied
 from reconciler.ports.books import Journal
 from reconciler.ports.host_files import Releases
+from reconciler.recent import Recent
 
 _IN_MEMORY = 64
 
@@ -37,7 +37,7 @@ class Shelf:
         self._keep_commit = keep_commit
         self._drop_commit = drop_commit
         self._kept = kept
-        self._loaded: OrderedDict[tuple[str, int], tuple[Release, Manifest]] = OrderedDict()
+        self._loaded: Recent[tuple[str, int], tuple[Release, Manifest]] = Recent(_IN_MEMORY)
 
     def load(self, stack: str, number: int) -> Release | None:
         """None if it is no longer kept, or cannot be read: then what runs is replaced as if nothing were known."""
@@ -51,7 +51,7 @@ class Shelf:
 
     def _load(self, stack: str, number: int) -> tuple[Release, Manifest] | None:
         key = (stack, number)
-        if key not in self._loaded:
+        if self._loaded.get(key) is None:
             try:
                 content = self._releases.load(stack, number)
                 self._remember(unpack(content), unpack_manifest(content))
@@ -134,7 +134,7 @@ class Shelf:
         for found in self._journal.releases(stack):
             if found.number not in kept and found.outcome is not Outcome.PENDING:
                 self._releases.remove(stack, found.number)
-                self._loaded.pop((stack, found.number), None)
+                self._loaded.drop((stack, found.number))
 
     def numbers(self, stack: str) -> frozenset[int]:
         """The kept ones of one stack."""
@@ -144,7 +144,7 @@ class Shelf:
         """Forget the models of all of a stack's releases, and let their commits go."""
         for found in self._journal.releases(stack):
             self._releases.remove(stack, found.number)
-            self._loaded.pop((stack, found.number), None)
+            self._loaded.drop((stack, found.number))
             self._drop_commit(found.revision)
 
     def kept(self) -> tuple[Release, ...]:
@@ -170,6 +170,4 @@ class Shelf:
     def _remember(self, release: Release, manifest: Manifest) -> None:
         if release.number is None:
             return
-        self._loaded[(release.stack, release.number)] = (release, manifest)
-        while len(self._loaded) > _IN_MEMORY:
-            self._loaded.popitem(last=False)
+        self._loaded.put((release.stack, release.number), (release, manifest))

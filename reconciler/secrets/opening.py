@@ -6,8 +6,6 @@ The ``SealedFiles`` port. Where it cannot be done, says what, where, and how to 
 from __future__ import annotations
 
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -16,6 +14,7 @@ from pathlib import Path
 from reconciler import age_keys
 from reconciler.model.errors import InvalidInputError, Problem, StalledError
 from reconciler.planning.sealed import wrong_form
+from reconciler.recent import Recent
 
 _KEPT = 64  # decrypted contents, so that a pass does not decrypt what the one before did
 
@@ -25,8 +24,7 @@ class Opener:
 
     def __init__(self, identity_file: Path) -> None:
         self._file = identity_file
-        self._lock = threading.Lock()
-        self._opened: OrderedDict[tuple[str, bytes], bytes] = OrderedDict()
+        self._opened: Recent[tuple[str, bytes], bytes] = Recent(_KEPT)
 
     def state(self) -> str:
         """Changes whenever the host's keys may have changed."""
@@ -39,15 +37,7 @@ class Opener:
     def open(self, file: str, content: bytes) -> bytes:
         """``file``: as people know it, for messages. Raises InvalidInputError."""
         key = (self.state(), sha256(content).digest())
-        with self._lock:
-            known = self._opened.get(key)
-        if known is None:
-            known = self._decrypted(file, content)
-            with self._lock:
-                self._opened[key] = known
-                while len(self._opened) > _KEPT:
-                    self._opened.popitem(last=False)
-        return known
+        return self._opened.or_made(key, lambda: self._decrypted(file, content))
 
     def _decrypted(self, file: str, content: bytes) -> bytes:
         import pyrage  # type: ignore[import-untyped]  # it has no stubs

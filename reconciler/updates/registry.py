@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from requests.auth import AuthBase
 from reconciler.model.errors import ReconcilerError, StalledError, WaitingError
 from reconciler.planning.image_reference import DOCKER_HUB, ImageReference
 from reconciler.ports.clock import Clock
+from reconciler.recent import Recent
 from reconciler.updates.credentials import Login, authority_of, is_insecure, login_at
 from reconciler.updates.tokens import Challenge, Tokens
 
@@ -72,7 +72,7 @@ class HttpRegistry:
         self._lock = threading.Lock()
         self._tokens = Tokens(clock, self._send)
         self._schemes: dict[str, str] = {}
-        self._known: OrderedDict[str, tuple[str, bytes, str]] = OrderedDict()  # by URL: ETag, body, Link
+        self._known: Recent[str, tuple[str, bytes, str]] = Recent(_KEPT)  # by URL: ETag, body, Link
 
     def digest(self, image: ImageReference, tag: str) -> str:
         """What ``tag`` means: the digest of the index where there are several platforms.
@@ -127,8 +127,7 @@ class HttpRegistry:
         url = f"{self._base(image.registry)}{path}"
         headers = {"Accept": _MANIFESTS} if "/manifests/" in path else {}
         key = f"{method} {url}"
-        with self._lock:
-            known = self._known.get(key)
+        known = self._known.get(key)
         if known is not None:
             headers["If-None-Match"] = known[0]
         answer = self._send(method, url, headers, header, image.registry)
@@ -145,10 +144,7 @@ class HttpRegistry:
             return
         if len(answer.body) > _KEPT_BYTES:
             return
-        with self._lock:
-            self._known[key] = (etag, answer.body, answer.headers.get("Link", "") or "")
-            while len(self._known) > _KEPT:
-                self._known.popitem(last=False)
+        self._known.put(key, (etag, answer.body, answer.headers.get("Link", "") or ""))
 
     def _base(self, registry: str) -> str:
         """http only where the engine would take it, too, and only after https was refused."""
