@@ -127,6 +127,25 @@ def notes_on_data(manifest: Manifest, occasion: Occasion) -> Iterator[str]:
         )
 
 
+def volumes_left(previous: Release | None, release: Release) -> Iterator[str]:
+    """Where a service begins on another volume than the one it wrote to, such as one that was renamed: an empty one, as a
+    rule, and nothing else would say so."""
+    for spec in release.services:
+        before = previous.service(spec.name) if previous is not None else None
+        held, now = _volumes(before), _volumes(spec)
+        for target in sorted(held.keys() & now.keys()):
+            if held[target] != now[target]:
+                yield (
+                    f"{spec.name} has volume {now[target]} at {target} from now on; what volume {held[target]} holds is not "
+                    "carried over, and stays there"
+                )
+
+
+def _volumes(spec: ServiceSpec | None) -> dict[str, str]:
+    mounts = (spec.definition.get("volumes") or ()) if spec is not None else ()
+    return {str(m["target"]): str(m["source"]) for m in mounts if m.get("type") == "volume" and m.get("source")}
+
+
 def gates_at(manifest: Manifest, occasion: Occasion) -> tuple[BackupGate, ...]:
     """The backups that a release passes by."""
     return tuple(

@@ -30,6 +30,7 @@ from reconciler.model.plan import (
     StopContainer,
     TagImage,
 )
+from reconciler.planning.data import volumes_left
 from reconciler.planning.drift import drift_steps
 from reconciler.planning.handover import leaving
 from reconciler.planning.images import room_for
@@ -105,7 +106,7 @@ def plan(
             *release.warnings,
         ),
         proven_after=len(towards),
-        costs=tuple(traffic_costs(found, release, manifest.rollout, led)),
+        costs=(*traffic_costs(found, release, manifest.rollout, led), *volumes_left(previous, release)),
     )
 
 

@@ -12,7 +12,7 @@ from reconciler.model.hook import BackupGate, Exec, Hook, Occasion, Phase
 from reconciler.model.manifest import Rollout
 from reconciler.model.observed import Observed
 from reconciler.planning.data import notes_on_data, users_of, with_restores
-from tests.builders import bare, decide, healthy, made, manifest, release, seen, steps, stopped
+from tests.builders import bare, decide, healthy, made, manifest, release, seen, steps, stopped, volume
 
 CHANGE = DataChange("shop", 2, back=(DataBackup("b1", "db"),))
 
@@ -86,3 +86,11 @@ def test_what_a_failing_means_for_the_data_is_told_before(occasion: Occasion, wo
     (note,) = notes_on_data(manifest(hooks=(gate, migrate)), occasion)
     assert words in note
     assert list(notes_on_data(manifest(hooks=(gate,)), occasion)) == []
+
+
+def test_a_service_that_begins_on_another_volume_is_said_to_leave_its_data_behind() -> None:
+    before = release({"db": {"volumes": [volume("pg", "/data"), volume("etc", "/etc")]}})
+    wanted = release({"db": {"volumes": [volume("pgdata", "/data"), volume("etc", "/etc"), volume("new", "/new")]}})
+    (cost,) = decide(wanted, seen(made(before, "db"), of=before), previous=before).costs
+    assert cost.startswith("db has volume pgdata at /data from now on; what volume pg holds is not carried over")
+    assert decide(before, seen(made(before, "db"), of=before), previous=before).costs == ()
