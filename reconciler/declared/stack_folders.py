@@ -24,6 +24,7 @@ _OVERRIDE_FILES = (
     "docker-compose.override.yaml",
 )
 _MAKES_A_STACK = frozenset({*COMPOSE_FILES, STACK_FILE, MISNAMED_STACK_FILE})
+_MOST_NAMED = 10
 _READABLE = frozenset({EntryKind.FILE, EntryKind.EXECUTABLE, EntryKind.SYMLINK})
 
 
@@ -119,8 +120,15 @@ def _check_path(entries: Mapping[str, TreeEntry], path: str) -> None:
         message = f'"{path}" is a {entry.kind.value} in this revision; name the folder that holds the stacks'
     else:
         folders = [name for name, found in entries.items() if found.kind is EntryKind.FOLDER and name]
-        message = f'there is no folder "{path}" in this revision{did_you_mean(path, folders)}'
+        message = (
+            f'there is no folder "{path}" in this revision{did_you_mean(path, folders) or _that_is_there(folders)}'
+        )
     raise InvalidInputError((Problem("host.yaml", 0, "source.path", message),))
+
+
+def _that_is_there(folders: Iterable[str]) -> str:
+    top = sorted(name for name in folders if "/" not in name and not name.startswith(".") and _is_text(name))
+    return f"; it has {', '.join(top)}" if 0 < len(top) <= _MOST_NAMED else ""
 
 
 def _files_by_folder(entries: Mapping[str, TreeEntry], path: str) -> dict[str, set[str]]:

@@ -178,10 +178,12 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 def test_a_person_is_asked_for_what_is_missing_and_for_nothing_else(machine: Machine) -> None:
-    typed = [str(machine.folder / "nowhere"), "", "stacks", str(machine.folder / "config"), "", ""]
+    typed = [str(machine.folder / "nowhere"), "", "stacks", str(machine.folder / "config")]
+    typed += ["", "elsewhere", "", "", "stacks"]
     done = machine.init(typed=[*typed, "shop.localhost", "", "3", "n"])
     assert done.exit_code == 0, done.output
     assert "there is no repository at " in done.output
+    assert 'source.path: there is no folder "elsewhere" in this revision; it has stacks\n' in done.output
     source = load_settings((machine.root / "host.yaml").read_bytes(), "").source
     assert (source.url, source.branch, source.path) == (str(machine.folder / "config"), "main", "stacks")
     assert machine.variables["DOMAIN"] == "shop.localhost"
@@ -192,6 +194,16 @@ def test_a_person_is_asked_for_what_is_missing_and_for_nothing_else(machine: Mac
     assert again.exit_code == 0, again.output
     assert "what it needs to know" not in again.output
     assert machine.variables == before
+
+
+def test_who_leaves_in_the_middle_keeps_what_was_answered(machine: Machine) -> None:
+    machine.init("--source", str(machine.folder / "config"), "--path", "stacks")
+    left = machine.init(typed=["shop.localhost"])
+    assert left.exit_code == 130
+    assert machine.variables == {"DOMAIN": "shop.localhost"}
+    done = machine.init(typed=["", "3", "n"])
+    assert done.exit_code == 0, done.output
+    assert set(machine.variables) == {"DOMAIN", "DB_PASSWORD"}
 
 
 def test_a_secret_that_is_typed_is_typed_twice_and_never_shown(machine: Machine) -> None:

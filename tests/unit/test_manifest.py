@@ -470,6 +470,7 @@ def test_what_may_be_taken_for_a_stack_and_is_none_is_a_warning() -> None:
     ("path", "message"),
     [
         ("desired-state", 'there is no folder "desired-state" in this revision; did you mean "desired_state"?'),
+        ("prod", 'there is no folder "prod" in this revision; it has desired_state'),
         ("readme", '"readme" is a file in this revision; name the folder that holds the stacks'),
         ("link", '"link" is a symlink in this revision; name the folder that holds the stacks'),
     ],

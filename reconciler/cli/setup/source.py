@@ -164,13 +164,19 @@ def _wrong(key: str, text: str, url: str = "/") -> str:
 
 
 def _tried(wanted: SourceWanted) -> Revision:
-    """Raises SourceError, StalledError. Into a mirror that is thrown away: host.yaml is not written yet."""
+    """Raises SourceError, StalledError, InvalidInputError where it has no such folder. Into a mirror that is thrown away:
+    host.yaml is not written yet."""
     from reconciler.adapters.git_source import GitSource
+    from reconciler.adapters.git_tree import GitTree
+    from reconciler.declared.stack_folders import stack_folders
     from reconciler.settings import load_settings
 
     settings = load_settings(host_yaml(wanted).encode(), "host.yaml").source
     with tempfile.TemporaryDirectory(prefix="reconciler-") as folder:
-        return GitSource(settings, Path(folder) / "mirror.git").fetch()
+        mirror = Path(folder) / "mirror.git"
+        found = GitSource(settings, mirror).fetch()
+        stack_folders(GitTree(mirror).entries(found), settings.path)
+        return found
 
 
 def _mended(layout: Layout, wanted: SourceWanted, error: ReconcilerError) -> SourceWanted | None:

@@ -94,7 +94,12 @@ def _ask(parts: Parts, work: Work) -> None:
         if not asked:
             output.heading(f"\n{work.name}: what it needs to know")
         asked |= {found.name for found in new}
-        _put(parts, work, {found.name: _answer(found) for found in new})  # what they say may make others needed
+        answers: dict[str, str] = {}
+        try:
+            for found in new:
+                answers[found.name] = _answer(found)
+        finally:  # who leaves in the middle is not asked again for what was said
+            _put(parts, work, answers)  # what they say may make others needed
 
 
 def _answer(found: Missing) -> str:
