@@ -11,7 +11,7 @@ from typing import Protocol
 
 from reconciler import files
 from reconciler.adoption.book import Book, Phase, Record, TextChange
-from reconciler.adoption.carrying import carry_file, carry_folder, discard, sum_of
+from reconciler.adoption.carrying import carry_file, carry_folder, discard, holds_something, sum_of
 from reconciler.adoption.clone import sha256_of
 from reconciler.adoption.cron import Cron
 from reconciler.adoption.model import Adoption, Kind
@@ -117,7 +117,7 @@ class Adopter:
             self.old.stand(container)
         self.old.check_all_stand(adoption)
         for folder in adoption.data:
-            if not _holds_something(Path(folder.target)):
+            if not holds_something(Path(folder.target)):
                 self.progress(f"copy {folder.source} to {folder.target}")
                 carry_folder(Path(folder.source), Path(folder.target), self._check_leaving)
         return self._bring(self.book.write(record, phase=Phase.STARTED))
@@ -156,7 +156,7 @@ class Adopter:
         told = []
         for folder in adoption.data:
             source, target = Path(folder.source), Path(folder.target)
-            if not _holds_something(target):
+            if not holds_something(target):
                 continue
             if source.exists() and sum_of(source) == sum_of(target):
                 discard(target)
@@ -211,7 +211,3 @@ class Adopter:
     def _check_leaving(self) -> None:
         if why := self.stop():
             raise WaitingError(f"interrupted by {why}", reason=_INTERRUPTED)
-
-
-def _holds_something(place: Path) -> bool:
-    return any(place.iterdir()) if place.is_dir() else place.exists()

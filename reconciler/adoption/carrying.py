@@ -94,6 +94,10 @@ def sum_of(place: Path) -> str:
     return found.hexdigest()
 
 
+def holds_something(place: Path) -> bool:
+    return any(place.iterdir()) if place.is_dir() else place.exists()
+
+
 def _copy(source: Path, target: Path, stop: Stop) -> None:
     stop()
     status = source.lstat()

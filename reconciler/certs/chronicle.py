@@ -44,7 +44,7 @@ class Chronicle:
     def complain(self, proof: Proof) -> None:
         """Of what is shown wrongly at places where nothing of ours was taken back."""
         found = {
-            f"{spot.place} shows another certificate for {spot.domain} than the one that was published; "
+            f"{spot.front.place} shows another certificate for {spot.domain} than the one that was published; "
             "look for a certificate that it has from elsewhere, whether --providers.file.directory names the folder that it "
             "mounts, and in its log": spot
             for spot in proof.wrong
@@ -85,7 +85,9 @@ class Chronicle:
         seen = []
         for spot in proof.right:
             fingerprint = proof.seen[spot] or ""
-            seen.append(ServedRecord(now, spot.place, spot.domain, fingerprint, *known.get(fingerprint, ("", "", 0.0))))
+            seen.append(
+                ServedRecord(now, spot.front.place, spot.domain, fingerprint, *known.get(fingerprint, ("", "", 0.0)))
+            )
         self.note_shown(seen)
 
     def note_shown(self, seen: Sequence[ServedRecord]) -> None:

@@ -225,7 +225,7 @@ class Keeper:
 
     def _refuse(self, kept: Kept, refuted: tuple[Pair, ...], proof: Proof) -> None:
         """They are not tried a second time until their files change."""
-        places = ", ".join(sorted({f"{spot.domain} at {spot.place}" for spot in proof.wrong}))
+        places = ", ".join(sorted({f"{spot.domain} at {spot.front.place}" for spot in proof.wrong}))
         why = (
             f"it was published, and another certificate was still shown for {places}; the one before was put back. The log "
             "of the proxy may say why; it is tried again once its files change (copy them again)"
@@ -296,7 +296,7 @@ class Keeper:
     def _shown(proof: Proof) -> dict[str, tuple[str, ...]]:
         found: dict[str, set[str]] = {}
         for spot in proof.right:
-            found.setdefault(proof.seen[spot] or "", set()).add(spot.place)
+            found.setdefault(proof.seen[spot] or "", set()).add(spot.front.place)
         return {fingerprint: tuple(sorted(places)) for fingerprint, places in found.items()}
 
     def _due_in_s(self, decision: Decision) -> float:

@@ -31,10 +31,6 @@ class Spot:
         """What a client would ask for: a concrete one, where the domain is a wildcard."""
         return self.domain.replace("*", _PROBE, 1)
 
-    @property
-    def place(self) -> str:
-        return f"{self.front.stack}/{self.front.service}"
-
 
 @dataclass(frozen=True)
 class View:
@@ -72,7 +68,7 @@ class View:
                 for domain in names
                 if (port := tls_port(front)) is not None
             }
-        return tuple(sorted(known, key=lambda spot: (spot.place, spot.domain, spot.port)))
+        return tuple(sorted(known, key=lambda spot: (spot.front.place, spot.domain, spot.port)))
 
     def orderers(self, domain: str) -> tuple[tuple[Front, Router], ...]:
         """Through whom a certificate for the domain can be ordered."""

@@ -81,7 +81,7 @@ def _schema(name: str) -> Mapping[str, Any]:
 @cache
 def _validator(name: str) -> Any:
     keywords = {
-        "pattern": _not_matching,
+        "pattern": not_matching,
         "x-minimum": _too_short,
         "x-maximum": _too_long,
         "x-exactly-one": _not_one,
@@ -91,7 +91,7 @@ def _validator(name: str) -> Any:
     return bounded(_schema(name))
 
 
-def _not_matching(validator: Any, pattern: str, value: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
+def not_matching(validator: Any, pattern: str, value: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
     """JSON Schema's ``$`` is the end of the text; Python's would also take a line break after it."""
     if isinstance(value, str) and re.search(pattern.replace("$", r"\Z"), value) is None:
         yield ValidationError("does not match")

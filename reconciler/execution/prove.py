@@ -84,7 +84,7 @@ class Prover:
     def _is_proven(self, identity: str, now: float, soak_s: float, trouble: Trouble | None) -> bool:
         container = self._look(identity)
         self._fail_if_hopeless(container)
-        is_well = _is_healthy(container)
+        is_well = container.is_healthy
         if not is_well:
             self._troubles.pop(identity, None)
         elif trouble is not None:
@@ -104,7 +104,7 @@ class Prover:
         for identity in self._watched - set(ids):
             container = self._engine.inspect(identity)
             if container is not None:
-                self._note(container, now, is_well=_is_healthy(container))
+                self._note(container, now, is_well=container.is_healthy)
 
     def _note(self, container: Container, now: float, *, is_well: bool) -> None:
         if not is_well or container.started_at != self._started_at[container.id]:
@@ -118,7 +118,7 @@ class Prover:
             raise StalledError(
                 f"{container.name} ended with exit status {container.exit_code}", reason="HealthCheckFailed"
             )
-        if container.restart_count >= _MOST_RESTARTS and not _is_healthy(container):
+        if container.restart_count >= _MOST_RESTARTS and not container.is_healthy:
             raise StalledError(
                 f"{container.name} ended with exit status {container.exit_code} {container.restart_count} times",
                 reason="HealthCheckFailed",
@@ -147,7 +147,3 @@ class Prover:
     def _pause(self, waited_s: float) -> None:
         self._still_wanted()
         self._clock.sleep(_LOOK_EVERY_S if waited_s < _QUICK_S else _LOOK_LATER_S)
-
-
-def _is_healthy(container: Container) -> bool:
-    return container.state is State.RUNNING and container.probe in (Probe.HEALTHY, Probe.NONE)

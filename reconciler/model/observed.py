@@ -88,6 +88,11 @@ class Container:
         """A process of it is alive: running, paused, or between two starts of a crash loop."""
         return self.state in (State.RUNNING, State.PAUSED, State.RESTARTING)
 
+    @property
+    def is_healthy(self) -> bool:
+        """As far as the engine can tell: one without a healthcheck is while it runs."""
+        return self.state is State.RUNNING and self.probe in (Probe.HEALTHY, Probe.NONE)
+
     def is_ours_of(self, stack: str, service: str) -> bool:
         """Made by this root, for this very service."""
         return self.owned and (self.stack, self.service) == (stack, service)

@@ -56,6 +56,11 @@ class Front:
     owner: tuple[int, int] | None = None
 
     @property
+    def place(self) -> str:
+        """As people are told of it: ``stack/service``."""
+        return f"{self.stack}/{self.service}"
+
+    @property
     def resolver(self) -> Resolver | None:
         """The one that may order: declared, and with somebody whom the CA can write to."""
         return next((resolver for resolver in self.resolvers if resolver.email), None)

@@ -24,10 +24,6 @@ class Proxy:
     reads_us: bool
     asked_at: tuple[EntryPoint, ...] = ()
 
-    @property
-    def place(self) -> str:
-        return f"{self.front.stack}/{self.front.service}"
-
 
 def proxies(
     stack: str, definitions: Mapping[str, Mapping[str, Any]], networks: Mapping[str, str], folder: str

@@ -163,15 +163,11 @@ def wanted_image(spec: ServiceSpec, situation: Situation) -> str:
 
 
 def _worth_keeping(container: Container) -> tuple[bool, bool, int]:
-    return (not _is_healthy(container), not container.running, container.number)
+    return (not container.is_healthy, not container.running, container.number)
 
 
 def _serves(container: Container, job: bool) -> bool:
-    return _has_done_its_job(container, job) if job else _is_healthy(container)
-
-
-def _is_healthy(container: Container) -> bool:
-    return container.state is State.RUNNING and container.probe in (Probe.HEALTHY, Probe.NONE)
+    return _has_done_its_job(container, job) if job else container.is_healthy
 
 
 def _must_start(container: Container, job: bool) -> bool:

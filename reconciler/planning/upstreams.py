@@ -130,12 +130,12 @@ def _why_not(name: str, definitions: Mapping[str, dict[str, Any]], manifest: Man
         return "it is not replaced start-first"
     for proxy in leading:
         if not proxy.reads_us:
-            return f"the Traefik {proxy.place} serves it, too, and does not mount ${{RECONCILER_TRAEFIK_DIR}}"
+            return f"the Traefik {proxy.front.place} serves it, too, and does not mount ${{RECONCILER_TRAEFIK_DIR}}"
         if proxy.front.on_host:
-            return f"the Traefik {proxy.place} uses the host's network, where no service has a name"
+            return f"the Traefik {proxy.front.place} uses the host's network, where no service has a name"
         if not proxy.asked_at:
             return (
-                f"the Traefik {proxy.place} has no entry point on its command line that answers without a redirection or a "
+                f"the Traefik {proxy.front.place} has no entry point on its command line that answers without a redirection or a "
                 "middleware of its own, so it cannot be asked what it has read"
             )
     mine = traefik_labels.claims(labels_of(definition))

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import socket
-import ssl
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -15,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from reconciler.certs.probing import addresses_of, is_own_address
+from reconciler.certs.probing import addresses_of, is_own_address, trusting_anybody
 from reconciler.preflight.domains import asked_name, is_reserved, is_this_machine
 from reconciler.preflight.facts import Disk, DomainSeen
 
@@ -49,7 +48,7 @@ def time_told_by(url: str) -> float | None:
     if parts.scheme != "https" or not parts.hostname:
         return None
     connection = http.client.HTTPSConnection(
-        parts.hostname, parts.port or 443, timeout=_ANSWER_S, context=_trusting_anybody()
+        parts.hostname, parts.port or 443, timeout=_ANSWER_S, context=trusting_anybody()
     )
     try:
         connection.request("HEAD", "/")
@@ -59,13 +58,6 @@ def time_told_by(url: str) -> float | None:
         return None
     finally:
         connection.close()
-
-
-def _trusting_anybody() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def domain(name: str, own: Iterable[str]) -> DomainSeen:

@@ -88,7 +88,7 @@ class Confirmation:
 
 def _unread(proxy: Proxy, patience_s: float) -> WaitingError:
     return WaitingError(
-        f"the Traefik {proxy.place} runs and has not read within {patience_s:g}s whom to send requests to, so nothing is "
+        f"the Traefik {proxy.front.place} runs and has not read within {patience_s:g}s whom to send requests to, so nothing is "
         "stopped; see its log for a file of ${RECONCILER_TRAEFIK_DIR} that it cannot read, and that "
         "--providers.file.directory is where that is mounted. It is tried again by itself",
         reason="TrafficNotShifted",

@@ -205,7 +205,7 @@ def _hosts(
     for container in containers:
         if container.definition == spec.digest and not _address(container, place, labels):
             raise WaitingError(
-                f"{container.name} has no address on a network of the Traefik {place.proxies[0].place}, so nobody can be "
+                f"{container.name} has no address on a network of the Traefik {place.proxies[0].front.place}, so nobody can be "
                 "sent there",
                 reason="TrafficNotShifted",
             )

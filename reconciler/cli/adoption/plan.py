@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from reconciler.adapters.docker_engine.projects import Projects
 from reconciler.adoption import host_file
 from reconciler.adoption.book import TextChange
+from reconciler.adoption.carrying import holds_something
 from reconciler.adoption.clone import Destinations, read_clone, size_of
 from reconciler.adoption.cron import Cron
 from reconciler.adoption.deciding import Wanted, decide, nothing_runs
@@ -166,14 +167,10 @@ def _wanted(parts: Parts, found: Found, release: Release) -> Wanted:
         here={image: projects.image_environment(image) for image in images},
         taken=frozenset(HostPorts().taken(ports)),
         networks=frozenset(networks),
-        filled=frozenset(copy.target for copy in copies if _holds_something(Path(copy.target))),
+        filled=frozenset(copy.target for copy in copies if holds_something(Path(copy.target))),
         free=shutil.disk_usage(layout.data if layout.data.is_dir() else layout.root).free,
         sizes={copy.source: size_of(Path(copy.source)) for copy in copies},
     )
-
-
-def _holds_something(place: Path) -> bool:
-    return any(place.iterdir()) if place.is_dir() else place.exists()
 
 
 def _settings(layout: Layout, parts: Parts, adoption: Adoption) -> tuple[tuple[TextChange, ...], tuple[str, ...]]:

@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from reconciler.declared.environment import formats
+from reconciler.declared.validation import not_matching
 from reconciler.model.environment import VariableRule
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
@@ -58,12 +59,6 @@ def _read_as(rule: Mapping[str, Any], text: str) -> Any:
     return text
 
 
-def _pattern(validator: Any, pattern: str, value: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
-    """JSON Schema's ``$`` is the end of the text; Python's would also take a line break before it."""
-    if isinstance(value, str) and re.search(pattern.replace("$", r"\Z"), value) is None:
-        yield ValidationError("does not match")
-
-
 def _format(validator: Any, form: str, value: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
     if formats.wrong(form, text_of(value)):
         yield ValidationError("does not have the format")
@@ -71,7 +66,7 @@ def _format(validator: Any, form: str, value: object, schema: Mapping[str, Any])
 
 @cache
 def _validator() -> Any:
-    dialect = extend(Draft202012Validator, {"pattern": _pattern, "format": _format})  # type: ignore[no-untyped-call]  # the stubs leave it out
+    dialect = extend(Draft202012Validator, {"pattern": not_matching, "format": _format})  # type: ignore[no-untyped-call]  # the stubs leave it out
     return dialect({})
 
 

@@ -39,7 +39,7 @@ def pair(*domains: str) -> Pair:
 
 
 def spots(view: View, *pairs: Pair) -> list[tuple[str, str, int]]:
-    return [(spot.place, spot.domain, spot.port) for spot in view.spots(pairs)]
+    return [(spot.front.place, spot.domain, spot.port) for spot in view.spots(pairs)]
 
 
 SHOP = stack("shop", WEB, SECURE, TLS, OWN, web="Host(`a.test`) || Host(`b.test`)")
