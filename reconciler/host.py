@@ -189,7 +189,7 @@ class Host:
         record = journal.stack(work.name) or StackRecord(work.name)
         if record.ready != ready:
             record = replace(record, ready=ready)
-            journal.save_stack(record)
+            journal.save_status(record)
             journal.tell(work.name, "error", reason, why, work.commit, self._made.clock.now())
         return record
 
@@ -218,7 +218,7 @@ class Host:
         record = self._made.journal.stack(work.name) or StackRecord(work.name)
         ready = Ready(Truth.UNKNOWN, error.reason, str(error))
         record = replace(record, sync=Sync.UNKNOWN, health=Health.UNKNOWN, ready=ready)
-        self._made.journal.save_stack(record)
+        self._made.journal.save_status(record)
         return record
 
     def reconcile_all(self, forced: frozenset[str] = frozenset()) -> tuple[StackRecord, ...]:

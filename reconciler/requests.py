@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import replace
 
 import structlog
 
@@ -144,14 +143,14 @@ class Desk:
 
     def _suspend(self, record: StackRecord, request: Request) -> str:
         suspension = Suspension(request.reason, request.who, self._clock.now(), request.until)
-        self._journal.save_stack(replace(record, suspension=suspension))
+        self._journal.save_suspension(record.name, suspension)
         self._told(record, "Suspended", f"by {request.who}: {request.reason or 'no reason given'}", request)
         return ""
 
     def _resume(self, record: StackRecord, request: Request) -> str:
         if record.suspension is None:
             return f"{record.name} is not suspended"
-        self._journal.save_stack(replace(record, suspension=None))
+        self._journal.save_suspension(record.name, None)
         self._told(record, "Resumed", f"by {request.who}", request)
         return ""
 
@@ -190,7 +189,7 @@ class Desk:
                 self._journal.quarantine(record.name, release.number, why)
         self._journal.quarantine(record.name, target, "")
         self._ask_for_data(record, target, request)
-        self._journal.save_stack(replace(record, wanted_release=target))
+        self._journal.save_wanted(record.name, target)
         self._told(record, "RollbackAsked", why, request)
         return ""
 

@@ -67,7 +67,7 @@ class Books:
             return False
         if suspension.until is None or suspension.until > self._clock.now():
             return True
-        self._journal.save_stack(replace(record, suspension=None))
+        self._journal.save_suspension(record.name, None)
         self.tell(work, "info", "Resumed", f"the time for which {suspension.who} suspended it is over")
         return False
 
@@ -287,7 +287,7 @@ class Books:
             self._journal.end_pass(left.id, "interrupted", self._clock.now())
 
     def save(self, record: StackRecord) -> StackRecord:
-        self._journal.save_stack(replace(record, updated_at=self._clock.now()))
+        self._journal.save_status(replace(record, updated_at=self._clock.now()))
         return record
 
     def tell(self, work: Work, severity: str, reason: str, message: str) -> None:

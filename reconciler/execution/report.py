@@ -57,15 +57,14 @@ class Report:
         self._books.memory.repairing.pop(work.name, None)
         record = settled(self._books.record(work), replace(goal, blocked=""), observed, release.revision, found.notes)
         if goal.blocked:
-            ready = went_back(goal, observed)
-            record = replace(record, sync=Sync.OUT_OF_SYNC, wanted_release=release.number, ready=ready)
-        elif not self._books.given_up(work, release):  # or else what is wanted is gone to next
-            record = replace(record, wanted_release=None)
+            record = replace(record, sync=Sync.OUT_OF_SYNC, ready=went_back(goal, observed))
+        elif release.number is not None:
+            self._journal.drop_wanted(work.name, release.number)
         record = self._say(work, record)
         how = "what runs already" if found.empty else "applied and proven"
         self._shelf.supersede(release, self._clock.now())
         self._books.tell(work, "info", "Applied", f"release {release.number} is {how}")
-        self._shelf.tidy(work.name, record)
+        self._shelf.tidy(work.name, self._books.record(work))
         return record
 
     def untidy(self, work: Work, goal: Goal, pass_id: int, rest: Plan, failure: StepFailedError) -> StackRecord:

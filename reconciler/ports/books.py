@@ -22,6 +22,7 @@ from reconciler.model.record import (
     ServedRecord,
     StackRecord,
     StepRecord,
+    Suspension,
     TrialRecord,
 )
 from reconciler.model.updates import ImageRecord
@@ -38,6 +39,17 @@ class Journal(Protocol):
     def stack(self, name: str) -> StackRecord | None: ...
 
     def save_stack(self, record: StackRecord) -> None: ...
+
+    def save_status(self, record: StackRecord) -> None:
+        """All of it but the suspension and what is wanted: those are what people ask for, while a pass is under way, too."""
+
+    def save_suspension(self, stack: str, suspension: Suspension | None) -> None: ...
+
+    def save_wanted(self, stack: str, number: int) -> None:
+        """A person wants this release rather than what Git says."""
+
+    def drop_wanted(self, stack: str, applied: int) -> None:
+        """What Git says was applied, and is what is wanted; unless somebody put it in quarantine meanwhile."""
 
     def forget_stack(self, name: str) -> None: ...
 

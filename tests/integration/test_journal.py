@@ -130,6 +130,29 @@ def test_saving_what_is_known_already_writes_nothing(journal: SqliteJournal) -> 
     assert journal.stack("shop") == SHOP
 
 
+def test_a_status_is_saved_beside_what_people_asked_for(journal: SqliteJournal) -> None:
+    suspension = Suspension("new disk", "ada", 1.0)
+    journal.save_status(StackRecord("shop", sync=Sync.UNKNOWN))
+    journal.save_suspension("shop", suspension)
+    journal.save_wanted("shop", 1)
+    journal.save_status(SHOP)
+    assert journal.stack("shop") == replace(SHOP, suspension=suspension, wanted_release=1)
+    before = journal.version()
+    journal.save_status(replace(SHOP, updated_at=999.0))
+    assert journal.version() == before
+
+
+def test_what_is_wanted_is_dropped_for_what_was_applied_unless_that_is_left_already(journal: SqliteJournal) -> None:
+    journal.save_stack(StackRecord("shop", wanted_release=1))
+    number = journal.add_release("shop", "sha256:2", "a" * 40, "", "git", 1.0).number
+    journal.quarantine("shop", number, "rolled back")
+    journal.drop_wanted("shop", number)
+    assert journal.stack("shop") == StackRecord("shop", wanted_release=1)
+    journal.quarantine("shop", number, "")
+    journal.drop_wanted("shop", number)
+    assert journal.stack("shop") == StackRecord("shop")
+
+
 def test_a_forgotten_stack_leaves_only_its_events(journal: SqliteJournal) -> None:
     journal.save_stack(SHOP)
     journal.add_release("shop", "sha256:1", "a" * 40, "", "git", 1.0)

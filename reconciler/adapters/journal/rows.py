@@ -82,12 +82,20 @@ def stack_row(record: StackRecord) -> Row:
         record.attempted_release,
         record.applied_release,
         record.wanted_release,
-        None if record.suspension is None else _suspension_text(record.suspension),
+        suspension_text(record.suspension),
         record.updated_at,
     )
 
 
-def _suspension_text(held: Suspension) -> str:
+def status_of(record: StackRecord) -> dict[str, Any]:
+    """By column, without what people ask for."""
+    found = dict(zip(STACK.split(", "), stack_row(record), strict=True))
+    return {column: value for column, value in found.items() if column not in ("name", "wanted_release", "suspension")}
+
+
+def suspension_text(held: Suspension | None) -> str | None:
+    if held is None:
+        return None
     return json.dumps({"reason": held.reason, "who": held.who, "since": held.since, "until": held.until})
 
 

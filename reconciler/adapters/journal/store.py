@@ -32,6 +32,7 @@ from reconciler.model.record import (
     StackRecord,
     StepRecord,
     StepState,
+    Suspension,
 )
 
 _KEPT_PASSES = 200  # of each stack, with their steps
@@ -111,6 +112,33 @@ class SqliteJournal:
             return
         values = rows.stack_row(record)
         self._write(f"REPLACE INTO stacks ({rows.STACK}) VALUES ({_places(values)})", values)
+
+    def save_status(self, record: StackRecord) -> None:
+        known = self.stack(record.name)
+        if known is None:
+            self.save_stack(record)
+            return
+        asked = replace(record, wanted_release=known.wanted_release, suspension=known.suspension)
+        if replace(asked, updated_at=known.updated_at) != known:
+            status = rows.status_of(record)
+            columns = ", ".join(f"{column} = ?" for column in status)
+            self._write(f"UPDATE stacks SET {columns} WHERE name = ?", (*status.values(), record.name))
+
+    def save_suspension(self, stack: str, suspension: Suspension | None) -> None:
+        self._write("UPDATE stacks SET suspension = ? WHERE name = ?", (rows.suspension_text(suspension), stack))
+
+    def save_wanted(self, stack: str, number: int) -> None:
+        self._write("UPDATE stacks SET wanted_release = ? WHERE name = ?", (number, stack))
+
+    def drop_wanted(self, stack: str, applied: int) -> None:
+        known = self.stack(stack)
+        if known is None or known.wanted_release is None:
+            return
+        self._write(
+            "UPDATE stacks SET wanted_release = NULL WHERE name = ? AND NOT EXISTS "
+            "(SELECT 1 FROM releases WHERE stack = ? AND number = ? AND quarantined != '')",
+            (stack, stack, applied),
+        )
 
     def forget_stack(self, name: str) -> None:
         """Its status, releases, passes and baselines. Its events stay: they tell that it went. So do the marks of its variables:

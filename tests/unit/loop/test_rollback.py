@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.record import Outcome, RequestKind, Truth
+from reconciler.model.record import Health, Outcome, RequestKind, Truth
 from reconciler.model.updates import Updates, Window
 from reconciler.requests import Desk
 from tests.builders import STACK, healthy, port
@@ -167,3 +167,26 @@ def test_what_was_gone_back_to_is_newer_than_what_was_left(world: World) -> None
     assert world.shelf.numbers(STACK) == {2, 4}
     assert roll_back(world) == "ok"
     assert world.settle().applied_release == 2
+
+
+def test_who_goes_back_elsewhere_while_it_is_gone_back_gets_there(world: World) -> None:
+    applied(world, web(1), web(2), web(3))
+    assert roll_back(world, 2) == "ok"
+    world.once(**when(world, "wait", lambda: roll_back(world, 1)))
+    assert world.settle().applied_release == 1
+
+
+def test_what_people_ask_for_at_the_moment_a_pass_ends_is_not_lost(world: World) -> None:
+    """The pass had looked at the stack's record before, and saves what became of it after."""
+    applied(world, web(1), web(2))
+    before = world.record
+    assert roll_back(world) == "ok"
+    world.journal.ask(RequestKind.SUSPEND, STACK, "ada", world.clock.now())
+    Desk(world.journal, world.clock).handle()
+    world.books.save(replace(before, health=Health.PROGRESSING))
+    assert (world.record.health, world.record.wanted_release) == (Health.PROGRESSING, 1)
+    assert world.record.suspension is not None
+    world.journal.save_status(replace(before, applied_release=1))
+    world.journal.ask(RequestKind.RESUME, STACK, "ada", world.clock.now())
+    Desk(world.journal, world.clock).handle()
+    assert (world.record.applied_release, world.record.suspension) == (1, None)
