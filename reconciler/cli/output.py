@@ -11,12 +11,18 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler.model.duration import shown_duration
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_GAP = "  "
+_NARROW = 30  # characters for a last column that is longer: with less its words would stand one below the other
 _STYLES = {
     **dict.fromkeys(("Healthy", "Synced", "True", "applied", "done", "ok"), "green"),
     **dict.fromkeys(("Degraded", "Missing", "False", "failed", "FAIL", "error"), "red"),
@@ -39,7 +45,8 @@ def print_json(values: Sequence[Any]) -> None:
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """``rows`` of texts, one for each title. The last column may be long: a terminal wraps it, a pipe gets it whole."""
+    """``rows`` of texts, one for each title. The last column may be long: a terminal wraps it, below its row where it
+    is narrow, and a pipe gets it whole."""
     cleaned = [[printable(cell) for cell in row] for row in rows]
     if on_terminal():
         _print_for_people(titles, cleaned)
@@ -55,17 +62,53 @@ def _print_plain(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _print_for_people(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.cells import cell_len
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    console = Console(highlight=False)
+    *widths, last = (
+        max(cell_len(line) for cell in column for line in cell.splitlines() or [""])
+        for column in zip(titles, *rows, strict=True)
+    )
+    room = console.width - sum(width + len(_GAP) for width in widths)
+    if room >= min(last, _NARROW):
+        _print_beside(console, titles, rows)
+    else:
+        _print_below(console, widths, titles, rows)
+
+
+def _print_beside(console: Console, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, len(_GAP), 0, 0))
     for number, title in enumerate(titles, 1):
         is_last = number == len(titles)
         table.add_column(title, overflow="fold", no_wrap=not is_last)
     for row in rows:
-        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
-    Console(highlight=False).print(table)
+        table.add_row(*map(_coloured, row))
+    console.print(table)
+
+
+def _print_below(console: Console, widths: Sequence[int], titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """The last column on lines of its own: a narrow terminal must cut off nothing."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for row in (titles, *rows):
+        *cells, last = (Text(cell, style="bold") for cell in row) if row is titles else map(_coloured, row)
+        for cell, width in zip(cells, widths, strict=True):
+            cell.pad_right(width - cell.cell_len)
+        line = Text(_GAP).join(cells)
+        line.rstrip()
+        console.print(line, soft_wrap=True)
+        if last.plain.strip():
+            console.print(Padding.indent(last, len(_GAP)))
+
+
+def _coloured(cell: str) -> Text:
+    from rich.text import Text
+
+    return Text(cell, style=_STYLES.get(cell, ""))
 
 
 def note(text: str) -> None:

@@ -204,6 +204,40 @@ def test_brackets_in_a_message_are_no_markup(
     assert "services[0]: [red]boom[/red]" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("width", [24, 60, 80])
+def test_a_narrow_terminal_cuts_off_nothing_and_gets_the_last_column_below(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """Incident: at 80 columns, `get` showed no message, and `env show` neither values nor what they are for."""
+    monkeypatch.setattr("reconciler.cli.output.on_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    row = (
+        "database-of-the-shop",
+        "OutOfSync",
+        "ReconciliationSucceededAtLast",
+        "web is not healthy\nIts last lines:\nno space",
+    )
+    output.print_table(("STACK", "SYNC", "REASON", "MESSAGE"), [row, ("web", "Synced", "ok", "")])
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        "STACK                 SYNC       REASON",
+        "  MESSAGE",
+        "database-of-the-shop  OutOfSync  ReconciliationSucceededAtLast",
+        "  web is not healthy",
+        "  Its last lines:",
+        "  no space",
+        "web                   Synced     ok",
+    ]
+
+
+def test_a_terminal_with_room_has_the_last_column_beside_the_others(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.cli.output.on_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    output.print_table(("STACK", "MESSAGE"), [("web", "word " * 20)])
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["STACK", "web", "word"]
+
+
 def test_a_reader_that_goes_away_ends_it_without_a_word(tmp_path: Path) -> None:
     root = Root(tmp_path / "root")
     for number in range(3000):
