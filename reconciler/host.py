@@ -221,7 +221,7 @@ class Host:
         self._made.journal.save_status(record)
         return record
 
-    def reconcile_all(self, forced: frozenset[str] = frozenset()) -> tuple[StackRecord, ...]:
+    def reconcile_all(self, forced: frozenset[str]) -> tuple[StackRecord, ...]:
         """One pass over every stack, side by side where they do not depend on each other."""
         works = tuple(replace(work, forced=work.name in forced) for work in self.works())
         done: dict[str, StackRecord] = {}

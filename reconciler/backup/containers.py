@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from reconciler.backup.streaming import CLOSES_WITHIN_S, Ended, Piece, Source, no_docker, stream, text
-from reconciler.model.backup import VERIFY_MEMORY
 from reconciler.model.errors import StalledError, WaitingError
 
 LABEL = "io.reconciler.backup"  # on throwaway containers: the root that made them, and may take them away
 LABEL_OF = "io.reconciler.backup.of"
+_MOST_PROCESSES = "512"
+_READY_WITHIN_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +44,12 @@ class Server:
     user: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """``memory``: of a throwaway container that is told nothing else."""
-
-    memory: str = VERIFY_MEMORY
-    pids: int = 512
-    ready_s: float = 120.0
-
-
 class Containers:
     """``root_id``: whose throwaway containers are ours. ``stop``: asked while streaming; a reason to leave, "" to go on."""
 
-    def __init__(self, root_id: str, stop: Callable[[], str] = lambda: "", limits: Limits | None = None) -> None:
+    def __init__(self, root_id: str, stop: Callable[[], str] = lambda: "") -> None:
         self._root_id = root_id
         self._stop = stop
-        self._limits = limits or Limits()
 
     def run(
         self,
@@ -94,7 +85,7 @@ class Containers:
         command = [
             *("docker", "run", "--rm", "--interactive", "--name", name, "--pull", "never", "--network", "none", *label),
             *("--volumes-from", container, "--user", "0:0", "--no-healthcheck", "--log-driver", "none"),
-            *("--cpu-shares", "256", "--pids-limit", str(self._limits.pids), *_environment(script)),
+            *("--cpu-shares", "256", "--pids-limit", _MOST_PROCESSES, *_environment(script)),
             *("--entrypoint", "sh", image, "-c", script.text, script.name),
         ]
         try:
@@ -127,12 +118,12 @@ class Containers:
         return found.out.strip()
 
     @contextmanager
-    def throwaway(self, image: str, stack: str, server: Server, memory: str = "") -> Iterator[str]:
+    def throwaway(self, image: str, stack: str, server: Server, memory: str) -> Iterator[str]:
         """A container of ``image`` without a network, always taken away with all that it wrote. Raises WaitingError where
         it is not ready in time."""
         container = _drawn_name()
         try:
-            self._make(container, image, stack, server, memory or self._limits.memory)
+            self._make(container, image, stack, server, memory)
             self._await(container, server.ready)
             yield container
         finally:
@@ -158,7 +149,7 @@ class Containers:
         made = self._docker(
             *("run", "--detach", "--name", container, "--pull", "never", "--network", "none", "--restart", "no"),
             *("--label", f"{LABEL}={self._root_id}", "--label", f"{LABEL_OF}={stack}"),
-            *("--memory", memory, "--memory-swap", memory, "--pids-limit", str(self._limits.pids), *user),
+            *("--memory", memory, "--memory-swap", memory, "--pids-limit", _MOST_PROCESSES, *user),
             *("--cpu-shares", "256", "--no-healthcheck", "--log-driver", "json-file", "--log-opt", "max-size=1m"),
             *(*_environment(serve), "--entrypoint", "sh", image, "-c", serve.text, serve.name),
         )
@@ -166,7 +157,7 @@ class Containers:
             raise WaitingError(f"the throwaway container cannot be made: {_last_line(made.err)}", reason="NoThrowaway")
 
     def _await(self, container: str, ready: Script) -> None:
-        ends = time.monotonic() + self._limits.ready_s
+        ends = time.monotonic() + _READY_WITHIN_S
         pause_s = 0.1
         while self.run(container, ready).status:
             if self._docker("inspect", "--format", "{{.State.Running}}", container).out.strip() != "true":

@@ -21,7 +21,7 @@ from reconciler.backup.sealing import Sealing
 from reconciler.backup.standstill import Standstill
 from reconciler.backup.store import Store, name_of
 from reconciler.backup.words import Said, said
-from reconciler.model.backup import VERIFY_MEMORY, BackupPlan, Level
+from reconciler.model.backup import BackupPlan, Level
 from reconciler.model.errors import ReconcilerError
 from reconciler.ports.clock import Clock
 
@@ -92,7 +92,7 @@ class Maker:
             _let_go(plan, stack, store, pinned)
         return Made(backup, backup.problems[0] if backup.problems else None)
 
-    def prove(self, backup: Backup, store: Store, engine: Engine, image: str, memory: str = VERIFY_MEMORY) -> Backup:
+    def prove(self, backup: Backup, store: Store, engine: Engine, image: str, memory: str) -> Backup:
         """As it is then, and written down so."""
         try:
             proven = self.prover.prove(backup, store, engine, image, memory)

@@ -13,7 +13,7 @@ from reconciler.backup.entry import Backup, Finding
 from reconciler.backup.sealing import Sealing
 from reconciler.backup.store import Store
 from reconciler.backup.words import said
-from reconciler.model.backup import VERIFY_MEMORY, Level
+from reconciler.model.backup import Level
 from reconciler.ports.clock import Clock
 
 _DATABASE = "reconciler_verify"
@@ -35,7 +35,7 @@ class Prover:
     stop: Callable[[], str]
     sealing: Sealing
 
-    def prove(self, backup: Backup, store: Store, engine: Engine, image: str, memory: str = VERIFY_MEMORY) -> Backup:
+    def prove(self, backup: Backup, store: Store, engine: Engine, image: str, memory: str) -> Backup:
         """``memory``: what a throwaway server may use, in words. ``backup`` with the level it reaches and what is in the way of the next one. Raises WaitingError where the
         process is to leave, or no throwaway container can be made: that says nothing about the backup."""
         climb = self._climb(backup, store, engine, image, memory)

@@ -80,8 +80,8 @@ def _source(chosen: Action, words: tuple[str, ...], *, ask: bool, reads: bool) -
     return "ask" if ask else "stdin" if reads else ""
 
 
-def run_first_actions(options: Options, stacks: Collection[str] | None = None) -> bool:
-    """Run every action that says ``atInit``, of ``stacks`` or of all, and show what each prints. Whether all worked; what
+def run_first_actions(options: Options, stacks: Collection[str]) -> bool:
+    """Run every action of ``stacks`` that says ``atInit``, and show what each prints. Whether all worked; what
     did not is told. For the end of ``init``, when the stacks are Ready."""
     from reconciler.cli.signals import leaving_on_signals
     from reconciler.cli.wiring import opened
@@ -89,7 +89,7 @@ def run_first_actions(options: Options, stacks: Collection[str] | None = None) -
     codes = []
     with opened(roots.layout_of(options.root), log_level=level_of(options, tells_itself=True)) as parts:
         for work in parts.host(lambda _: None).works():
-            for chosen in work.manifest.actions if stacks is None or work.name in stacks else ():
+            for chosen in work.manifest.actions if work.name in stacks else ():
                 if chosen.at_init:
                     with leaving_on_signals(parts.leaving.ask):
                         codes.append(_told(parts, work, chosen))

@@ -104,8 +104,8 @@ def _decoded(content: bytes, file: str) -> str:
     return text
 
 
-def _refused(file: str, line: int, message: str, key: str = "") -> InvalidInputError:
-    return InvalidInputError((Problem(file, line, key, message),))
+def _refused(file: str, line: int, message: str) -> InvalidInputError:
+    return InvalidInputError((Problem(file, line, "", message),))
 
 
 class _Open:

@@ -11,6 +11,7 @@ from reconciler.model.errors import Problem
 TABBED = "a tab indents this line; YAML wants spaces"
 TOO_DEEP = "lists or mappings are nested far too deeply here"
 
+_MOST_SHOWN = 60
 _INDENT_WITH_TAB = re.compile(r" *\t")
 
 # What the scanner says, and the same in words that lead to the mistake. The first that matches counts.
@@ -62,7 +63,7 @@ def _first_tabbed(lines: list[str], first: int, last: int) -> int | None:
     )
 
 
-def shown(text: str, most: int = 60) -> str:
+def shown(text: str) -> str:
     """``text`` as it may stand in a message: on one line and not too long."""
-    short = text if len(text) <= most else text[: most - 3] + "..."
+    short = text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 3] + "..."
     return "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in short)

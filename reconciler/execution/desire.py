@@ -75,7 +75,7 @@ class Desire:
         settings: HostSettings,
         root_id: str,
         reading: Reading,
-        running: Callable[[str], tuple[Proxy, ...]] = lambda _: (),
+        running: Callable[[str], tuple[Proxy, ...]],
     ) -> None:
         """``running``: the Traefiks of a stack as it was last proven."""
         self._layout = layout
@@ -178,7 +178,7 @@ class Desire:
         known = self.environments.of(manifest, revision).environment
         return {**known.values, **self.environment(manifest.name, known.values)}
 
-    def mask(self, manifest: Manifest, revision: Revision | None, before: Iterable[Revision] = ()) -> Mask:
+    def mask(self, manifest: Manifest, revision: Revision | None, before: Iterable[Revision]) -> Mask:
         """What must not be shown of the stack: values of its host-local variables, what its schema calls a secret, and what
         lies encrypted in Git, at any of the revisions ``before``, too."""
         survey = self.environments.of(manifest, revision)

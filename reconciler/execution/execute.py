@@ -29,7 +29,7 @@ class Executor:
     def __init__(self, hands: Hands) -> None:
         self._hands = hands
 
-    def walk(self, plan: Plan, walk: Walk, steps: tuple[Step, ...] | None = None, first: int = 1) -> None:
+    def walk(self, plan: Plan, walk: Walk, steps: tuple[Step, ...] | None, first: int) -> None:
         """Take ``steps`` (all of the plan's, if None), numbered from ``first``. Raises StepFailedError, StoppedError."""
         taken = Deeds(self._hands, plan, walk)
         for number, step in enumerate(plan.steps if steps is None else steps, first):

@@ -29,7 +29,7 @@ def nothing_before(_: Work, __: Release) -> None:
 class Holding:
     """Safe to use from several threads as long as no two work on the same stack. ``first``: what a first release waits for."""
 
-    def __init__(self, journal: Journal, desire: Desire, clock: Clock, first: BeforeFirst = nothing_before) -> None:
+    def __init__(self, journal: Journal, desire: Desire, clock: Clock, first: BeforeFirst) -> None:
         self._journal = journal
         self._desire = desire
         self._clock = clock

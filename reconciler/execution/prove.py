@@ -45,7 +45,7 @@ class Prover:
         self._started_at[identity] = 0.0
         self._watched.add(identity)
 
-    def await_healthy(self, ids: Sequence[str], within_s: float, soak_s: float, trouble: Trouble | None = None) -> None:
+    def await_healthy(self, ids: Sequence[str], within_s: float, soak_s: float, trouble: Trouble | None) -> None:
         """``trouble``: what else keeps a container that looks healthy from being it, "" for nothing; it soaks from when it
         was first asked. Raises StalledError(HealthCheckFailed) naming the container, and how it failed."""
         began = self._clock.monotonic()

@@ -86,7 +86,7 @@ class Report:
         self._books.save(replace(self._books.record(work), ready=ready))
         self._books.tell(work, "error", failure.reason, ready.message)
 
-    def undone(self, work: Work, pass_id: int, observed: Observed, restored: Sequence[str] = ()) -> StackRecord:
+    def undone(self, work: Work, pass_id: int, observed: Observed, restored: Sequence[str]) -> StackRecord:
         """``restored``: the backups that data were restored from."""
         self._journal.end_pass(pass_id, "done", self._clock.now())
         record, before = self._books.record(work), self._books.applied(work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+_SPREAD = 0.05
 _MOST_DOUBLINGS = 60  # beyond that any base has long met its cap, and 2**n would leave the range of a float
 
 
@@ -17,9 +18,9 @@ def delay_s(attempt: int, unit: float, *, base_s: float = 1.0, cap_s: float = 30
     return whole * (0.5 + 0.5 * unit)
 
 
-def interval_s(interval: float, unit: float, *, spread: float = 0.05) -> float:
+def interval_s(interval: float, unit: float) -> float:
     """``interval`` seconds plus or minus 5 %, so that many hosts do not poll one server in step.
 
     ``unit``: a random number in [0, 1).
     """
-    return interval * (1.0 - spread + 2.0 * spread * unit)
+    return interval * (1.0 - _SPREAD + 2.0 * _SPREAD * unit)

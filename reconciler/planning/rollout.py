@@ -36,11 +36,11 @@ from reconciler.planning.walk import Told, Walk, existing, proven, stops_first
 def rollout_steps(
     turnovers: tuple[Turnover, ...],
     policy: Rollout,
-    outgoing: tuple[Leaving, ...] = (),
-    told: Told | None = None,
+    outgoing: tuple[Leaving, ...],
+    told: Told,
 ) -> tuple[Step, ...]:
     """From the first start to the last stop. Images are here and new containers are made already."""
-    walk = Walk({turnover.spec.name: turnover for turnover in turnovers}, policy, outgoing, told or Told())
+    walk = Walk({turnover.spec.name: turnover for turnover in turnovers}, policy, outgoing, told)
     for level in levels(tuple(turnover.spec for turnover in turnovers)):
         members = [walk.turnovers[spec.name] for spec in level]
         for turnover in members:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler import refusals
@@ -34,9 +33,9 @@ class Published:
     ports: frozenset[str]
 
 
-def engine_machine(environment: Mapping[str, str] | None = None) -> EngineMachine:
+def engine_machine() -> EngineMachine:
     """Raises EngineUnavailableError."""
-    connection = Connection(os.environ if environment is None else environment)
+    connection = Connection(os.environ)
     with connection.speaking(lambda *said: refusals.refused("ask the engine about itself", *said)) as client:
         version, info = client.version(api_version=False), client.info()
     folder = str(info.get("DockerRootDir") or "") if connection.is_of_this_host else ""
@@ -49,9 +48,9 @@ def engine_machine(environment: Mapping[str, str] | None = None) -> EngineMachin
     )
 
 
-def published(environment: Mapping[str, str] | None = None) -> tuple[Published, ...]:
+def published() -> tuple[Published, ...]:
     """Of every container that runs, whoever started it. Raises EngineUnavailableError."""
-    connection = Connection(os.environ if environment is None else environment)
+    connection = Connection(os.environ)
     with connection.speaking(lambda *said: refusals.refused("list containers", *said)) as client:
         entries = client.containers()
     found = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from reconciler import refusals
@@ -13,12 +12,12 @@ from reconciler.model.desired import LABEL_ROOT
 _MADE_FROM = "com.docker.compose.project.working_dir"
 
 
-def owners(folder: Path, environment: Mapping[str, str] | None = None) -> frozenset[str]:
+def owners(folder: Path) -> frozenset[str]:
     """The values of LABEL_ROOT of all containers whose Compose model lay below ``folder``.
 
     Raises EngineUnavailableError.
     """
-    connection = Connection(os.environ if environment is None else environment)
+    connection = Connection(os.environ)
     with connection.speaking(lambda *said: refusals.refused("list containers", *said)) as client:
         entries = client.containers(all=True, filters={"label": [LABEL_ROOT]})
     labels = [entry.get("Labels") or {} for entry in entries]

@@ -19,8 +19,8 @@ _NEEDS = "com.docker.compose.depends_on"
 
 
 class Projects:
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        self._connection = Connection(os.environ if environment is None else environment)
+    def __init__(self) -> None:
+        self._connection = Connection(os.environ)
 
     @property
     def is_of_this_host(self) -> bool:

@@ -43,11 +43,11 @@ def secret(question: str, *, check: Check = anything) -> str:
             output.complain("  the two are not the same")
 
 
-def choice(question: str, offers: Sequence[str], default: int = 1) -> int:
-    """Counted from 1. Raises click.Abort."""
+def choice(offers: Sequence[str]) -> int:
+    """Counted from 1; the first is proposed. Raises click.Abort."""
     for number, offer in enumerate(offers, 1):
         output.line(f"  {number}  {offer}")
-    found: int = click.prompt(question, type=click.IntRange(1, len(offers)), default=default)
+    found: int = click.prompt("How?", type=click.IntRange(1, len(offers)), default=1)
     return found
 
 

@@ -130,7 +130,7 @@ def ask(parts: Parts, works: Sequence[Work]) -> None:
         resolvers = any(email_variables(parts, work) for work in works)
         if resolvers:
             offers.insert(1, "Let's Encrypt: the domains must lead to this host, and port 443 be open to the internet")
-        chosen = offers[asking.choice("How?", offers) - 1]
+        chosen = offers[asking.choice(offers) - 1]
         if chosen.startswith("not now"):
             return
         if chosen.startswith("Let's"):

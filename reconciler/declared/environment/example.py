@@ -17,7 +17,7 @@ _INTRODUCTION = (
 )
 
 
-def example_of(schema: EnvironmentSchema, generated: Collection[str] = ()) -> str:
+def example_of(schema: EnvironmentSchema, generated: Collection[str]) -> str:
     """``generated``: names of secrets that are made by themselves."""
     lines = [*_comment(schema.title)] if schema.title else []
     lines += _comment(_INTRODUCTION.format(file=schema.file.rpartition("/")[2]))
