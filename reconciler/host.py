@@ -12,7 +12,7 @@ from reconciler.execution.books import Books
 from reconciler.execution.desire import Desire
 from reconciler.execution.hooks import HookKeeping
 from reconciler.execution.newer import Newer
-from reconciler.execution.observe import Observer, Snapshot
+from reconciler.execution.observe import Snapshot
 from reconciler.execution.providing import Providing
 from reconciler.execution.renewing import Renewing
 from reconciler.execution.shelf import Shelf
@@ -48,7 +48,6 @@ class Assembly:
     shelf: Shelf
     desire: Desire
     books: Books
-    observer: Observer
     stage: Stage
     loop: StackLoop
     hooks: HookKeeping
@@ -146,7 +145,7 @@ class Host:
 
     def look(self) -> Snapshot:
         """Raises EngineUnavailableError."""
-        return self._made.observer.look()
+        return self._made.stage.observer.look()
 
     def turn(self, stack: str) -> AbstractContextManager[bool]:
         """Whether nobody else works on the stack until it ends."""
@@ -279,7 +278,7 @@ class Host:
     def diff(self, work: Work) -> Plan:
         """What ``reconcile`` would do. Touches nothing. Raises InvalidInputError, StalledError, EngineUnavailableError."""
         release = self.release(work)
-        observed = self._made.observer.of(work.name, release, self._made.books.applied(work))
+        observed = self._made.stage.observe(work, release)
         return self._made.stage.announce(work, release, observed)
 
     def kept(self, stack: str) -> frozenset[int]:

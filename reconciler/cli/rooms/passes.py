@@ -38,7 +38,6 @@ def host(parts: Parts, progress: Progress) -> Host:
         shelf=parts.shelf,
         desire=parts.desire,
         books=books,
-        observer=observer,
         stage=stage,
         loop=StackLoop(stage, report, parts.hook_keeping, parts.data_keeping),
         hooks=parts.hook_keeping,
