@@ -14,7 +14,7 @@ from reconciler.cli import output, roots
 from reconciler.cli.action_output import Collected, Passed, as_object, code_of, ended_object, valid_until
 from reconciler.cli.errors import FAILED, WRONG_USE, Failure
 from reconciler.cli.logs import level_of
-from reconciler.cli.options import Options
+from reconciler.cli.options import Options, as_json
 from reconciler.cli.renew import renewed
 from reconciler.model.duration import written_duration
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--stdin", "reads", is_flag=True, help="Of the same: read the new value from standard input, as one line."
 )
-@click.option("-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs.")
+@as_json
 @click.pass_obj
 def action(
     options: Options, stack: str, name: str | None, words: tuple[str, ...], ask: bool, reads: bool, form: str | None

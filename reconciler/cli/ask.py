@@ -14,8 +14,8 @@ from reconciler.cli.errors import FAILED, WRONG_USE, Failure
 from reconciler.cli.get import is_suspended, left_alone
 from reconciler.cli.hand_in import answer, eventually, hand_in
 from reconciler.cli.logs import level_of
-from reconciler.cli.options import Options
-from reconciler.cli.wait import TIMED_OUT, Verdict, judge, timeout_option, until_settled
+from reconciler.cli.options import Options, timeout_option
+from reconciler.cli.wait import TIMED_OUT, Verdict, judge, until_settled
 
 if TYPE_CHECKING:
     from reconciler.layout import Layout

@@ -9,14 +9,18 @@ from reconciler.cli.backup_choice import can_ask, choose, choose_place, confirm
 from reconciler.cli.backup_orders import backups_of, find, find_before, have_done
 from reconciler.cli.backup_view import TITLES, as_object, details, row
 from reconciler.cli.errors import FAILED, WRONG_USE, Failure
-from reconciler.cli.options import Options
+from reconciler.cli.options import Duration, Options, as_json
 from reconciler.model.size import shown_bytes
 
-_FORM = click.option("-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs.")
 _TIMEOUT = click.option(
-    "--timeout", "timeout_s", default="1d", show_default=True, metavar="DURATION", help="How long to wait for the daemon.",
-    callback=lambda ctx, param, text: _seconds(text),
-)  # fmt: skip
+    "--timeout",
+    "timeout_s",
+    type=Duration(),
+    default="1d",
+    show_default=True,
+    metavar="DURATION",
+    help="How long to wait for the daemon.",
+)
 
 
 @click.group(epilog="Example: reconciler backup list web")
@@ -54,7 +58,7 @@ def run(options: Options, stack: str, name: str | None, timeout_s: float) -> int
     epilog="Example: reconciler backup list shop -o json",
 )
 @click.argument("stack")
-@_FORM
+@as_json
 @click.pass_obj
 def list_backups(options: Options, stack: str, form: str | None) -> None:
     """Show the backups of a stack, the newest first, and how far each was proven.
@@ -77,7 +81,7 @@ def list_backups(options: Options, stack: str, form: str | None) -> None:
 )
 @click.argument("stack")
 @click.argument("name")
-@_FORM
+@as_json
 @click.pass_obj
 def show(options: Options, stack: str, name: str, form: str | None) -> None:
     """Show all that is known of one backup; NAME may be latest, the newest that is as good as was asked for."""
@@ -206,12 +210,3 @@ def _end(failed: str) -> int:
         output.complain(failed)
         return FAILED
     return 0
-
-
-def _seconds(text: str) -> float:
-    from reconciler.model.duration import parse_duration
-
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error

@@ -10,7 +10,7 @@ import click
 
 from reconciler.cli import roots
 from reconciler.cli.logs import level_of
-from reconciler.cli.options import Options
+from reconciler.cli.options import Options, at_revision
 
 if TYPE_CHECKING:
     from reconciler.planning.secrets import Mask
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: reconciler build web --revision HEAD~1")
 @click.argument("stack")
-@click.option("--revision", metavar="R", help="A commit, tag or branch instead of the newest commit of the branch.")
+@at_revision
 @click.option("--no-fetch", is_flag=True, help="Build what was fetched last, without asking the repository.")
 @click.option("--show-secrets", is_flag=True, help="Print secret values, too; whoever reads the output can read them.")
 @click.option(

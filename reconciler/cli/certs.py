@@ -10,7 +10,7 @@ import click
 
 from reconciler.cli import output, roots
 from reconciler.cli.errors import FAILED, Failure
-from reconciler.cli.options import Options
+from reconciler.cli.options import Options, as_json
 from reconciler.model.duration import shown_duration
 from reconciler.model.moment import iso_moment
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from reconciler.certs.reading.trust import Trust
     from reconciler.model.record import CertificateRecord, ServedRecord
 
-_FORM = click.option("-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs.")
 _TITLES = ("NAME", "STATE", "ORIGIN", "DOMAINS", "ISSUER", "EXPIRES IN", "SERVED BY", "VERIFIED")
 
 
@@ -37,7 +36,7 @@ def certs() -> None:
     short_help="Show every certificate, until when it is good, and who serves it.",
     epilog="Example: reconciler certs list -o json",
 )
-@_FORM
+@as_json
 @click.pass_obj
 def list_certificates(options: Options, form: str | None) -> None:
     """Show every certificate: its names, who issued it, where it comes from, when it ends, and who was seen serving it.
@@ -63,7 +62,7 @@ def list_certificates(options: Options, form: str | None) -> None:
 @certs.command(
     short_help="Show which certificate was served when, the newest first.", epilog="Example: reconciler certs history"
 )
-@_FORM
+@as_json
 @click.option(
     "-n", "--lines", default=50, show_default=True, type=click.IntRange(1), help="How many, the newest first."
 )
@@ -87,7 +86,7 @@ def history(options: Options, form: str | None, lines: int) -> None:
     epilog="Example: reconciler certs check new/vault.crt new/vault.key",
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
-@click.option("-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs.")
+@as_json
 @click.pass_obj
 def check(options: Options, files: tuple[Path, ...], form: str | None) -> int:
     """Validate files before they are dropped: by the rules of the folder certs/, touching nothing.

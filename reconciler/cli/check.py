@@ -10,7 +10,7 @@ import click
 from reconciler.cli import output, roots
 from reconciler.cli.errors import FAILED
 from reconciler.cli.logs import level_of
-from reconciler.cli.options import Options
+from reconciler.cli.options import Options, as_json
 
 if TYPE_CHECKING:
     from reconciler.preflight.finding import Finding
@@ -19,7 +19,7 @@ _MARKS = {"ok": ("ok  ", "green"), "warning": ("warn", "yellow"), "error": ("FAI
 
 
 @click.command(epilog="Example: reconciler --root /srv/reconciler check -o json")
-@click.option("-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs.")
+@as_json
 @click.pass_obj
 def check(options: Options, form: str | None) -> int:
     """Check whether this host has all that is needed, and say how to mend what is missing.

@@ -11,7 +11,7 @@ import click
 from reconciler.cli import output, roots
 from reconciler.cli.errors import told
 from reconciler.cli.logs import level_of
-from reconciler.cli.options import Options
+from reconciler.cli.options import Options, as_json, at_revision
 
 if TYPE_CHECKING:
     from reconciler.cli.wiring import Parts
@@ -41,13 +41,13 @@ class _Found:
 
 @click.command(epilog="Example: reconciler diff web --revision feature/new-image")
 @click.argument("stack", required=False)
-@click.option("--revision", metavar="R", help="A commit, tag or branch instead of the newest commit of the branch.")
+@at_revision
 @click.option(
     "--no-fetch",
     is_flag=True,
     help="Compare with what was fetched last, without asking the repository or any registry.",
 )
-@click.option("-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs.")
+@as_json
 @click.pass_obj
 def diff(options: Options, stack: str | None, revision: str | None, no_fetch: bool, form: str | None) -> int:
     """Show what would happen to one stack, or to all, and why; nothing is changed.

@@ -12,7 +12,7 @@ import click
 from reconciler.cli import output, roots
 from reconciler.cli.errors import FAILED, WRONG_USE, Failure
 from reconciler.cli.logs import level_of
-from reconciler.cli.options import Options
+from reconciler.cli.options import Options, as_json, no_fetch
 
 if TYPE_CHECKING:
     from reconciler.cli.wiring import Parts
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from reconciler.model.environment import EnvironmentSchema, EnvironmentUse
     from reconciler.model.errors import Problem
 
-_form = click.option("-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs.")
-_no_fetch = click.option("--no-fetch", is_flag=True, help="What was fetched last, without asking the repository.")
 _EXAMPLE = ".env.example"
 
 
@@ -41,8 +39,8 @@ def env() -> None:
     epilog="Example: reconciler env check web",
 )
 @click.argument("stack")
-@_no_fetch
-@_form
+@no_fetch
+@as_json
 @click.pass_obj
 def check(options: Options, stack: str, no_fetch: bool, form: str | None) -> int:
     """Hold the variables of STACK against its env.schema.json, and say all that is wrong at once.
@@ -76,8 +74,8 @@ def check(options: Options, stack: str, no_fetch: bool, form: str | None) -> int
     epilog="Example: reconciler env show web",
 )
 @click.argument("stack")
-@_no_fetch
-@_form
+@no_fetch
+@as_json
 @click.pass_obj
 def show(options: Options, stack: str, no_fetch: bool, form: str | None) -> int:
     """List the variables of STACK: whether each is set, where its value comes from, and what it is for. No value is printed."""

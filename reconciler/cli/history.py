@@ -10,7 +10,7 @@ import click
 from reconciler.cli import output, roots
 from reconciler.cli.history_objects import pass_object, release_object, took
 from reconciler.cli.history_release import Told, as_object, show
-from reconciler.cli.options import Options
+from reconciler.cli.options import Options, as_json
 from reconciler.model.duration import shown_duration
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _HOOK_LINES = 20
 @click.command(epilog="Example: reconciler history web 7")
 @click.argument("stack")
 @click.argument("release", type=int, required=False)
-@click.option("-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs.")
+@as_json
 @click.option("--steps", is_flag=True, help=f"The last {_PASSES} passes instead, with every step that was taken.")
 @click.pass_obj
 def history(options: Options, stack: str, release: int | None, form: str | None, steps: bool) -> None:

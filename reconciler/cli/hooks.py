@@ -10,7 +10,7 @@ import click
 from reconciler.cli import output, roots
 from reconciler.cli.errors import Failure
 from reconciler.cli.logs import level_of
-from reconciler.cli.options import Options
+from reconciler.cli.options import Options, as_json, at_revision, no_fetch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from reconciler.hooks.rehearsing import Rehearsal
     from reconciler.host import Host
     from reconciler.model.hook import Hook
-
-_form = click.option("-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs.")
-_revision = click.option("--revision", metavar="R", help="A commit, tag or branch instead of the newest commit.")
-_no_fetch = click.option("--no-fetch", is_flag=True, help="What was fetched last, without asking the repository.")
 
 
 @click.group(epilog="Example: reconciler hooks list web")
@@ -37,9 +33,9 @@ def hooks() -> None:
     epilog="Example: reconciler hooks list web",
 )
 @click.argument("stack")
-@_revision
-@_no_fetch
-@_form
+@at_revision
+@no_fetch
+@as_json
 @click.pass_obj
 def list_hooks(options: Options, stack: str, revision: str | None, no_fetch: bool, form: str | None) -> None:
     """Show the hooks of a stack, by phase, in the order in which they run."""
@@ -63,9 +59,9 @@ def list_hooks(options: Options, stack: str, revision: str | None, no_fetch: boo
 )
 @click.argument("stack")
 @click.argument("name")
-@_revision
-@_no_fetch
-@_form
+@at_revision
+@no_fetch
+@as_json
 @click.pass_obj
 def run_hook(options: Options, stack: str, name: str, revision: str | None, no_fetch: bool, form: str | None) -> None:
     """Show how a hook would run for what Git says now: its command and its environment. Nothing is run.

@@ -16,10 +16,9 @@ import click
 from reconciler.cli import logs, output, roots
 from reconciler.cli.errors import FAILED, WRONG_USE, Failure
 from reconciler.cli.logs import level_of
-from reconciler.cli.options import DEFAULT_ROOT, Options
+from reconciler.cli.options import DEFAULT_ROOT, Options, timeout_option
 from reconciler.cli.setup import asking, certificates, fitness, root_folder, variables
 from reconciler.cli.setup.source import SourceWanted
-from reconciler.cli.wait import timeout_option
 from reconciler.layout import Layout
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import click
 from reconciler.cli import output, roots
 from reconciler.cli.errors import Failure
 from reconciler.cli.logs import level_of
-from reconciler.cli.options import Options
+from reconciler.cli.options import Options, as_json
 
 if TYPE_CHECKING:
     from reconciler.cli.wiring import Parts
@@ -30,7 +30,7 @@ class _Trace:
 
 @click.command(epilog="Example: reconciler trace web-server-1")
 @click.argument("container")
-@click.option("-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs.")
+@as_json
 @click.pass_obj
 def trace(options: Options, container: str, form: str | None) -> None:
     """Show which stack, release, commit and image a container comes from, by its name or id.

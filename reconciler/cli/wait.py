@@ -11,7 +11,7 @@ import click
 
 from reconciler.cli import output, roots
 from reconciler.cli.get import is_suspended, left_alone
-from reconciler.cli.options import Options
+from reconciler.cli.options import Options, timeout_option
 
 if TYPE_CHECKING:
     from reconciler.model.record import StackRecord
@@ -22,7 +22,6 @@ TIMED_OUT = 3
 NOT_READY = 4
 
 _LOOK_EVERY_S = 0.1
-DEFAULT_TIMEOUT = "5m"
 
 
 class Verdict(Enum):
@@ -32,33 +31,6 @@ class Verdict(Enum):
 
 
 Judge = Callable[["StackRecord", bool], Verdict]  # a record, and whether a pass over the stack is under way
-
-
-class Duration(click.ParamType[float]):
-    """Seconds, written as in the files of the product: ``90s``, ``5m``."""
-
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from reconciler.model.duration import parse_duration
-
-        if isinstance(value, float):
-            return value
-        try:
-            return parse_duration(str(value))
-        except ValueError as error:
-            self.fail(f'"{value}": {error}', param, ctx)
-
-
-timeout_option = click.option(
-    "--timeout",
-    "timeout_s",
-    type=Duration(),
-    default=DEFAULT_TIMEOUT,
-    show_default=True,
-    metavar="DURATION",
-    help="How long to wait, such as 90s or 5m.",
-)
 
 
 @click.command(epilog="Example: reconciler wait web database --timeout 2m")
