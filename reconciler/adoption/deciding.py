@@ -121,9 +121,10 @@ def _refusals(found: Found, wanted: Wanted, fate: Fate) -> Iterator[str]:
     yield from other_majors(found.containers, wanted.release, wanted.here)
 
 
-def nothing_runs(folder: str) -> str:
+def nothing_runs(folder: str, project: str = "") -> str:
+    whose = f"the Compose project {project}" if project else "a Compose project"
     return (
-        f"no container of a Compose project was made from {folder}; name the folder that docker compose up was called in, "
+        f"no container of {whose} was made from {folder}; name the folder that docker compose up was called in, "
         "or bring the old project up there first"
     )
 

@@ -66,7 +66,7 @@ def adopt(
     assert folder is not None, "the words were checked"
     asked = Asked(folder, stack, project)
     if dry_run:
-        return _show(layout, asked, level, form)
+        return _show(layout, asked, level, form, dumps=not without_dump)
     return _adopt(layout, asked, level, yes=yes, dumps=not without_dump)
 
 
@@ -79,7 +79,7 @@ def _check_words(folder: Path | None, dry_run: bool, undo: bool, confirms: bool,
         raise Failure("-o json is for the plan: adopt DIR --dry-run -o json", WRONG_USE)
 
 
-def _show(layout: Layout, asked: Asked, level: int, form: str | None) -> int:
+def _show(layout: Layout, asked: Asked, level: int, form: str | None, *, dumps: bool) -> int:
     from reconciler.cli.adopt_view import as_object, tell
     from reconciler.cli.adoption.plan import plan
 
@@ -87,7 +87,7 @@ def _show(layout: Layout, asked: Asked, level: int, form: str | None) -> int:
     if form == "json":
         output.print_json([as_object(planned.adoption)])
     else:
-        tell(planned.adoption)
+        tell(planned.adoption, dumps=dumps and planned.has_dumps)
     return FAILED if planned.adoption.refusals else 0
 
 
@@ -136,7 +136,7 @@ def _agree(planned: Planned, yes: bool, dumps: bool) -> None:
     from reconciler.cli.adopt_view import tell
 
     adoption = planned.adoption
-    tell(adoption, dumps=dumps)
+    tell(adoption, dumps=dumps and planned.has_dumps)
     if adoption.refusals:
         raise Failure("nothing was done: mend what is refused above, and try again")
     if yes:

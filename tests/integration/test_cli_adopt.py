@@ -11,6 +11,7 @@ import pytest
 from reconciler.adoption.book import Book, Phase, Record, TextChange
 from reconciler.adoption.model import Adoption, CronLine, FileCopy, FolderCopy, Kind, Standing
 from reconciler.cli.adopt_view import as_object, tell
+from reconciler.cli.adoption.plan import Planned
 from reconciler.model.record import Ready, Truth
 from tests.integration.cli_root import WEB, Root
 
@@ -75,6 +76,19 @@ def under_way(root: Root, phase: Phase) -> None:
 def test_the_plan_is_told_as_a_story(capsys: pytest.CaptureFixture[str]) -> None:
     tell(ADOPTION)
     assert capsys.readouterr().out == STORY
+
+
+@pytest.mark.parametrize(
+    ("has_dumps", "words", "told"), [(True, (), True), (True, ("--without-dump",), False), (False, (), False)]
+)
+def test_a_backup_is_told_of_where_one_is_made(
+    root: Root, monkeypatch: pytest.MonkeyPatch, has_dumps: bool, words: tuple[str, ...], told: bool
+) -> None:
+    planned = Planned(ADOPTION, (), has_dumps=has_dumps)
+    monkeypatch.setattr("reconciler.cli.adoption.plan.plan", lambda *_: planned)
+    said = root.call("adopt", "/opt/old", "--dry-run", *words).stdout
+    assert "\n  fetch the images" in said
+    assert ("back the databases up" in said) is told
 
 
 def test_refusals_come_last(capsys: pytest.CaptureFixture[str]) -> None:

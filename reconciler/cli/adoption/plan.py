@@ -50,8 +50,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
+    """``has_dumps``: the stack declares databases, which are backed up before anything else."""
+
     adoption: Adoption
     texts: tuple[TextChange, ...]
+    has_dumps: bool
 
 
 def plan(layout: Layout, asked: Asked, level: int) -> Planned:
@@ -64,7 +67,7 @@ def plan(layout: Layout, asked: Asked, level: int) -> Planned:
         clone = read_clone(asked.folder, to, Cron(layout.staging), time.time())
         found = _found(clone.folder, asked.project)
         if not found.containers:
-            raise Failure(nothing_runs(clone.folder))
+            raise Failure(nothing_runs(clone.folder, asked.project))
         own = parts.environment.read(stack)
         variables = merged(own, clone.variables, str(Path(clone.folder) / ".env"))
         if variables is not None:
@@ -76,7 +79,8 @@ def plan(layout: Layout, asked: Asked, level: int) -> Planned:
         refusals = (*_conflicts(own, clone.variables, clone.folder, stack), *adoption.refusals, *refusals)
         notes = (*adoption.notes, *_unused(parts, manifest, clone.variables))
         adoption = replace(adoption, refusals=refusals, notes=notes)
-        return Planned(adoption, (*_variables(layout.env_file(stack), own, variables), *texts))
+        texts = (*_variables(layout.env_file(stack), own, variables), *texts)
+        return Planned(adoption, texts, has_dumps=bool(manifest.backups))
 
 
 def _variables(path: Path, own: bytes | None, wanted: bytes | None) -> tuple[TextChange, ...]:
