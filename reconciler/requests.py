@@ -31,6 +31,7 @@ class Desk:
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting: dict[str, list[int]] = {}  # stack: requests that its next pass answers
+        self._asking: dict[str, list[int]] = {}  # stack: requests for which registries are asked first
         self._orders: dict[str, list[Request]] = {}  # stack: what is asked for about its backups
         self._taken: set[int] = set()  # of those, the ones under way
         self._since = clock.now()
@@ -39,12 +40,18 @@ class Desk:
     def handle(self) -> tuple[Request, ...]:
         """Do what new requests ask of the journal; they ask for a pass, too, which answers them."""
         with self._lock:
-            seen = {number for numbers in self._waiting.values() for number in numbers} | self._taken
+            held = (*self._waiting.values(), *self._asking.values())
+            seen = {number for numbers in held for number in numbers} | self._taken
             seen |= {request.id for requests in self._orders.values() for request in requests}
             found = tuple(request for request in self._journal.requests() if request.id not in seen)
             for request in found:
                 self._take(request)
             return found
+
+    def looked(self, stack: str) -> None:
+        """Its registries were asked: a pass that begins from now on answers who wanted that."""
+        with self._lock:
+            self._waiting.setdefault(stack, []).extend(self._asking.pop(stack, ()))
 
     def ordered(self) -> frozenset[str]:
         """Stacks about whose backups something is asked for."""
@@ -80,7 +87,7 @@ class Desk:
     def refuse(self, stack: str) -> None:
         """There is no such stack, so no pass will ever answer."""
         with self._lock:
-            for number in self._waiting.pop(stack, ()):
+            for number in (*self._waiting.pop(stack, ()), *self._asking.pop(stack, ())):
                 self._journal.answer(number, f"there is no stack named {stack}; see: reconciler get", self._clock.now())
 
     def _forget(self, stack: str, asked: tuple[int, ...] | None) -> None:
@@ -118,7 +125,8 @@ class Desk:
             # Done as far as it goes: handled again after a crash, a rollback would go back twice.
             self._journal.answer(request.id, refused or "ok", self._clock.now())
         else:
-            self._waiting.setdefault(request.stack, []).append(request.id)
+            held = self._asking if request.reason == NOW else self._waiting
+            held.setdefault(request.stack, []).append(request.id)
 
     def _do(self, request: Request) -> str:
         """What is wrong with it, "" if it was done."""

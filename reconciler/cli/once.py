@@ -52,6 +52,8 @@ def pass_over_all(parts: Parts, forced: frozenset[str], *, says_what_is_due: boo
     with leaving_on_signals(parts.leaving.ask):
         is_fetched = _fetch(parts, host, desk)
         asked = desk.handle()
+        for request in asked:
+            desk.looked(request.stack)  # before any pass
         vigil = Vigil(parts.certificates, parts.clock)
         parts.lookout.turn()
         vigil.turn()  # before any service starts that reads a certificate

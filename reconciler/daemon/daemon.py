@@ -63,6 +63,7 @@ class Daemon:
         self._backups = BackupTurns(backups, host, self._desk, clock, self._turns.running, self._take)
         self._known: frozenset[str] = frozenset()  # the stacks of this host, as of the last look
         self._tidy_at = clock.monotonic() + _TIDY_EVERY_S
+        lookout.looked = self._registries_were_asked
         self._leaving = threading.Event()
         self.leaving_because = ""
         # Called after each turn of the main loop, with the stacks of this host and those that are worked on.
@@ -71,6 +72,10 @@ class Daemon:
     def emit(self, event: Event) -> None:
         """From any thread: there is a reason to look again."""
         self._events.put(event)
+
+    def _registries_were_asked(self, stack: str) -> None:
+        self._desk.looked(stack)
+        self.emit(Event(Trigger.REGISTRY, stack, "somebody wanted it asked"))
 
     def leave(self, why: str) -> None:
         """From a signal handler: end the running steps, start no other, return from ``run``."""

@@ -37,6 +37,8 @@ class Lookout:
         self._failing: set[str] = set()
         self._woken = threading.Event()
         self._leaving = threading.Event()
+        # Called with each stack that somebody asked about, once that is over, whatever came of it.
+        self.looked: Callable[[str], None] = lambda _: None
 
     def wake(self) -> None:
         self._woken.set()
@@ -80,4 +82,7 @@ class Lookout:
             log.error("updates_failed", reason=error.reason, error=str(error))
         except Exception:
             log.exception("updates_crashed")  # a mistake of ours, which must not end the looking
+        finally:
+            for stack in sorted(asked.by_hand):
+                self.looked(stack)
         return _AFTER_TROUBLE_S

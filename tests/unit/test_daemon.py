@@ -19,8 +19,9 @@ from reconciler.execution.work import Work
 from reconciler.model.errors import Problem
 from reconciler.model.event import Event, Trigger
 from reconciler.model.manifest import Manifest
-from reconciler.model.record import StackRecord
+from reconciler.model.record import RequestKind, StackRecord
 from reconciler.model.source import Revision
+from reconciler.requests import NOW
 from reconciler.updates.keeper import Keeper as UpdateKeeper
 from reconciler.updates.lookout import Lookout
 from tests.fakes.certificates import NoVigil
@@ -54,8 +55,8 @@ class Stage:
         host: Any = self
         vigil: Any = NoVigil()
         keeper: Any = backups or AllDue(made=stacks)
-        lookout = Lookout(nothing_tracked, lambda: (), lambda: 60.0)
-        self.daemon = Daemon(host, engine, FakeClock(), 60.0, 1, vigil, keeper, lookout)
+        self.lookout = Lookout(nothing_tracked, lambda: (), lambda: 60.0)
+        self.daemon = Daemon(host, engine, FakeClock(), 60.0, 1, vigil, keeper, self.lookout)
 
     def run(self) -> None:
         """Until somebody lets the daemon leave."""
@@ -206,3 +207,35 @@ def test_a_backup_waits_for_whoever_else_works_on_the_stack(journal: SqliteJourn
     stage.passing[30] = lambda: stage.daemon.leave("it is over")
     stage.run()
     assert (backups.made, stage.others < 0) == (["a"], True)
+
+
+def test_who_wants_registries_asked_hears_an_answer_from_a_pass_that_began_after_they_were(
+    journal: SqliteJournal,
+) -> None:
+    """The pass right after the request knew nothing of what they were about to say, and told that all is as it was."""
+    journal.save_stack(StackRecord("a"))
+    row = journal.ask(RequestKind.RECONCILE, "a", "ada", 1.0, reason=NOW)
+    stage = Stage(journal, "a")
+    passed, asked = threading.Event(), threading.Event()
+
+    def tracked() -> tuple[()]:
+        assert passed.wait(_BOUND_S)
+        asked.set()
+        return ()
+
+    def leave_if_answered(*_: object) -> None:
+        request = journal.request(row)
+        if request is not None and request.answer:
+            stage.daemon.leave("it is over")
+
+    knew: list[bool] = []
+
+    def note() -> None:
+        knew.append(asked.is_set())
+        passed.set()
+
+    stage.lookout._tracked = tracked
+    stage.passing = dict.fromkeys(range(1, 100), note)
+    stage.daemon.turned = leave_if_answered
+    stage.run()
+    assert (knew[0], knew[-1]) == (False, True)
