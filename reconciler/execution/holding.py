@@ -49,7 +49,9 @@ class Holding:
         """Who or what wants ``release``: a registry, where Git says the same as before."""
         record = self._journal.stack(work.name)
         newer = newer_images(release, applied, work.manifest.updates.images)
-        if record is None or record.applied_revision != release.revision or not newer:
+        if record is None or applied is None or not newer:
+            return work.asked_by
+        if record.applied_revision != release.revision and not self._changes_only_images(work, release, applied):
             return work.asked_by
         return f"registry: {', '.join(newer)}"
 

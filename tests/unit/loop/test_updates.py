@@ -190,6 +190,30 @@ def test_a_newer_image_is_a_new_release_without_a_commit(world: World) -> None:
     assert world.host.gaps(STACK, "web") == ()
 
 
+def test_who_wanted_a_newer_image_is_known_after_a_rollback_too(world: World) -> None:
+    """What runs is of an older commit then, and whoever made the newest, about something else, had not asked for it."""
+    declare(world, images=WEB)
+    world.git.found = {"web": ONE}
+    world.commit(web("web:live"))
+    world.settle()
+    world.commit(web("web:live"))
+    world.git.found = {"web": TWO}
+    world.settle()
+    world.journal.quarantine(STACK, 2, "rolled back")
+    world.journal.save_wanted(STACK, 1)
+    world.settle()
+    three = "web:live@sha256:3"
+    world.host.registry[three] = "id:three"
+    world.commit(web("web:live"))
+    world.git.found = {"web": three}
+    world.settle()
+    assert world.journal.releases(STACK)[2].asked_by == "registry: web live (sha256:3)"
+    world.git.found = {"web": ONE}
+    world.commit(web("web:live", environment={"COLOUR": "blue"}))
+    world.settle()
+    assert world.journal.releases(STACK)[3].asked_by == ""
+
+
 def test_an_image_that_failed_is_undone_and_taken_along_by_no_other_release(world: World) -> None:
     declare(world, images=WEB)
     world.git.found = {"web": ONE}
