@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli import output, roots
-from reconciler.cli.errors import FAILED, Failure
+from reconciler.cli.errors import FAILED, WRONG_USE, Failure
 from reconciler.cli.logs import level_of
 from reconciler.cli.options import Options
 from reconciler.layout import Layout
@@ -30,8 +30,8 @@ _TITLES = ("STACK", "DATA", "BACKUP", "MADE", "STATE")
 @click.option("--branch", default="main", show_default=True, help="The branch to follow, with --source.")
 @click.option("--path", "folder", default="", help="The folder in the repository that holds the stacks, with --source.")
 @click.option("--empty", multiple=True, metavar="STACK", help="Let this stack begin without the data it backs up.")
-@click.pass_context
-def recover(ctx: click.Context, url: str | None, branch: str, folder: str, empty: tuple[str, ...]) -> int:
+@click.pass_obj
+def recover(options: Options, url: str | None, branch: str, folder: str, empty: tuple[str, ...]) -> int:
     """Make this host's stacks again on a new machine, with the data of their newest good backups.
 
     Wants certs/, env/ and backups/ of the lost host in the root folder; everything else comes from the repository. In the
@@ -43,14 +43,9 @@ def recover(ctx: click.Context, url: str | None, branch: str, folder: str, empty
     from reconciler.cli.once import pass_over_all
     from reconciler.cli.wiring import opened
 
-    options: Options = ctx.obj
     began = time.monotonic()
-    roots.check_owner(Layout(options.root))
-    if url is not None and not (options.root / "host.yaml").exists():
-        from reconciler.cli.init import init
-
-        if ctx.invoke(init, root=options.root, url=url, branch=branch, folder=folder):
-            return FAILED
+    if not _is_root(Layout(options.root), url, branch, folder):
+        return FAILED
     layout = roots.layout_of(options.root)
     with RootLock(layout.lock), opened(layout, log_level=level_of(options, tells_itself=True), mend=True) as parts:
         roots.make_folders(layout)
@@ -59,6 +54,23 @@ def recover(ctx: click.Context, url: str | None, branch: str, folder: str, empty
     if not status:
         output.line(f"\nrecovered in {time.monotonic() - began:.0f} s; from here on: reconciler run")
     return status
+
+
+def _is_root(layout: Layout, url: str | None, branch: str, folder: str) -> bool:
+    """Makes one where ``url`` is said; not where host.yaml says another source. Raises Failure."""
+    from reconciler.cli.setup.root_folder import make
+    from reconciler.cli.setup.source import SourceWanted
+
+    roots.check_owner(layout)
+    if url:
+        return not make(layout, SourceWanted(url, branch, folder).absolute(), asks=False)
+    if layout.root.is_dir() and not layout.settings.exists():
+        raise Failure(
+            f"{layout.root} has no host.yaml: put the lost host's there, or say which repository it followed: "
+            "reconciler recover --source URL --path FOLDER",
+            WRONG_USE,
+        )
+    return True
 
 
 def _ask_for_data(parts: Parts, empty: frozenset[str]) -> None:
