@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from reconciler.cli import output
-from reconciler.cli.errors import FAILED
+from reconciler.cli.errors import FAILED, INTERRUPTED
 from reconciler.model.duration import written_duration
 from reconciler.model.moment import iso_moment
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _MOST_COLLECTED = 4 * 1024 * 1024
 TIMED_OUT = 3
-INTERRUPTED = 130
 
 
 class Passed:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli import output, roots
-from reconciler.cli.errors import FAILED, WRONG_USE, Failure
+from reconciler.cli.errors import FAILED, INTERRUPTED, WRONG_USE, Failure
 from reconciler.cli.logs import level_of
 from reconciler.cli.options import Options
 from reconciler.model.duration import shown_duration
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from reconciler.cli.adoption.plan import Asked, Planned
     from reconciler.cli.wiring import Leaving
     from reconciler.layout import Layout
-
-_INTERRUPTED = 130
 
 
 @click.command(epilog="Example: reconciler adopt /opt/upsignon-docker --dry-run")
@@ -254,5 +252,5 @@ def _alone(layout: Layout) -> Iterator[Leaving]:
             if error.reason != "Interrupted":
                 raise
             raise Failure(
-                f"{error} between two steps; call it again to go on, or: reconciler adopt --undo", _INTERRUPTED
+                f"{error} between two steps; call it again to go on, or: reconciler adopt --undo", INTERRUPTED
             ) from error

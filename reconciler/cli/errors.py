@@ -11,6 +11,7 @@ from reconciler.model.errors import InvalidInputError, ReconcilerError
 
 FAILED = 1
 WRONG_USE = 2
+INTERRUPTED = 130
 
 # Reasons that are about what was typed or configured, not about what happened to it.
 _WRONG_USE = frozenset({"NoRoot", "InvalidConfiguration", "RevisionUnknown"})
@@ -53,6 +54,8 @@ def told(error: ReconcilerError) -> str:
 
 
 def exit_code_of(error: ReconcilerError) -> int:
+    if error.reason == "Interrupted":
+        return INTERRUPTED
     return WRONG_USE if error.reason in _WRONG_USE else FAILED
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from reconciler.cli.errors import Failure, say, translated
+from reconciler.cli.errors import INTERRUPTED, Failure, say, translated
 from reconciler.cli.options import DEFAULT_ROOT, Options
 
 # In the order in which the help lists them: heading, then the commands with the modules that they live in.
@@ -97,7 +97,7 @@ class _Commands(click.Group):
             sys.exit(error.code if isinstance(error, Failure) else error.exit_code)
         except click.Abort:
             click.echo("interrupted", err=True)
-            sys.exit(130)
+            sys.exit(INTERRUPTED)
         sys.exit(status if isinstance(status, int) else 0)
 
 

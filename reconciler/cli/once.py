@@ -8,7 +8,7 @@ import click
 
 from reconciler.cli import get as status
 from reconciler.cli import output, roots
-from reconciler.cli.errors import FAILED, Failure, told
+from reconciler.cli.errors import FAILED, INTERRUPTED, Failure, told
 from reconciler.cli.logs import level_of
 from reconciler.cli.options import Options
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from reconciler.host import Host
     from reconciler.model.record import StackRecord
     from reconciler.requests import Desk
-
-_INTERRUPTED = 130
 
 
 @click.command(epilog="Example: reconciler once --force web")
@@ -108,7 +106,7 @@ def _reconcile(parts: Parts, host: Host, forced: frozenset[str]) -> tuple[StackR
     except ReconcilerError as error:
         if parts.leaving.why:
             raise Failure(
-                f"interrupted by {parts.leaving.why} between two steps; the next pass goes on from there", _INTERRUPTED
+                f"interrupted by {parts.leaving.why} between two steps; the next pass goes on from there", INTERRUPTED
             ) from error
         raise
 

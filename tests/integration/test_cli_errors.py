@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from reconciler.cli.main import _MODULES
-from reconciler.model.errors import StalledError
+from reconciler.model.errors import StalledError, WaitingError
 from tests.integration.cli_root import Root, call
 
 
@@ -96,6 +96,20 @@ def test_a_mistake_of_ours_is_one_line_with_where_to_report_it_and_a_traceback_o
         "This is a mistake in reconciler. Please report it, with what `reconciler --debug ...` prints.\n"
     )
     assert isinstance(call("--debug", "--root", str(root.layout.root), "get").exception, KeyError)
+
+
+def test_what_was_interrupted_ends_with_130_whatever_was_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Incident: Ctrl-C in `backup run` ended with 1, as if the backup were no good."""
+    root = Root(tmp_path / "root")
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise WaitingError("dump was ended, because of SIGINT", reason="Interrupted")
+
+    monkeypatch.setattr("reconciler.cli.roots.open_journal", interrupted)
+    done = root.call("get")
+    assert (done.exit_code, done.stderr) == (130, "error: dump was ended, because of SIGINT\n")
 
 
 def test_what_is_stalled_or_waiting_is_one_message_and_exit_code_1(
