@@ -14,7 +14,7 @@ from reconciler.cli.errors import FAILED, WRONG_USE, Failure
 from reconciler.cli.get import is_suspended, left_alone
 from reconciler.cli.hand_in import answer, eventually, hand_in
 from reconciler.cli.logs import level_of
-from reconciler.cli.options import Options, timeout_option
+from reconciler.cli.options import Number, Options, timeout_option
 from reconciler.cli.wait import TIMED_OUT, Verdict, judge, until_settled
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _await_answers(journal: Journal, rows: list[int], deadline: float) -> bool:
 
 @click.command(epilog='Example: reconciler rollback web 4 --reason "login is broken"')
 @click.argument("stack")
-@click.argument("release", required=False, type=click.IntRange(min=1))
+@click.argument("release", required=False, type=Number(1))
 @click.option("--reason", default="", help="Why, for the record.")
 @click.option("--restore-db", is_flag=True, help="With the data from before the release that is left.")
 @click.option("--force", is_flag=True, help="Of --restore-db: also where more is lost than maxLoss allows.")
@@ -195,7 +195,7 @@ def _await_release(journal: Journal, stack: str, target: int | None, deadline: f
     short_help="Let a release begin that waits for it (approval: manual).", epilog="Example: reconciler approve web 12"
 )
 @click.argument("stack")
-@click.argument("release", required=False, type=click.IntRange(min=1))
+@click.argument("release", required=False, type=Number(1))
 @click.pass_obj
 def approve(options: Options, stack: str, release: int | None) -> None:
     """Let a release begin that waits for it (approval: manual): the one that get tells of, or RELEASE.

@@ -10,7 +10,7 @@ import click
 
 from reconciler.cli import output, roots
 from reconciler.cli.errors import FAILED, Failure
-from reconciler.cli.options import Options, as_json
+from reconciler.cli.options import Number, Options, as_json
 from reconciler.model.duration import shown_duration
 from reconciler.model.moment import iso_moment
 
@@ -63,9 +63,7 @@ def list_certificates(options: Options, form: str | None) -> None:
     short_help="Show which certificate was served when, the newest first.", epilog="Example: reconciler certs history"
 )
 @as_json
-@click.option(
-    "-n", "--lines", default=50, show_default=True, type=click.IntRange(1), help="How many, the newest first."
-)
+@click.option("-n", "--lines", default=50, show_default=True, type=Number(1), help="How many, the newest first.")
 @click.pass_obj
 def history(options: Options, form: str | None, lines: int) -> None:
     """Show which certificate was served when, by fingerprint, as handshakes proved it; the newest first."""

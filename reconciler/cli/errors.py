@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -39,6 +40,10 @@ def translated(show_bugs: bool) -> Iterator[None]:
     except Exception as error:
         if show_bugs:
             raise
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise Failure(
+                "no space is left where this writes to, the output included: free some, and try again"
+            ) from error
         raise Failure(
             f"unexpected {type(error).__name__}: {error or 'no message'}\n"
             "This is a mistake in reconciler. Please report it, with what `reconciler --debug ...` prints."

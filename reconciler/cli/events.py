@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli import output, roots
-from reconciler.cli.options import Options
+from reconciler.cli.options import Number, Options
 from reconciler.model.moment import iso_moment
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _BEFORE_WATCHING = 10  # as many are shown first, for context, when watching beg
 )
 @click.argument("stack", required=False)
 @click.option("-w", "--watch", is_flag=True, help="Go on and print what happens, until Ctrl-C.")
-@click.option("--since", type=click.IntRange(min=0), metavar="ID", help="Only events after the one with this id.")
+@click.option("--since", type=Number(0), metavar="ID", help="Only events after the one with this id.")
 @click.option(
     "-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs; with -w one object a line."
 )

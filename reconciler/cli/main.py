@@ -147,7 +147,11 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 @click.pass_context
 def cli(ctx: click.Context, root: Path, verbose: bool, debug: bool) -> None:
     """Keep the containers of this host equal to what a Git repository says."""
-    ctx.obj = Options(root=Path(os.path.abspath(root)), verbose=verbose, debug=debug)
+    try:
+        place = os.path.abspath(root)
+    except FileNotFoundError as error:
+        raise Failure("the folder that you stand in is gone: cd to another one") from error
+    ctx.obj = Options(root=Path(place), verbose=verbose, debug=debug)
 
 
 def main() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
 DEFAULT_ROOT = "/srv/reconciler"
+_MOST = 2**63 - 1  # that state.db can hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,19 @@ class Duration(click.ParamType[float]):
             return parse_duration(str(value))
         except ValueError as error:
             self.fail(f'"{value}": {error}', param, ctx)
+
+
+class Number(click.IntRange):
+    """Of a release, an event or lines, from ``least`` on."""
+
+    def __init__(self, least: int) -> None:
+        super().__init__(min=least)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = super().convert(value, param, ctx)
+        if found > _MOST:
+            self.fail(f"{value} is larger than any number here.", param, ctx)
+        return found
 
 
 as_json = click.option("-o", "--output", "form", type=click.Choice(["json"]), help="JSON for programs.")

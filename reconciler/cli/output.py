@@ -36,7 +36,7 @@ def no_colour() -> bool:
 
 
 def on_terminal() -> bool:
-    return sys.stdout.isatty()
+    return sys.stdout is not None and sys.stdout.isatty()  # None where it was closed
 
 
 def print_json(values: Sequence[Any]) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from reconciler.cli import output
 from reconciler.cli.main import _MODULES
 from reconciler.model.errors import StalledError, WaitingError
-from tests.integration.cli_root import Root, call
+from tests.integration.cli_root import WEB, Root, call
 
 
 def test_a_root_that_is_not_there_is_answered_with_how_to_make_one(tmp_path: Path) -> None:
@@ -96,6 +97,47 @@ def test_a_mistake_of_ours_is_one_line_with_where_to_report_it_and_a_traceback_o
         "This is a mistake in reconciler. Please report it, with what `reconciler --debug ...` prints.\n"
     )
     assert isinstance(call("--debug", "--root", str(root.layout.root), "get").exception, KeyError)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("events", "--since", "{most}"),
+        ("certs", "history", "-n", "{most}"),
+        ("rollback", "web", "{most}"),
+        ("approve", "web", "{most}"),
+    ],
+)
+def test_a_number_that_nothing_here_has_is_wrong_use(tmp_path: Path, words: tuple[str, ...]) -> None:
+    root = Root(tmp_path / "root")
+    root.save(WEB)
+    done = root.call(*(word.format(most=2**63) for word in words))
+    assert done.exit_code == 2
+    assert f"{2**63} is larger than any number here." in done.stderr
+
+
+def test_a_full_disk_behind_the_output_is_called_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Root(tmp_path / "root")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("reconciler.cli.output.print_json", full)
+    done = root.call("get", "-o", "json")
+    assert (done.exit_code, done.stderr.startswith("error: no space is left where this writes to")) == (1, True)
+
+
+def test_who_stands_in_a_folder_that_is_gone_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    done = call("--root", "x", "get")
+    assert (done.exit_code, done.stderr) == (1, "error: the folder that you stand in is gone: cd to another one\n")
+
+
+def test_an_output_that_was_closed_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    assert not output.on_terminal()
 
 
 def test_what_was_interrupted_ends_with_130_whatever_was_under_way(
