@@ -127,8 +127,6 @@ def _asides(parts: Parts, host: Host, work: Work) -> tuple[str, ...]:
 
 
 def _print(found: list[_Found]) -> None:
-    if not found:
-        output.note("the repository holds no stack for this host: see source.path and stacks: in host.yaml")
     for number, one in enumerate(found):
         if number:
             output.line("")

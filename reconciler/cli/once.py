@@ -42,6 +42,7 @@ def once(options: Options, force: tuple[str, ...]) -> int:
 def pass_over_all(parts: Parts, forced: frozenset[str], *, says_what_is_due: bool = True) -> int:
     from reconciler.certs.vigil import Vigil
     from reconciler.cli.signals import leaving_on_signals
+    from reconciler.cli.works import note_nothing_here
     from reconciler.model.record import Truth
     from reconciler.requests import Desk
 
@@ -63,6 +64,8 @@ def pass_over_all(parts: Parts, forced: frozenset[str], *, says_what_is_due: boo
         vigil.settle()
     for record in records:
         desk.answer(record.name, record)
+    if not records:
+        note_nothing_here(parts, parts.source.tip())
     _show(records)
     if says_what_is_due:
         _say_what_is_due(parts, host)
@@ -112,8 +115,6 @@ def _reconcile(parts: Parts, host: Host, forced: frozenset[str]) -> tuple[StackR
 
 
 def _show(records: tuple[StackRecord, ...]) -> None:
-    if not records:
-        output.note("the repository holds no stack for this host: see source.path and stacks: in host.yaml")
     status.show(records)
     for record in records:
         if "\n" in record.ready.message.strip():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.cli import output, roots
-from reconciler.cli.errors import Failure
+from reconciler.cli.errors import WRONG_USE, Failure
 
 if TYPE_CHECKING:
     from reconciler.cli.wiring import Parts
@@ -23,11 +23,22 @@ def find_works(parts: Parts, host: Host, stack: str | None, name: str | None, *,
     for warning in parts.desire.stacks(revision).warnings:
         output.note(f"{warning}")
     if stack is None:
+        if not works:
+            note_nothing_here(parts, revision)
         return works
     found = [work for work in works if work.name == stack]
+    if not found and (why := parts.desire.stacks(revision).elsewhere.get(stack)):
+        raise Failure(f"{stack} is not for this host: {why}", WRONG_USE)
     if not found:
         raise roots.unknown_stack(stack, [work.name for work in works])
     return found
+
+
+def note_nothing_here(parts: Parts, revision: Revision | None) -> None:
+    """What is in the repository all the same, and why it is not for this host."""
+    output.note("the repository holds no stack for this host: see source.path and stacks: in host.yaml")
+    for name, why in parts.desire.stacks(revision).elsewhere.items() if revision is not None else ():
+        output.note(f"  {name}: {why}")
 
 
 def _revision(parts: Parts, host: Host, name: str | None, *, fetch: bool) -> Revision:

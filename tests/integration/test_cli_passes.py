@@ -130,6 +130,19 @@ def test_once_says_that_the_repository_holds_nothing_for_this_host(world: World)
     assert "the repository holds no stack for this host" in done.stderr
 
 
+def test_a_stack_that_is_for_another_host_is_told_with_why_before_it_ever_ran(world: World) -> None:
+    world.repository.write("web/stack.yaml", "hosts: [edge-*]\n")
+    world.commit("For the edge", web="app:1")
+    world.root.layout.settings.write_text(f"name: core\n{world.root.layout.settings.read_text()}")
+    why = 'hosts: in its stack.yaml (edge-*) does not name this host, "core"\n'
+    for words in (("once",), ("diff",)):
+        done = world.call(*words)
+        assert (done.exit_code, f"\n  web: {why}" in done.stderr) == (0, True)
+    for words in (("diff", "web"), ("build", "web"), ("env", "check", "web")):
+        done = world.call(*words)
+        assert (done.exit_code, done.stderr) == (2, f"error: web is not for this host: {why}")
+
+
 @pytest.mark.parametrize("command", ["once", "run"])
 def test_a_second_reconciler_refuses_to_start(world: World, command: str) -> None:
     world.commit("First stack", web="app:1")
