@@ -229,6 +229,8 @@ def _mend(rule: Mapping[str, Any], value: Any) -> str:
         if wanted == "boolean" and value.lower() in _YES_AND_NO:
             return f"; write {_YES_AND_NO[value.lower()]}"
         if wanted == "array":
+            if " " in value and "command" in _title(rule):
+                return f"; write [sh, -c, {json.dumps(shown(value), ensure_ascii=False)}]"  # as one word nothing has that name
             return f"; write [{value}]" if _NEEDS_NO_QUOTES.fullmatch(value) else f'; write ["{shown(value)}"]'
         return f"; {rule['x-hint']}" if "x-hint" in rule else ""
     if wanted == "string" and isinstance(value, int | float):

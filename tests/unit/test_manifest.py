@@ -262,6 +262,10 @@ WRONG: list[tuple[dict[str, str | bytes], list[str]]] = [
         one("compose: compose.yaml\n"),
         [f'{F}:1: compose: expected a list of Compose files, such as [compose.yaml], found "compose.yaml"; write [compose.yaml]'],
     ),
+    (
+        one('actions: {a: {service: web, command: echo "a b"}}\n'),
+        [f'{F}:1: actions.a.command: expected a command as a list, such as [./migrate, --all], found "echo "a b""; write [sh, -c, "echo \\"a b\\""]'],
+    ),
     (one("compose: []\n"), [f"{F}:1: compose: the list is empty; name at least one, or take the key out"]),
     (one("compose:\n  - composee.yaml\n"), [f'{F}:2: compose[0]: there is no file "composee.yaml" in Git; did you mean "compose.yaml"?']),
     (one("compose: [deep]\n", s__web__deep__x="y"), [f'{F}:1: compose[0]: "deep" is a folder; name a file']),
