@@ -183,6 +183,10 @@ class Keeper:
         record = next((found for found in self._kit.book.backups(wanted.stack) if found.plan == name), None)
         plan = next((found for found in wanted.plans if found.name == name), None)
         if record is not None and plan is not None:
+            newest = next(iter(store.all(wanted.stack, name)), None)
+            # What that run was said to have failed for was looked at by somebody, who accepted it.
+            if newest is not None and newest.sound and newest.created_at >= record.began_at:
+                record = replace(record, failed="", level=newest.level)
             self._kit.book.save_backup(self._runs.with_verified(record, plan, store))
 
     def _offset(self, stack: str, plan: BackupPlan) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,6 +38,9 @@ class Running:
             for name in sorted(self.services)
         )
 
+    def image(self, reference: str) -> None:
+        """None that a backup was made of: the one that runs is taken."""
+
 
 class NoContainers:
     def sweep(self, stack: str | None = None) -> None: ...
@@ -56,6 +59,11 @@ class FakeMaker:
     def until(self, stop: Callable[[], str]) -> Any:
         self.stop = stop
         return self
+
+    def prove(self, backup: Backup, store: Store, *_: object) -> Backup:
+        proven = replace(backup, level=self.level, verified_at=self.clock.now())
+        store.describe(proven)
+        return proven
 
     def make(self, plan: BackupPlan, find: object, store: Store, engine: object, **_: Any) -> Made:
         self.made.append(plan.name)

@@ -145,6 +145,26 @@ def test_what_a_release_that_has_not_failed_changed_is_owed_until_it_is_known_ho
     assert desk.journal.data.data_change("shop") == change
 
 
+def test_a_backup_that_somebody_looked_at_and_accepted_is_no_failure_any_more(desk: Desk) -> None:
+    """It had shrunk; get went on saying that it failed, and advised to do what had been done."""
+    desk.keeper.run_due(desk.wanted)
+    (backup,) = desk.backups()
+    (record,) = desk.journal.backups.backups("shop")
+    desk.journal.backups.save_backup(replace(record, failed="L0: it is smaller"))
+    assert desk.keeper.perform(desk.wanted, Order(Do.VERIFY, backup.name), "ada") == ""
+    assert [found.failed for found in desk.journal.backups.backups("shop")] == [""]
+
+
+def test_a_run_that_made_nothing_is_a_failure_whatever_else_is_proven_anew(desk: Desk) -> None:
+    desk.keeper.run_due(desk.wanted)
+    (backup,) = desk.backups()
+    desk.clock.advance(DAY)
+    desk.maker.instead = lambda: Made(None, Finding(Level.L0, "no server"))
+    desk.keeper.run_due(desk.wanted)
+    assert desk.keeper.perform(desk.wanted, Order(Do.VERIFY, backup.name), "ada") == ""
+    assert [found.failed for found in desk.journal.backups.backups("shop")] == ["L0: no server"]
+
+
 def test_an_order_is_read_as_it_was_written() -> None:
     order = Order(Do.RESTORE, "latest", into="other", drop_old=True)
     assert order_of(order.text()) == order
