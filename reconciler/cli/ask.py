@@ -245,7 +245,9 @@ def suspend(options: Options, stack: str, reason: str, until: str | None) -> Non
             return record is not None and record.suspension is not None and record.suspension.since >= asked
 
         hand_in(options, layout, journal, is_done, RequestKind.SUSPEND, stack, reason=reason, until=ends)
-        until_when = f"until {output.local(ends)}" if ends is not None else f"until: reconciler resume {stack}"
+        until_when = (
+            f"until {output.local(ends)}" if ends is not None else f"until it is resumed: reconciler resume {stack}"
+        )
         output.line(f"{stack} is suspended {until_when}")
 
 

@@ -6,6 +6,7 @@ Asks a person at a terminal for what is missing; with flags it asks nothing. Ove
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -193,6 +194,6 @@ def _service(layout: Layout, wanted: Wanted) -> tuple[Unit | None, int]:
 
 
 def _say_what_is_next(layout: Layout, unit: Unit | None) -> None:
-    named = "" if str(layout.root) == DEFAULT_ROOT else f"--root {layout.root} "
+    named = "" if str(layout.root) == DEFAULT_ROOT else f"--root {shlex.quote(str(layout.root))} "
     then = f"systemctl start {unit.name}" if unit is not None else f"reconciler {named}run"
     output.line(f"\nNext: reconciler {named}check, then {then}")

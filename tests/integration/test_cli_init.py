@@ -44,6 +44,12 @@ def test_a_new_root_has_its_folders_and_settings_that_are_valid(tmp_path: Path) 
     assert modes == {"env": 0o700, "state": 0o700, "certs": 0o700, "backups": 0o700, "data": 0o755}
 
 
+def test_what_comes_next_can_be_typed_as_it_is_said(tmp_path: Path) -> None:
+    root = tmp_path / "a host"
+    _, said, _ = init(root, "--source", URL)
+    assert said.endswith(f"\nNext: reconciler --root '{root}' check, then reconciler --root '{root}' run\n")
+
+
 def test_a_second_call_changes_nothing_and_says_what_is_there(tmp_path: Path) -> None:
     init(tmp_path / "r", "--source", URL)
     (tmp_path / "r/host.yaml").write_text(f"source: {{url: {URL}}} # mine\n")

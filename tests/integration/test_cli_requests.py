@@ -34,7 +34,7 @@ def suspension(root: Root) -> Suspension | None:
 
 def test_a_stack_can_be_suspended_without_a_daemon_and_says_how_it_ends(root: Root) -> None:
     done = root.call("suspend", "web", "--reason", "new disk", SUDO_USER="ada")
-    assert (done.exit_code, done.stdout) == (0, "web is suspended until: reconciler resume web\n")
+    assert (done.exit_code, done.stdout) == (0, "web is suspended until it is resumed: reconciler resume web\n")
     found = suspension(root)
     assert found is not None
     assert (found.reason, found.who, found.until) == ("new disk", "ada", None)
@@ -49,7 +49,7 @@ def test_what_was_done_without_a_daemon_is_not_done_again_when_one_starts(root: 
 
 def test_the_daemon_suspends_and_resumes_where_one_runs(root: Root) -> None:
     with root.daemon():
-        assert root.call("suspend", "web").stdout == "web is suspended until: reconciler resume web\n"
+        assert root.call("suspend", "web").stdout == "web is suspended until it is resumed: reconciler resume web\n"
         assert suspension(root) is not None
         done = root.call("resume", "web")
     assert (done.exit_code, done.stdout, done.stderr) == (0, "web is resumed\n", "")
