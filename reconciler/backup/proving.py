@@ -36,8 +36,9 @@ class Prover:
     sealing: Sealing
 
     def prove(self, backup: Backup, store: Store, engine: Engine, image: str, memory: str) -> Backup:
-        """``memory``: what a throwaway server may use, in words. ``backup`` with the level it reaches and what is in the way of the next one. Raises WaitingError where the
-        process is to leave, or no throwaway container can be made: that says nothing about the backup."""
+        """``backup`` with the level it reaches and what is in the way of the next one. ``memory``: what a throwaway server
+        may use, in words. Raises WaitingError where the process is to leave, or no throwaway container can be made: that
+        says nothing about the backup."""
         climb = self._climb(backup, store, engine, image, memory)
         is_good = climb.finding is None and climb.level >= max(backup.wanted, Level.L1)
         return replace(

@@ -28,10 +28,11 @@ class Users:
     done: list[str] = field(default_factory=list)
 
     def containers(self, stack: str | None = None) -> tuple[Container, ...]:
-        return tuple(
-            Container(found, found, "shop", found.removesuffix("-id"), 1, "", "image", State.RUNNING)
-            for found in self.ids
-        )
+        return tuple(self.inspect(found) for found in self.ids)
+
+    def inspect(self, container_id: str) -> Container:
+        name = container_id.removesuffix("-id")
+        return Container(container_id, container_id, "shop", name, 1, "", "image", State.RUNNING)
 
     def stop(self, container_id: str, grace_s: float | None) -> None:
         self.done.append(f"stop {container_id}")
@@ -67,7 +68,7 @@ class Backing:
 
     def proven(self, backup: Backup) -> Backup:
         prover = Prover(self._containers, SystemClock(), lambda: "", self._sealing)
-        return prover.prove(backup, self.store, scripts_of(self.plan.engine), self.container.image.id)
+        return prover.prove(backup, self.store, scripts_of(self.plan.engine), self.container.image.id, self.plan.memory)
 
     def good(self) -> Backup:
         made = self.made()
