@@ -15,8 +15,7 @@ def last_before(
     to have the data was proven; what is older holds what another one knew, or is of a life before state.db was lost. One of
     what a restore replaced is never meant."""
     found: dict[str, Backup] = {}
-    sound = [backup for backup in newest_first if backup.sound and not backup.before_restore]
-    sound = [backup for backup in sound if backup.created_at >= since]
+    sound = [one for one in newest_first if one.sound and not one.before_restore and one.created_at >= since]
     for backup in (
         *(one for one in sound if release in one.precedes),
         *(one for one in sound if _is_older(one, tried_at)),

@@ -71,8 +71,7 @@ class Containers:
         stop = (lambda: "") if to_its_end else self._stop
         if script.beside:
             return self._run_beside(container, script, source, sink, stop, swept=not to_its_end)
-        command = ["docker", "exec", "--interactive", *_environment(script), container]
-        return stream([*command, "sh", "-c", script.text, script.name], script.name, source, sink, stop)
+        return stream(_inside(container, script, script.text, script.name), script.name, source, sink, stop)
 
     def _run_beside(
         self,
@@ -175,8 +174,8 @@ class Containers:
 
     def _asked_for_a_while(self, container: str, ready: Script) -> Ended:
         """In the container, again and again: to begin a command there costs more than what it asks."""
-        command = ["docker", "exec", "--interactive", *_environment(ready), container]
-        return stream([*command, "sh", "-c", _UNTIL_READY, ready.name, ready.text], ready.name, None, None, self._stop)
+        command = _inside(container, ready, _UNTIL_READY, ready.name, ready.text)
+        return stream(command, ready.name, None, None, self._stop)
 
     def _last_words(self, container: str) -> str:
         logged = self._docker("logs", "--tail", "3", container)
@@ -194,6 +193,11 @@ class Containers:
                 f"docker {words[0]} has not ended within {CLOSES_WITHIN_S:g} s", reason="TimedOut"
             ) from error
         return Ended(done.returncode, text(done.stdout), text(done.stderr))
+
+
+def _inside(container: str, script: Script, *words: str) -> list[str]:
+    """A shell with ``words``, and with the variables of ``script``."""
+    return ["docker", "exec", "--interactive", *_environment(script), container, "sh", "-c", *words]
 
 
 def _environment(script: Script) -> list[str]:

@@ -41,8 +41,10 @@ class Holding:
         """A pass begins: what the one before found does not count, and what waits is what Git says now or nothing."""
         self._releases.pop(stack, None)
         self._repairs.pop(stack, None)
-        for found in self._journal.releases(stack) if rendered is not None else ():
-            if found.outcome is Outcome.WAITING and rendered is not None and found.digest != rendered.digest:
+        if rendered is None:
+            return
+        for found in self._journal.releases(stack):
+            if found.outcome is Outcome.WAITING and found.digest != rendered.digest:
                 self._journal.end_release(stack, found.number, Outcome.SUPERSEDED, self._clock.now())
 
     def asked_by(self, work: Work, release: Release, applied: Release | None) -> str:

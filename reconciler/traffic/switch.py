@@ -176,9 +176,9 @@ class Switch:
         fronts = {(proxy.front.stack, proxy.front.service) for proxy in proxies}
         return frozenset(
             address
-            for stack, service in fronts
+            for stack in {stack for stack, _ in fronts}
             for found in self._kit.engine.containers(stack)
-            if found.is_ours_of(stack, service)
+            if (found.stack, found.service) in fronts and found.owned
             for _, address in found.addresses
         )
 
