@@ -14,6 +14,7 @@ from reconciler.execution.hooks import HookKeeping
 from reconciler.execution.newer import Newer
 from reconciler.execution.observe import Snapshot
 from reconciler.execution.providing import Providing
+from reconciler.execution.renamed import Renamed
 from reconciler.execution.renewing import Renewing
 from reconciler.execution.shelf import Shelf
 from reconciler.execution.stage import Stage
@@ -65,6 +66,7 @@ class Host:
         self._made = assembly
         self._stop = stop
         self._progress = progress
+        self._renamed = Renamed(assembly.journal, assembly.shelf, assembly.source.revision, assembly.desire.stacks)
         self._others = set[str]()  # stacks that somebody else worked on when it was their turn
 
     @property
@@ -90,6 +92,10 @@ class Host:
         revision = revision or self._made.source.tip()
         found = Discovery((), {}) if revision is None else self._made.desire.stacks(revision)
         works = {manifest.name: self._work(manifest, revision) for manifest in found.manifests}
+        if revision is not None:
+            here = {*works, *found.broken, *found.elsewhere}
+            gone = (record for record in self._made.journal.stacks() if record.name not in here)
+            works = self._renamed.marked(works.values(), gone)
         for name, problems in found.broken.items():
             works[name] = replace(self._work(self._last_manifest(name), revision), problems=tuple(problems))
         for record in self._made.journal.stacks():

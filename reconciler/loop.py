@@ -83,6 +83,7 @@ class StackLoop:
         release, taken = self._books.attempt(work, goal.release), 0
         number = self._hooks.begin_attempt(release)
         pass_id = self._books.begin(work, release, PassGoal.APPLY)
+        self._report.begun(work, self._stage.if_renamed(work, release))
         work = self._until_given_up(work, release)
         is_there = False
         try:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,6 +39,7 @@ from reconciler.ports.repository import Objects, Tree
 from reconciler.recent import Recent
 
 _RENDERS_KEPT = 256
+_REVISIONS_KEPT = 4
 _TO_COME = "(generated when the stack is next reconciled)"
 
 
@@ -86,24 +86,21 @@ class Desire:
         self.environments = Environments(reading.tree, reading.environment, reading.marks, reading.sealed)
         self._inputs = Inputs(reading.tree)
         self._sealed = SealedInputs(reading.tree, reading.sealed)
-        self._lock = threading.Lock()
-        self._discovered: tuple[str, Discovery] | None = None
+        self._discovered: Recent[str, Discovery] = Recent(_REVISIONS_KEPT)
         self._rendered: Recent[str, _Rendered | InvalidInputError] = Recent(_RENDERS_KEPT)
 
     def stacks(self, revision: Revision) -> Discovery:
         """The stacks of ``revision`` that run on this host, and what is wrong with those that cannot be read."""
-        with self._lock:
-            if self._discovered is None or self._discovered[0] != revision.tree:
-                entries = self._reading.tree.entries(revision)
-                found = discover(
-                    entries,
-                    self._settings.source.path,
-                    self._reading.tree.read,
-                    self._settings.stacks,
-                    self._settings.name,
-                )
-                self._discovered = (revision.tree, found)
-            return self._discovered[1]
+        return self._discovered.or_made(revision.tree, lambda: self._discover(revision))
+
+    def _discover(self, revision: Revision) -> Discovery:
+        return discover(
+            self._reading.tree.entries(revision),
+            self._settings.source.path,
+            self._reading.tree.read,
+            self._settings.stacks,
+            self._settings.name,
+        )
 
     def release(self, manifest: Manifest, revision: Revision, instead: Mapping[str, str] | None = None) -> Release:
         """What ``manifest``'s stack should be at ``revision``, with the images that were found for what it tracks.

@@ -37,6 +37,13 @@ class Report:
         self._shelf = shelf
         self._clock = clock
 
+    def begun(self, work: Work, if_renamed: Sequence[str]) -> None:
+        """Told once, before a first release writes to what is empty."""
+        told = {event.message for event in self._journal.events(stack=work.name)}
+        for note in if_renamed:
+            if note not in told:
+                self._books.tell(work, "error", "LooksRenamed", note)
+
     def settled(self, work: Work, goal: Goal, observed: Observed, found: Plan) -> StackRecord:
         self._books.close_unfinished(work)
         self._shelf.supersede(goal.release, self._clock.now())

@@ -16,6 +16,7 @@ from reconciler.model.plan import Plan, Step
 from reconciler.planning.data import notes_on_data
 from reconciler.planning.hooks import with_hooks
 from reconciler.planning.planner import plan
+from reconciler.planning.renaming import notes_if_renamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,12 @@ class Stage:
         renewed = self.observer.renewed(work.manifest)
         observed = replace(observed, unproven=self.books.unproven(work), renewed=renewed)
         found = plan(release, observed, work.manifest, self.books.applied(work), work.mask)
-        return replace(found, notes=(*found.notes, *(str(warning) for warning in work.warnings)))
+        warnings = (str(warning) for warning in work.warnings)
+        return replace(found, notes=(*found.notes, *warnings, *self.if_renamed(work, release)))
+
+    def if_renamed(self, work: Work, release: Release) -> tuple[str, ...]:
+        """What whoever renamed the stack's folder should know, as long as what it was is there."""
+        return tuple(notes_if_renamed(release, work.manifest.folder, work.left))
 
     def announce(self, work: Work, release: Release, observed: Observed) -> Plan:
         """What ``diff`` prints and ``reconcile`` then does. Hooks are there where a pass would apply the release."""

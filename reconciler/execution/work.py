@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from reconciler.model.desired import Release
 from reconciler.model.errors import Problem
 from reconciler.model.manifest import Manifest
 from reconciler.model.source import Revision
@@ -26,7 +27,7 @@ class Work:
     ``past_windows``: a person wants it now, windows aside.
     ``newer``: while a release is not getting healthy, why nobody waits for it any more; "" where somebody does.
     ``variables``: the stack's own, from its tracked files and the host's, for the URLs of hooks. ``warnings``: what may be a
-    slip among them.
+    slip among them. ``left``: the releases of stacks that left Git as this one came.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Work:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     warnings: tuple[Problem, ...] = ()
+    left: tuple[Release, ...] = ()
     progress: Progress = field(default=lambda _: None)
     stop: Callable[[], str] = field(default=_never)
     newer: Callable[[], str] = field(default=_never)

@@ -123,6 +123,29 @@ def test_once_refuses_to_force_a_stack_that_is_not_there(world: World) -> None:
     assert 'there is no stack "wbe1"' in done.stderr
 
 
+def test_a_folder_that_was_renamed_is_told_before_its_stack_begins_and_until_the_old_one_is_back(world: World) -> None:
+    world.commit("First stack", web="app:1")
+    world.call("once")
+    world.repository.git("mv", "web", "shop")
+    world.commit("Renamed", shop="app:1")
+    mending = "If its folder was renamed: shop is another stack, which has no data of web."
+    assert (
+        f"Note: web, which has the same services (server), left Git as shop came. {mending}"
+        in world.call("diff").stdout
+    )
+    world.call("once")
+    world.call("once")
+    (event,) = [event for event in world.root.journal.events(stack="shop") if event.reason == "LooksRenamed"]
+    assert mending in event.message
+    assert "write `name: web` into shop/stack.yaml" in world.root.record("shop").ready.message
+
+    world.repository.write("shop/stack.yaml", "name: web\n")
+    world.repository.commit("Named as before")
+    world.call("once")
+    assert world.root.record("web").ready.message == "release 1 is healthy"
+    assert world.root.record("shop").ready.reason == "StackGone"
+
+
 def test_once_says_that_the_repository_holds_nothing_for_this_host(world: World) -> None:
     world.commit("Nothing yet")
     done = world.call("once")
@@ -326,7 +349,7 @@ def test_trace_of_a_container_that_is_not_there_names_the_nearest(world: World) 
     world.call("once")
     done = world.call("trace", "web-server")
     assert (done.exit_code, done.stderr) == (
-        1,
+        2,
         'error: there is no container "web-server"; did you mean "web-server-1"?\n',
     )
 
