@@ -51,6 +51,8 @@ from reconciler.model.plan import (
     UnpauseContainer,
     UpdateResources,
 )
+from reconciler.planning.port_holders import are_held, held_by
+from reconciler.planning.strategy import fixed_ports
 from reconciler.refusals import no_room
 
 LOG_LINES = 20
@@ -161,11 +163,16 @@ class Deeds:
     def _check_ports(self, ports: tuple[str, ...]) -> None:
         taken = self._hands.ports.taken(ports)
         if taken:
-            raise WaitingError(
-                f"{', '.join(taken)} is held by another program; end it (ss -ltnp shows which) or publish another port. "
-                "It is tried again by itself",
-                reason="PortTaken",
-            )
+            told = held_by(taken, self._hands.engine.containers(), self._stack)
+            raise WaitingError(f"{told}. It is tried again by itself", reason="PortTaken")
+
+    def _with_holders(self, error: WaitingError, spec: ServiceSpec | None) -> WaitingError:
+        """The engine names the port that a container cannot have, and not whose it is."""
+        if error.reason != "PortTaken" or spec is None:
+            return error
+        others = self._hands.engine.containers()
+        taken = are_held(sorted(fixed_ports(spec.definition)), others)
+        return WaitingError(held_by(taken, others, self._stack), reason="PortTaken") if taken else error
 
     def _pull(self, image: str, room: int) -> None:
         engine, found = self._hands.engine, self._hands.engine.room()
@@ -265,7 +272,10 @@ class Deeds:
         engine = self._hands.engine
         if spec is not None and spec.injections:
             engine.inject(identity, spec.injections)
-        engine.start(identity)
+        try:
+            engine.start(identity)
+        except WaitingError as error:
+            raise self._with_holders(error, spec) from error
         self._prover.watch(identity)
         for hook in spec.post_start if spec is not None else ():
             status = engine.execute(identity, hook)

@@ -13,6 +13,9 @@ def port(seen: PortSeen, stack: str, root: str) -> Finding:
     if publisher is not None and publisher.project == stack and publisher.root in ("", root):
         who = "this stack" if publisher.root else f"the project {stack}, which is taken over"
         return Finding(_name(seen.port), Level.OK, f"held by {who} ({publisher.name})", wanted, stack=stack)
+    if publisher is not None and publisher.root == root:
+        found = f"held by the stack {publisher.project} (container {publisher.name})"
+        return Finding(_name(seen.port), Level.ERROR, found, wanted, "publish another port in one of the two", stack)
     if publisher is not None:
         whose = f" of the project {publisher.project}" if publisher.project else ""
         mend = f"publish another port, or end the container {publisher.name}: docker stop {publisher.name}"

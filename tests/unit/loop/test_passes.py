@@ -441,6 +441,25 @@ def test_a_port_that_is_taken_costs_no_interruption_and_is_tried_again(world: Wo
     assert world.boxes()[0].ports == ("0.0.0.0:8080/tcp",)
 
 
+def test_a_port_that_another_stack_of_ours_holds_is_told_with_its_name(world: World) -> None:
+    other = world.host.add_foreign("blog", "web")
+    other.owned, other.ports = True, ("0.0.0.0:8080/tcp",)
+    world.commit({"web": web(ports=[port(8080)])})
+    record = world.once()
+    assert record.ready.reason == "PortTaken"
+    assert "0.0.0.0:8080/tcp is held by the stack blog (container blog-web-1)" in record.ready.message
+
+
+def test_a_container_whose_port_another_stack_took_while_it_was_stopped_says_who_has_it(world: World) -> None:
+    applied(world, {"web": web(ports=[port(8080)])})
+    world.somebody.stop("shop-web-1")
+    other = world.host.add_foreign("blog", "web")
+    other.owned, other.ports = True, ("0.0.0.0:8080/tcp",)
+    record = world.once()
+    assert record.ready.reason == "PortTaken"
+    assert "held by the stack blog (container blog-web-1)" in record.ready.message
+
+
 def test_waits_between_attempts_grow(world: World) -> None:
     world.commit({"web": web("web:later")})
     waits = []

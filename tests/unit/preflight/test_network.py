@@ -34,6 +34,7 @@ def publisher(project: str, root: str) -> Publisher:
             "error",
             "held by the container web-proxy-1 of the project web",
         ),
+        (PortSeen(PORT, False, publisher("blog", "mine")), "error", "held by the stack blog (container blog-proxy-1)"),
         (PortSeen(PORT, False, publisher("", "")), "error", "held by the container x-proxy-1"),
         (PortSeen(PORT, False, holder="nginx (pid 7)"), "error", "held by nginx (pid 7)"),
     ],
