@@ -4,16 +4,13 @@ the place of the key.
 
 from __future__ import annotations
 
-import os
-import shlex
-import signal
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli import output, roots
+from reconciler.cli.editor import open_editor
 from reconciler.cli.errors import WRONG_USE, Failure
 from reconciler.cli.options import Options
 from reconciler.layout import Layout
@@ -99,12 +96,13 @@ def encrypt(options: Options, file: Path, recipients: tuple[str, ...], identity:
 def edit(options: Options, file: Path, recipients: tuple[str, ...], identity: Path | None) -> None:
     """Open FILE decrypted in $VISUAL or $EDITOR, and encrypt it again if it was changed. A FILE that is not there is made.
 
+    Where neither is set, it is sensible-editor, editor, vi or nano, the first of them that is installed.
     The editor gets a file that lies in memory where this machine can, readable by you alone, and gone afterwards.
     """
     from reconciler.secrets import working_copy
 
     identity_file = _identity_file(options, identity)
-    if not working_copy.edit(file, recipients, identity_file, _open_editor):
+    if not working_copy.edit(file, recipients, identity_file, open_editor):
         output.note(f"{file}: nothing was changed")
         return
     _tell_encrypted(file, working_copy.readers_of(file, recipients, identity_file))
@@ -168,19 +166,3 @@ def _check_env(file: Path, identity_file: Path) -> None:
     if file.name.endswith(".env.age"):
         for problem in read_dotenv(unseal(file, identity_file), str(file)).problems:
             output.complain(f"{problem}; it is saved all the same: edit it again")
-
-
-def _leave(*_: object) -> None:
-    raise click.Abort
-
-
-def _open_editor(path: Path) -> None:
-    for number in (signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, _leave)  # what lies in the clear is taken away first
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    try:
-        status = subprocess.run([*shlex.split(editor), str(path)], check=False).returncode
-    except (OSError, ValueError) as error:
-        raise Failure(f"the editor {editor} cannot be run ({error}); set EDITOR", WRONG_USE) from error
-    if status:
-        raise Failure(f"the editor {editor} ended with {status}; nothing was changed")

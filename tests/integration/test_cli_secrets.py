@@ -10,6 +10,8 @@ import pytest
 from click.testing import Result
 
 from reconciler import age_keys
+from reconciler.cli.editor import editor_of
+from reconciler.cli.errors import Failure
 from reconciler.secrets.working_copy import unseal
 from tests.integration.cli_root import call
 from tests.integration.secrets_keys import make_key, sealed
@@ -201,3 +203,21 @@ def test_one_file_that_cannot_be_decrypted_keeps_all_as_they_are(desk: Desk) -> 
     assert (done.exit_code, "b.age" in done.stderr, "a.age" in done.stderr) == (1, True, False)
     assert (good.read_bytes(), bad.read_bytes()) == before
     assert age_keys.public(desk.key) == (mine,)
+
+
+def test_where_no_editor_is_named_the_first_usual_one_that_is_installed_is_taken() -> None:
+    assert editor_of({"EDITOR": "ed -s"}, lambda _: None, False) == "ed -s"
+    assert editor_of({"EDITOR": "ed", "VISUAL": "code --wait"}, lambda _: None, True) == "code --wait"
+    assert editor_of({"EDITOR": ""}, lambda name: f"/bin/{name}", True) == "sensible-editor"
+    assert editor_of({}, {"nano": "/bin/nano", "vi": "/bin/vi"}.get, True) == "vi"
+
+
+def test_where_there_is_no_editor_and_where_nobody_sits_at_a_terminal_it_says_what_to_set(desk: Desk) -> None:
+    desk.call("keygen")
+    done = desk.call("edit", str(desk.copy / "new.env.age"), EDITOR="", VISUAL="")
+    assert done.exit_code == 2
+    assert "there is no terminal to open one at, so nothing was changed: set EDITOR" in done.stderr
+    assert not (desk.copy / "new.env.age").exists()
+    with pytest.raises(Failure, match="none of sensible-editor, editor, vi, nano is installed") as raised:
+        editor_of({}, lambda _: None, True)
+    assert raised.value.code == 2
