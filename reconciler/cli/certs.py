@@ -72,6 +72,12 @@ def history(options: Options, form: str | None, lines: int) -> None:
     if form == "json":
         output.print_json([_served_object(record) for record in records])
         return
+    if not records:
+        output.note(
+            "no handshake has shown a certificate of certs/ or of ACME yet: one stands here as soon as a proxy or service was "
+            "seen serving it; `reconciler certs list` says what is known of each"
+        )
+        return
     rows = [
         (output.local(found.at), found.service, found.domain, found.fingerprint[:16], found.name, found.issuer)
         for found in records

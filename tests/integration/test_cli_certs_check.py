@@ -54,3 +54,9 @@ def test_who_may_not_look_into_the_root_is_told_of_the_files_all_the_same(
     done = root.call("certs", "check", str(tmp_path / "shop.crt"), str(tmp_path / "shop.key"))
     assert done.exit_code == 0, done.output
     assert done.output.startswith("ok    shop: for shop.example.com")
+
+
+def test_a_history_of_nothing_says_when_something_will_stand_in_it(tmp_path: Path) -> None:
+    done = Root(tmp_path / "root").call("certs", "history")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr.startswith("no handshake has shown a certificate of certs/ or of ACME yet")
