@@ -13,12 +13,11 @@ from reconciler.cli import output, roots
 from reconciler.cli.errors import FAILED, WRONG_USE, Failure
 from reconciler.cli.get import is_suspended, left_alone
 from reconciler.cli.hand_in import answer, eventually, hand_in
-from reconciler.cli.logs import level_of
 from reconciler.cli.options import Number, Options, timeout_option
 from reconciler.cli.wait import TIMED_OUT, Verdict, judge, until_settled
+from reconciler.cli.works import fetch_first
 
 if TYPE_CHECKING:
-    from reconciler.layout import Layout
     from reconciler.model.data import DataBackup
     from reconciler.model.record import StackRecord
     from reconciler.ports.books import Journal
@@ -40,7 +39,8 @@ def reconcile(
 
     It would do so by itself before long: this shortens the wait. A release that failed is in quarantine and is only
     tried again with --force. What waits for a window begins with --now; an approval and minAge are waited for all the
-    same. Without a daemon, `reconciler once` makes a pass.
+    same. A stack that was never looked at may be one that was pushed just now: the repository is fetched before it is
+    called unknown. Without a daemon, `reconciler once` makes a pass.
     """
     from reconciler.model.record import RequestKind
     from reconciler.requests import FETCH, NOW
@@ -52,11 +52,13 @@ def reconcile(
         raise Failure(f"no daemon runs for {layout.root}: start one with `reconciler run`, or make one pass with "
                       f"`reconciler once{forced}`")  # fmt: skip
     with roots.open_journal(layout) as journal:
-        if stack is not None:
-            roots.check_stack(journal, stack)
-            if (record := journal.stack(stack)) and (why := left_alone(record)):
-                raise Failure(why)
-        is_fetched = not waits or _fetch_first(options, layout)
+        record = journal.stack(stack) if stack is not None else None
+        if record is not None and (why := left_alone(record)):
+            raise Failure(why)
+        strangers = (stack,) if stack is not None and record is None else ()
+        is_fetched = not (waits or strangers) or fetch_first(options, layout, strangers)
+        if strangers and not is_fetched:
+            raise Failure(f"{stack} is not known here, so nobody can say whether there is such a stack")
         names = (stack,) if stack is not None else tuple(record.name for record in journal.stacks())
         rows = []
         if stack is None:
@@ -75,21 +77,6 @@ def reconcile(
             return TIMED_OUT
         status = until_settled(journal, names, deadline, judge)
         return status if is_fetched else status or FAILED
-
-
-def _fetch_first(options: Options, layout: Layout) -> bool:
-    """Whether it could be done. What was committed before this command was typed is what is waited for, so it must be here before the pass."""
-    from reconciler.cli.wiring import opened
-    from reconciler.model.errors import ReconcilerError
-
-    level = level_of(options, tells_itself=True)
-    with opened(layout, log_level=level) as parts:
-        try:
-            parts.source.fetch()
-        except ReconcilerError as error:
-            output.complain(f"the repository could not be fetched: {error}")
-            return False
-    return True
 
 
 def _await_answers(journal: Journal, rows: list[int], deadline: float) -> bool:
@@ -134,6 +121,7 @@ def rollback(
     deadline = time.monotonic() + timeout_s
     with roots.open_journal(layout) as journal:
         roots.check_stack(journal, stack)
+        roots.check_release(journal, stack, release)
         data = _data(options, journal, stack, release, force=force) if restore_db else ()
         last = max((event.id for event in journal.events(stack=stack)), default=0)
 
@@ -208,6 +196,7 @@ def approve(options: Options, stack: str, release: int | None) -> None:
     layout = roots.layout_of(options.root)
     with roots.open_journal(layout) as journal:
         roots.check_stack(journal, stack)
+        roots.check_release(journal, stack, release)
         last = max((event.id for event in journal.events(stack=stack)), default=0)
 
         def approved() -> str:

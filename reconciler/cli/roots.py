@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from reconciler.adapters.root_lock import Holder
     from reconciler.ports.books import Journal
 
+_MOST_LISTED = 8  # stacks; `reconciler get` shows them all
+
 
 @dataclass(frozen=True, slots=True)
 class Folder:
@@ -138,10 +140,17 @@ def check_stack(journal: Journal, name: str) -> None:
         raise unknown_stack(name, names)
 
 
+def check_release(journal: Journal, stack: str, number: int | None) -> None:
+    """Raises Failure where the stack never had it. None is any."""
+    if number is not None and all(release.number != number for release in journal.releases(stack)):
+        raise Failure(f"{stack} has no release {number}; see: reconciler history {stack}", WRONG_USE)
+
+
 def unknown_stack(name: str, names: Iterable[str]) -> Failure:
     from reconciler.planning.nearest import did_you_mean
 
-    names = tuple(names)
+    names = tuple(sorted(names))
     near = did_you_mean(name, names)
-    known = "none is known yet" if not names else "`reconciler get` lists those that are known"
+    rest = ", ..." if len(names) > _MOST_LISTED else ""
+    known = f"known are {', '.join(names[:_MOST_LISTED])}{rest}" if names else "none is known yet"
     return Failure(f'there is no stack "{name}"{near or f"; {known}"}', WRONG_USE)

@@ -12,6 +12,7 @@ import click
 from reconciler.cli import output, roots
 from reconciler.cli.get import is_suspended, left_alone
 from reconciler.cli.options import Options, timeout_option
+from reconciler.cli.works import fetch_first
 
 if TYPE_CHECKING:
     from reconciler.model.record import StackRecord
@@ -43,11 +44,16 @@ def wait(options: Options, stacks: tuple[str, ...], timeout_s: float) -> int:
     Ends with 0 when they are, with 3 when the time is over, and with 4 as soon as one of them has failed, or is suspended,
     and nothing is under way that could mend it. Judges what the last passes found: to wait for a commit of just now, use
     `reconciler reconcile --wait`, which has it fetched first.
+
+    A stack that was never looked at may be one that was pushed just now: the repository is fetched, and one that is not
+    there either is no stack, which ends it with 2 at once. Where it cannot be fetched, it is waited for.
     """
     layout = roots.layout_of(options.root)
     with roots.open_journal(layout) as journal:
         if roots.daemon_of(layout) is None:
             output.note("no daemon runs, so nothing will change by itself: start one with `reconciler run`")
+        if strangers := [name for name in stacks if journal.stack(name) is None]:
+            fetch_first(options, layout, strangers)
         return until_settled(journal, stacks, time.monotonic() + timeout_s, judge)
 
 

@@ -1,4 +1,5 @@
-"""What ``diff`` and ``build`` have in common: the stacks as a revision has them. Writes nothing but caches in ``state/``."""
+"""What commands that look at the repository have in common: the stacks as a revision has them. Writes nothing but what is
+fetched, and caches, in ``state/``."""
 
 from __future__ import annotations
 
@@ -9,9 +10,11 @@ from reconciler.cli import output, roots
 from reconciler.cli.errors import WRONG_USE, Failure
 
 if TYPE_CHECKING:
+    from reconciler.cli.options import Options
     from reconciler.cli.wiring import Parts
     from reconciler.execution.work import Work
     from reconciler.host import Host
+    from reconciler.layout import Layout
     from reconciler.model.source import Revision
 
 
@@ -32,6 +35,25 @@ def find_works(parts: Parts, host: Host, stack: str | None, name: str | None, *,
     if not found:
         raise roots.unknown_stack(stack, [work.name for work in works])
     return found
+
+
+def fetch_first(options: Options, layout: Layout, strangers: Sequence[str] = ()) -> bool:
+    """Whether it could be done. What was committed before this command was typed is what is waited for, so it must be here
+    before the pass. Raises Failure for one of ``strangers``, which nobody looked at yet, that is not in the repository
+    either: no pass will ever bring it."""
+    from reconciler.cli.logs import level_of
+    from reconciler.cli.wiring import opened
+    from reconciler.model.errors import ReconcilerError
+
+    with opened(layout, log_level=level_of(options, tells_itself=True)) as parts:
+        try:
+            parts.source.fetch()
+        except ReconcilerError as error:
+            output.complain(f"the repository could not be fetched: {error}")
+            return False
+        for name in strangers:
+            find_works(parts, parts.host(lambda _: None), name, None, fetch=False)
+    return True
 
 
 def note_nothing_here(parts: Parts, revision: Revision | None) -> None:

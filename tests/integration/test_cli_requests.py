@@ -12,6 +12,7 @@ import pytest
 from reconciler.adapters.release_store import ReleaseFiles
 from reconciler.model.record import Outcome, Ready, Request, RequestKind, Suspension, Sync, Truth
 from tests.integration.cli_root import COMMIT, NOON, OLDER, WEB, Root
+from tests.integration.local_git import Work
 
 NO_DAEMON_DOES_IT = "no daemon runs: `reconciler once`, or the daemon's next start, does it\n"
 
@@ -112,19 +113,19 @@ def test_a_rollback_is_handed_to_the_daemon_where_one_runs(root: Root) -> None:
 
 @pytest.mark.parametrize("with_daemon", [True, False], ids=["daemon", "no daemon"])
 @pytest.mark.parametrize(
-    ("release", "why"),
+    ("release", "code", "why"),
     [
-        ("9", "web has no release 9; see: reconciler history web"),
-        ("2", "release 2 is what runs"),
+        ("9", 2, "web has no release 9; see: reconciler history web"),
+        ("2", 1, "release 2 is what runs"),
     ],
 )
-def test_a_rollback_that_is_refused_says_why(root: Root, release: str, why: str, with_daemon: bool) -> None:
+def test_a_rollback_that_is_refused_says_why(root: Root, release: str, code: int, why: str, with_daemon: bool) -> None:
     if with_daemon:
         with root.daemon():
             done = root.call("rollback", "web", release)
     else:
         done = root.call("rollback", "web", release)
-    assert (done.exit_code, done.stdout, done.stderr) == (1, "", f"error: {why}\n")
+    assert (done.exit_code, done.stdout, done.stderr) == (code, "", f"error: {why}\n")
 
 
 def test_a_rollback_cannot_be_waited_for_where_no_daemon_runs(root: Root) -> None:
@@ -180,6 +181,33 @@ def test_reconcile_of_all_with_force_asks_for_every_stack_by_name(root: Root) ->
     ]
 
 
+def test_a_stack_that_is_new_in_a_commit_of_just_now_can_be_asked_for_and_waited_for(
+    root: Root, tmp_path: Path
+) -> None:
+    Work(tmp_path / "config").commit("New", {"api/compose.yaml": "services: {server: {image: 'app:1'}}\n"})
+    root.layout.settings.write_text(f"source: {{url: {tmp_path}/config}}\n")
+
+    def make_pass(request: Request) -> None:
+        root.save(replace(WEB, name="api"))
+        root.journal.answer(request.id, "ok", NOON)
+
+    with root.daemon(make_pass):
+        done = root.call("reconcile", "api", "--wait", "--timeout", "60s")
+        assert (done.exit_code, done.stderr) == (0, "api is ready: release 2 is healthy\n")
+        done = root.call("reconcile", "ipa")
+    assert (done.exit_code, done.stderr) == (
+        2,
+        'error: there is no stack "ipa"; known are api, web\n',
+    )
+
+
+def test_a_stack_that_is_not_known_is_not_called_unknown_where_the_repository_does_not_answer(root: Root) -> None:
+    with root.daemon():
+        done = root.call("reconcile", "api")
+    assert done.exit_code == 1
+    assert "error: api is not known here, so nobody can say whether there is such a stack" in done.stderr
+
+
 @pytest.mark.parametrize("command", ["suspend", "resume", "rollback"])
 def test_an_unknown_stack_is_wrong_use(root: Root, command: str) -> None:
     done = root.call(command, "wbe")
@@ -209,4 +237,3 @@ def test_what_does_not_wait_cannot_be_approved(root: Root) -> None:
     done = root.call("approve", "web")
     assert done.exit_code == 1
     assert "no release of web waits for an approval" in done.stderr
-    assert root.call("approve", "web", "77").exit_code == 1

@@ -12,6 +12,7 @@ import pytest
 from reconciler.adapters.root_lock import RootLock
 from reconciler.model.record import Health, PassGoal, Ready, Suspension, Sync, Truth
 from tests.integration.cli_root import DATABASE, NOON, WEB, Root
+from tests.integration.local_git import Work
 
 COMING = replace(
     WEB, sync=Sync.OUT_OF_SYNC, health=Health.PROGRESSING, ready=Ready(Truth.UNKNOWN, "Progressing", "soon")
@@ -79,10 +80,43 @@ def test_ready_but_not_what_git_says_is_not_what_was_waited_for(root: Root) -> N
     assert root.call("wait", "web", "--timeout", "0s").exit_code == 3
 
 
-def test_a_stack_that_is_not_known_yet_may_still_come_and_a_slip_is_named_at_the_end(root: Root) -> None:
+def in_repository(root: Root, folder: Path, *stacks: str) -> None:
+    work = Work(folder / "config")
+    work.commit("First", {f"{name}/compose.yaml": "services: {server: {image: 'app:1'}}\n" for name in stacks})
+    root.layout.settings.write_text(f"source: {{url: {folder}/config}}\n")
+
+
+def test_a_stack_that_neither_the_host_knows_nor_its_repository_ends_it_at_once_with_2_and_the_nearest_name(
+    root: Root, tmp_path: Path
+) -> None:
+    root.save(WEB)
+    in_repository(root, tmp_path, "web")
+    done = root.call("wait", "web", "webb", "--timeout", "60s")
+    assert (done.exit_code, done.stderr) == (2, 'error: there is no stack "webb"; did you mean "web"?\n')
+
+
+def test_a_stack_that_was_pushed_and_not_looked_at_yet_is_waited_for(root: Root, tmp_path: Path) -> None:
+    in_repository(root, tmp_path, "web")
+    turning = threading.Timer(0.2, lambda: root.save(WEB))
+    turning.start()
+    done = root.call("wait", "web", "--timeout", "60s")
+    turning.join()
+    assert (done.exit_code, done.stderr) == (0, "web is not known yet\nweb is ready: release 2 is healthy\n")
+
+
+def test_a_stack_of_another_host_will_not_come(root: Root, tmp_path: Path) -> None:
+    in_repository(root, tmp_path, "web")
+    root.layout.settings.write_text(f"source: {{url: {tmp_path}/config}}\nstacks: [api]\n")
+    done = root.call("wait", "web", "--timeout", "60s")
+    assert done.exit_code == 2
+    assert "error: web is not for this host: " in done.stderr
+
+
+def test_where_the_repository_does_not_answer_a_stack_that_is_not_known_yet_may_still_come(root: Root) -> None:
     root.save(WEB)
     done = root.call("wait", "wbe2", "web", "--timeout", "0s")
     assert done.exit_code == 3
+    assert done.stderr.startswith("the repository could not be fetched: ")
     assert 'the time is over: there is no stack "wbe2"' in done.stderr
 
 
