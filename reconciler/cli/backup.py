@@ -6,7 +6,7 @@ import click
 
 from reconciler.cli import output, roots
 from reconciler.cli.backup_choice import can_ask, choose, choose_place, confirm
-from reconciler.cli.backup_orders import backups_of, find, find_before, have_done
+from reconciler.cli.backup_orders import backups_of, check_known, find, find_before, have_done, why_forgotten
 from reconciler.cli.backup_view import TITLES, as_object, details, row
 from reconciler.cli.errors import FAILED, WRONG_USE, Failure
 from reconciler.cli.options import Duration, Options, as_json
@@ -74,6 +74,8 @@ def list_backups(options: Options, stack: str, form: str | None) -> None:
         output.note(f"{stack} has no backup yet")
         return
     output.print_table(TITLES, [row(backup) for backup, _ in found])
+    if note := why_forgotten(options, stack):
+        output.note(note)
 
 
 @backup.command(
@@ -184,6 +186,7 @@ def restore(
         raise Failure("--into replaces no database, so there is none for --drop-old", WRONG_USE)
     if name and before is not None:
         raise Failure("--before says which backup is meant; take it or the name out", WRONG_USE)
+    check_known(options, stack)
     if not (name or before or into or yes) and can_ask():
         chosen = choose([found for found, _ in backups_of(options, stack)])
         name, into = chosen.name, choose_place(chosen, f"the database {chosen.database} of {stack}")

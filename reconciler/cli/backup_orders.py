@@ -29,14 +29,49 @@ if TYPE_CHECKING:
 
 def have_done(options: Options, stack: str, order: Order, timeout_s: float) -> str:
     """What went wrong, "" if nothing did. Raises Failure where nobody did it."""
+    from reconciler.backup.orders import Do
+
     layout = roots.layout_of(options.root)
-    with roots.open_journal(layout) as journal:
-        roots.check_stack(journal, stack)
+    check_known(options, stack)
+    if order.do is Do.RUN and order.name:
+        _check_declared(options, layout, stack, order.name)
     lock = lock_unless_daemon(layout)
     if lock is None:
         return _ask(layout, stack, order, timeout_s)
     with lock:
         return _do_here(options, layout, stack, order)
+
+
+def check_known(options: Options, stack: str) -> None:
+    """Raises Failure."""
+    if why := why_forgotten(options, stack):
+        raise Failure(why, WRONG_USE)
+
+
+def why_forgotten(options: Options, stack: str) -> str:
+    """Of a stack that left, whose backups are kept: nobody knows any more how to restore them. "" of one that is known. Raises
+    Failure where nothing of it is left either."""
+    with roots.open_journal(roots.layout_of(options.root)) as journal:
+        if journal.stack(stack) is not None:
+            return ""
+    folders = sorted({str(store.folder) for _, store in backups_of(options, stack)})
+    return (
+        f"{stack} is no stack of this host any more. Its backups are kept in {', '.join(folders)}; to make, prove or restore "
+        f"one, bring the stack's folder back into Git, under the same name, and ask again when `reconciler get {stack}` "
+        "shows it"
+    )
+
+
+def _check_declared(options: Options, layout: Layout, stack: str, name: str) -> None:
+    """Raises Failure where the stack has no backup of that name."""
+    from reconciler.cli.wiring import opened
+    from reconciler.planning.nearest import did_you_mean
+
+    with opened(layout, log_level=level_of(options, tells_itself=True)) as parts:
+        names = [plan.name for plan in _work(parts.host(lambda _: None), stack).manifest.backups]
+    if name not in names:
+        near = did_you_mean(name, names) or f"; its stack.yaml declares: {', '.join(names) or 'none'}"
+        raise Failure(f'{stack} has no backup "{name}"{near}', WRONG_USE)
 
 
 def _ask(layout: Layout, stack: str, order: Order, timeout_s: float) -> str:
@@ -129,16 +164,19 @@ def _work(host: Host, stack: str) -> Work:
 
 
 def backups_of(options: Options, stack: str) -> list[tuple[Backup, Store]]:
-    """The newest first: of the root's folder, and of those where runs are known to have put some."""
+    """The newest first: of the root's folder, and of those where runs are known to have put some. Raises Failure where there
+    is none, and no such stack either: one that was forgotten left its backups."""
     from pathlib import Path
 
     from reconciler.backup.store import Store, across
 
     layout = roots.layout_of(options.root)
     with roots.open_journal(layout) as journal:
-        roots.check_stack(journal, stack)
         known = [Path(record.folder) for record in journal.backups.backups(stack) if record.folder]
-    return across([Store(folder) for folder in (layout.backups_of(stack), *known)], stack)
+        found = across([Store(folder) for folder in (layout.backups_of(stack), *known)], stack)
+        if not found:
+            roots.check_stack(journal, stack)
+    return found
 
 
 def find(options: Options, stack: str, name: str) -> tuple[Backup, Store]:
@@ -157,9 +195,8 @@ def find_before(options: Options, stack: str, release: int) -> tuple[Backup, Sto
     layout = roots.layout_of(options.root)
     with roots.open_journal(layout) as journal:
         roots.check_stack(journal, stack)
+        roots.check_release(journal, stack, release)
         tried = [found for found in journal.releases(stack) if found.number == release]
-    if not tried:
-        raise Failure(f"{stack} has no release {release}; see: reconciler history {stack}", WRONG_USE)
     here = backups_of(options, stack)
     found = last_before([backup for backup, _ in here], release, tried[0].created_at)
     if not found:

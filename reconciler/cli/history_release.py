@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.cli import output
-from reconciler.cli.errors import Failure
+from reconciler.cli import output, roots
 from reconciler.cli.history_objects import hook_object, pass_object, release_object, took
 from reconciler.model.errors import ReconcilerError
 
@@ -28,11 +27,8 @@ class Told:
 
     def __init__(self, layout: Layout, journal: SqliteJournal, record: StackRecord, number: int) -> None:
         self.record = record
+        roots.check_release(journal, record.name, number)
         releases = {release.number: release for release in journal.releases(record.name)}
-        if number not in releases:
-            raise Failure(
-                f"{record.name} has no release {number}; those it has are listed by: reconciler history {record.name}"
-            )
         self.release: ReleaseRecord = releases[number]
         self.before = _applied_before(releases, number)
         self.passes: list[PassRecord] = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli import output, roots
-from reconciler.cli.errors import Failure
+from reconciler.cli.errors import WRONG_USE, Failure
 from reconciler.cli.logs import level_of
 from reconciler.cli.options import Options, as_json, at_revision, no_fetch
 
@@ -79,7 +79,8 @@ def run_hook(options: Options, stack: str, name: str, revision: str | None, no_f
         if not found:
             names = {hook.name for hook in work.manifest.hooks}
             raise Failure(
-                f'{stack} has no hook "{name}"{did_you_mean(name, names)}; see: reconciler hooks list {stack}'
+                f'{stack} has no hook "{name}"{did_you_mean(name, names)}; see: reconciler hooks list {stack}',
+                WRONG_USE,
             )
         attempt = host.attempt(work)
         shown = [rehearse(hook, attempt, work.variables, parts.hooks) for hook in found]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli import output, roots
-from reconciler.cli.errors import Failure
+from reconciler.cli.errors import WRONG_USE, Failure
 from reconciler.cli.logs import level_of
 from reconciler.cli.options import Options, as_json
 
@@ -58,7 +58,7 @@ def _trace(parts: Parts, name: str) -> _Trace:
     container = parts.engine.inspect(name) if name else None
     if container is None:
         near = did_you_mean(name, [found.name for found in parts.engine.containers()])
-        raise Failure(f'there is no container "{name}"{near or "; docker ps -a lists all that there are"}')
+        raise Failure(f'there is no container "{name}"{near or "; docker ps -a lists all that there are"}', WRONG_USE)
     image = parts.engine.image(container.image_id)
     record = parts.journal.stack(container.stack) if container.owned else None
     release = _release(parts, container) if container.owned else None

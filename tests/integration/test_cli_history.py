@@ -210,5 +210,5 @@ def test_of_a_release_whose_model_is_gone_the_rest_is_told(root: Root) -> None:
 
 def test_a_release_that_there_is_not_is_a_clear_error(root: Root) -> None:
     done = root.call("history", "web", "9")
-    assert done.exit_code == 1
-    assert "web has no release 9; those it has are listed by: reconciler history web" in done.stderr
+    assert done.exit_code == 2
+    assert "web has no release 9; see: reconciler history web" in done.stderr
