@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from reconciler.adapters.journal import rows
-from reconciler.adapters.journal.database import Database
+from reconciler.adapters.journal.table import Table
 from reconciler.model.backup import BackupRecord
 
 
-class BackupTable:
-    """Raises what the journal raises."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class BackupTable(Table):
     def backups(self, stack: str | None = None) -> tuple[BackupRecord, ...]:
         where, values = ("", ()) if stack is None else (" WHERE stack = ?", (stack,))
         found = self._database.read(f"SELECT {rows.BACKUP} FROM backup_runs{where} ORDER BY stack, plan", values)
@@ -31,6 +26,4 @@ class BackupTable:
             record.verified,
             record.folder,
         )
-        with self._database.write() as connection:
-            places = ", ".join("?" for _ in values)
-            connection.execute(f"REPLACE INTO backup_runs ({rows.BACKUP}) VALUES ({places})", values)
+        self._put("backup_runs", rows.BACKUP, values)

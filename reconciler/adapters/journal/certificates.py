@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from reconciler.adapters.journal.database import Database
 from reconciler.adapters.journal.rows import Row
+from reconciler.adapters.journal.table import Table
 from reconciler.model.record import CertificateRecord, ServedRecord, TrialRecord
 
 _KEPT_SERVED = 10_000
@@ -17,12 +17,7 @@ _SERVED = "at, service, domain, fingerprint, name, issuer, not_after"
 _TRIAL = "domain, attempts, began_at, next_at"
 
 
-class CertificateTables:
-    """Raises what the journal raises."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class CertificateTables(Table):
     def certificates(self) -> tuple[CertificateRecord, ...]:
         found = self._database.read(f"SELECT {_CERTIFICATE} FROM certificates ORDER BY origin DESC, name")
         return tuple(_certificate(row) for row in found)

@@ -10,10 +10,10 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
 from reconciler.adapters.journal.rows import Row
 from reconciler.adapters.journal.salvage import salvage, set_aside
@@ -22,6 +22,7 @@ from reconciler.adapters.journal.trouble import is_broken, is_busy, told
 from reconciler.model.errors import StalledError
 
 Synchronous = Literal["FULL", "OFF"]
+T = TypeVar("T")
 
 _BUSY_TIMEOUT_S = 10.0
 _LOG_LIMIT_BYTES = 4 * 1024 * 1024
@@ -39,6 +40,7 @@ class Database:
         self.recovered_from: Path | None = None
         self._lock = threading.RLock()
         self._own_writes = 0
+        self._remembered: tuple[int, dict[tuple[str, str], Any]] = (-1, {})
         with told(path):
             self._connection = self._open(synchronous, mend)
 
@@ -69,6 +71,19 @@ class Database:
         with self._lock, told(self.path):
             foreign = self._connection.execute("PRAGMA data_version").fetchone()[0]
             return int(foreign) + self._own_writes
+
+    def remembered(self, what: tuple[str, str], read: Callable[[], T]) -> T:
+        """What a pass with nothing to do asks for again and again is decoded again only after somebody wrote.
+
+        The version is read before the rows: a write in between makes the next call read again, never a stale answer.
+        """
+        version = self.version()
+        if version != self._remembered[0]:
+            self._remembered = (version, {})
+        answers = self._remembered[1]
+        if what not in answers:
+            answers[what] = read()
+        return cast(T, answers[what])
 
     def _open(self, synchronous: Synchronous, mend: bool) -> sqlite3.Connection:
         try:

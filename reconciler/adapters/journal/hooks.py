@@ -5,19 +5,14 @@ from __future__ import annotations
 import sqlite3
 from typing import cast
 
-from reconciler.adapters.journal.database import Database
 from reconciler.adapters.journal.rows import HOOK, Row
+from reconciler.adapters.journal.table import Table
 from reconciler.model.hook import HookRecord, HookState, Phase
 
 _KEPT = 500  # runs of each stack
 
 
-class HookTables:
-    """Raises what the journal raises."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class HookTables(Table):
     def begin_attempt(self, stack: str, release: int) -> int:
         """The same number as before where that attempt never ended: the process was killed in it."""
         this_one = "WHERE stack = ? AND release = ?"
@@ -55,11 +50,10 @@ class HookTables:
         return tuple(_record(row) for row in found)
 
     def drop_hook(self, record: HookRecord) -> None:
-        with self._database.write() as connection:
-            connection.execute(
-                "DELETE FROM hooks WHERE stack = ? AND release = ? AND attempt = ? AND phase = ? AND name = ?",
-                (record.stack, record.release, record.attempt, record.phase.value, record.name),
-            )
+        self._write(
+            "DELETE FROM hooks WHERE stack = ? AND release = ? AND attempt = ? AND phase = ? AND name = ?",
+            (record.stack, record.release, record.attempt, record.phase.value, record.name),
+        )
 
 
 def end_attempt(connection: sqlite3.Connection, stack: str, release: int) -> None:

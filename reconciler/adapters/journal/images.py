@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reconciler.adapters.journal.database import Database
+from reconciler.adapters.journal.table import Table
 
 
-class ImageTable:
-    """Raises what the journal raises."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class ImageTable(Table):
     def brought(self) -> Mapping[str, frozenset[str]]:
         found: dict[str, frozenset[str]] = {}
         for image_id, name in self._database.read("SELECT id, name FROM images ORDER BY id, name"):
@@ -20,9 +15,7 @@ class ImageTable:
         return found
 
     def save_brought(self, image_id: str, name: str) -> None:
-        with self._database.write() as connection:
-            connection.execute("INSERT OR IGNORE INTO images (id, name) VALUES (?, ?)", (image_id, name))
+        self._write("INSERT OR IGNORE INTO images (id, name) VALUES (?, ?)", (image_id, name))
 
     def forget_brought(self, image_id: str) -> None:
-        with self._database.write() as connection:
-            connection.execute("DELETE FROM images WHERE id = ?", (image_id,))
+        self._write("DELETE FROM images WHERE id = ?", (image_id,))

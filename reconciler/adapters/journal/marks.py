@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from dataclasses import astuple
 
-from reconciler.adapters.journal.database import Database
 from reconciler.adapters.journal.rows import MARK, mark_of
+from reconciler.adapters.journal.table import Table
 from reconciler.model.environment import Mark
 
 
-class MarkTable:
-    """Raises what the journal raises."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class MarkTable(Table):
     def marks(self, stack: str) -> tuple[Mark, ...]:
         found = self._database.read(f"SELECT {MARK} FROM marks WHERE stack = ? ORDER BY name", (stack,))
         return tuple(mark_of(row) for row in found)
 
     def save_mark(self, mark: Mark) -> None:
-        with self._database.write() as connection:
-            connection.execute(f"REPLACE INTO marks ({MARK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", astuple(mark))
+        self._put("marks", MARK, astuple(mark))

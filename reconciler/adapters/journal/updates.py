@@ -6,27 +6,19 @@ import json
 from collections.abc import Sequence
 from dataclasses import astuple
 
-from reconciler.adapters.journal.database import Database
 from reconciler.adapters.journal.rows import IMAGE, Row, image_of
+from reconciler.adapters.journal.table import Table
 from reconciler.model.updates import ImageRecord
 
 
-class UpdateTables:
-    """Raises what the journal raises."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class UpdateTables(Table):
     def images(self, stack: str | None = None) -> tuple[ImageRecord, ...]:
         where, values = ("", ()) if stack is None else (" WHERE stack = ?", (stack,))
         found = self._database.read(f"SELECT {IMAGE} FROM tracked_images{where} ORDER BY stack, service", values)
         return tuple(image_of(row) for row in found)
 
     def save_image(self, record: ImageRecord) -> None:
-        values = _row(record)
-        places = ", ".join("?" for _ in values)
-        with self._database.write() as connection:
-            connection.execute(f"REPLACE INTO tracked_images ({IMAGE}) VALUES ({places})", values)
+        self._put("tracked_images", IMAGE, _row(record))
 
     def forget_images(self, stack: str, keep: Sequence[str]) -> None:
         gone = [(found.stack, found.service) for found in self.images(stack) if found.service not in keep]
