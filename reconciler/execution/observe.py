@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.model.desired import Release
 from reconciler.model.manifest import Manifest
 from reconciler.model.observed import Container, Image, LiveSettings, Network, Observed
 from reconciler.model.source import EntryKind
+from reconciler.planning.strategy import lenders
 from reconciler.ports.books import Journal
 from reconciler.ports.engine import Engine
 from reconciler.ports.repository import Objects
@@ -59,6 +60,7 @@ class Observer:
             takeovers=self._certificates.takeovers(wanted),
             astray=self._traffic.astray(wanted),
             unled=self._traffic.unled(wanted),
+            lenders=frozenset(self._lenders(wanted, owned)),
         )
 
     def renewed(self, manifest: Manifest) -> Mapping[str, float]:
@@ -84,6 +86,14 @@ class Observer:
                 self._journal.save_baseline(container.id, container.stack, container.settings)
             found[container.id] = known.get(container.id, container.settings)
         return found
+
+    def _lenders(self, wanted: Release, owned: tuple[Container, ...]) -> Iterator[str]:
+        """As containers have them, and as ``network_mode: container:NAME`` names them. Each is asked for: nothing else tells."""
+        joined = {lender for container in owned for lender in container.joins}
+        named = {lender for spec in wanted.services for lender in lenders(spec.definition)}
+        for lender in sorted(joined - {container.id for container in owned} | named):
+            if self._engine.inspect(lender) is not None:
+                yield lender
 
     def _touched(self, applied: Release | None) -> tuple[str, ...]:
         if applied is None or not applied.objects:

@@ -151,7 +151,8 @@ class Observed:
     ``renewed``: when the certificates that services read when they start last changed, by service, in seconds since the epoch.
     ``aside``: services that could not be mended in this very pass; they, and what depends on them, are left as they are.
     ``astray``: services that the proxies are told something else of than that they have their name; ``unled``: those that
-    the proxies are told of although the release does not ask for it.
+    the proxies are told of although the release does not ask for it. ``lenders``: containers that are not the stack's
+    own, in which containers of it live or are to live, by id or name, as far as they are there.
     """
 
     stack: str
@@ -169,6 +170,7 @@ class Observed:
     aside: frozenset[str] = frozenset()
     astray: frozenset[str] = frozenset()
     unled: frozenset[str] = frozenset()
+    lenders: frozenset[str] = frozenset()
 
     def of(self, service: str) -> tuple[Container, ...]:
         return tuple(c for c in self.containers if c.service == service and not c.oneoff)

@@ -86,6 +86,13 @@ def joined_services(definition: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def lenders(definition: Mapping[str, Any]) -> tuple[str, ...]:
+    """Containers that no service names, whose namespaces or volumes it uses: their names or ids."""
+    uses = [str(definition.get(key) or "") for key in ("network_mode", "pid", "ipc")]
+    uses += [str(source) for source in definition.get("volumes_from") or ()]
+    return tuple(use.split(":")[1] for use in uses if use.startswith("container:"))
+
+
 def linked_services(definition: Mapping[str, Any]) -> tuple[str, ...]:
     """Services whose containers it knows by a name of its own."""
     return tuple(str(link).partition(":")[0] for link in definition.get("links") or ())
@@ -116,6 +123,11 @@ def _only_one_at_a_time(definition: Mapping[str, Any]) -> _Single | None:
         return _Single(f"host port {', '.join(_port(port) for port in ports)} can be held by one container only")
     if definition.get("network_mode") == "host":
         return _Single("it uses the host's network, where its ports can be held by one container only")
+    kind, _, lender = str(definition.get("network_mode") or "").partition(":")
+    if kind == "container":
+        return _Single(
+            f"it uses the network of the container {lender}, where its ports can be held by one container only"
+        )
     for name, address in fixed_addresses(definition):
         return _Single(f"its address {address} on network {name} can be held by one container only")
     if definition.get("mac_address") or any(

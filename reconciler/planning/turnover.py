@@ -10,7 +10,7 @@ from reconciler.model.observed import Container, Observed, Probe, State
 from reconciler.model.plan import Cause, CauseKind
 from reconciler.planning.changes import changes
 from reconciler.planning.secrets import Mask
-from reconciler.planning.strategy import Chosen, choose, joined_services, linked_services
+from reconciler.planning.strategy import Chosen, choose, joined_services, lenders, linked_services
 
 _GONE = (State.DEAD, State.REMOVING)
 
@@ -127,12 +127,18 @@ def _is_news(spec: ServiceSpec, situation: Situation) -> bool:
 def _is_right(container: Container, spec: ServiceSpec, situation: Situation, known: set[str]) -> bool:
     if container.definition != spec.digest or container.state in _GONE:
         return False
-    if any(joined not in known for joined in container.joins) or _has_an_old_certificate(container, situation):
+    if _lost_what_it_joins(container, spec, situation, known) or _has_an_old_certificate(container, situation):
         return False
     if not _has_done_its_job(container, spec.job) and _lost_network(container, situation):
         return False
     wanted = wanted_image(spec, situation)
     return not wanted or container.image_id in (wanted, situation.release.images.get(spec.image))
+
+
+def _lost_what_it_joins(container: Container, spec: ServiceSpec, situation: Situation, known: set[str]) -> bool:
+    """While a container that is not the stack's own is away, a new one could not be started either."""
+    there = situation.observed.lenders
+    return any(joined not in known | there for joined in container.joins) and there.issuperset(lenders(spec.definition))
 
 
 def _lost_network(container: Container, situation: Situation) -> bool:

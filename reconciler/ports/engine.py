@@ -22,7 +22,7 @@ class Engine(Protocol):
         look at each; details are cached by id and dropped when the engine reports a change of the container."""
 
     def inspect(self, container_id: str) -> Container | None:
-        """One container, read anew; None if it is gone."""
+        """One container, by its id or name, read anew; None if it is gone."""
 
     def networks(self) -> tuple[Network, ...]:
         """Every network of a Compose project."""

@@ -231,6 +231,8 @@ class _Work:
     def _joins(self, definition: Mapping[str, Any]) -> Iterator[str]:
         for service in _lenders(definition):
             yield self._there(service)[0].id
+        for name in _strangers(definition):
+            yield next((box.id for box in self._host.boxes.values() if box.name == name), name)
 
 
 def _needs(definition: Mapping[str, Any]) -> list[str]:
@@ -241,8 +243,13 @@ def _needs(definition: Mapping[str, Any]) -> list[str]:
 def _lenders(definition: Mapping[str, Any]) -> list[str]:
     modes = (str(definition.get(key) or "") for key in ("network_mode", "pid", "ipc"))
     joined = {mode.removeprefix("service:") for mode in modes if mode.startswith("service:")}
-    volumes_from = (str(entry).partition(":")[0] for entry in definition.get("volumes_from") or ())
-    return sorted(joined | set(volumes_from))
+    volumes_from = {str(entry).partition(":")[0] for entry in definition.get("volumes_from") or ()}
+    return sorted(joined | volumes_from - {"container"})
+
+
+def _strangers(definition: Mapping[str, Any]) -> list[str]:
+    modes = (str(definition.get(key) or "") for key in ("network_mode", "pid", "ipc"))
+    return sorted({mode.removeprefix("container:") for mode in modes if mode.startswith("container:")})
 
 
 def _hash(definition: Mapping[str, Any]) -> str:

@@ -28,7 +28,8 @@ class FakeEngine:
 
     def inspect(self, container_id: str) -> Container | None:
         with self.host.call("inspect"):
-            box = self.host.boxes.get(container_id)
+            named = next((box for box in self.host.boxes.values() if box.name == container_id), None)
+            box = self.host.boxes.get(container_id, named)
             return box.seen() if box else None
 
     def networks(self) -> tuple[Network, ...]:

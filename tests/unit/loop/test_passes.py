@@ -570,6 +570,21 @@ def test_what_is_said_of_a_stack_that_never_ran_is_about_what_git_says_now(world
     assert (record.ready.reason, record.sync) == ("Quarantined", Sync.OUT_OF_SYNC)
 
 
+def test_what_lives_in_a_container_of_somebody_else_is_replaced_when_that_is_another_one_and_not_before(
+    world: World,
+) -> None:
+    lender = world.host.add_foreign("vpn", "server")
+    (first,) = applied(world, {"web": web(network_mode=f"container:{lender.name}")})
+    assert world.is_quiet()
+    del world.host.boxes[lender.id]
+    assert world.settle().ready.status is Truth.TRUE
+    assert [box.id for box in world.boxes() if box.serves] == [first]
+    successor = world.host.add_foreign("vpn", "server")
+    assert world.settle().ready.status is Truth.TRUE
+    assert [box.joins for box in world.boxes()] == [(successor.id,)]
+    assert world.is_quiet()
+
+
 def test_mending_the_file_mends_the_stack(world: World) -> None:
     applied(world, {"web": web()})
     world.commit(None)

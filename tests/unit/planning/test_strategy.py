@@ -34,6 +34,10 @@ STOP_FIRST: dict[str, tuple[dict[str, Any], str]] = {
         {"network_mode": "host"},
         "it uses the host's network, where its ports can be held by one container only",
     ),
+    "another container's network": (
+        {"network_mode": "container:vpn"},
+        "it uses the network of the container vpn, where its ports can be held by one container only",
+    ),
     "fixed address": (
         {"networks": {"default": {"ipv4_address": "10.0.0.9"}}},
         "its address 10.0.0.9 on network default can be held by one container only",
