@@ -16,8 +16,8 @@ _IDENTITY = "AGE-SECRET-KEY-"
 def identities(file: Path) -> list[Any]:
     """In the order of the file, as age-keygen writes it; none where there is no such file. Raises StalledError where it is not
     as it should be."""
-    from pyrage import IdentityError  # type: ignore[import-untyped]  # it has no stubs
-    from pyrage.x25519 import Identity  # type: ignore[import-untyped]
+    from pyrage import IdentityError
+    from pyrage.x25519 import Identity
 
     try:
         if stat.S_IMODE(file.stat().st_mode) & 0o077:

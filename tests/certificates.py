@@ -65,7 +65,7 @@ class Issued:
     @cached_property
     def key_pem(self) -> bytes:
         """PKCS#8."""
-        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return bytes(self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
     @property
     def fingerprint(self) -> str:

@@ -32,7 +32,7 @@ class Sealing:
         if not recipients:
             yield sink
             return
-        import pyrage  # type: ignore[import-untyped]  # it has no stubs
+        import pyrage
 
         to = age_keys.recipients(recipients)
         target = _Sink(sink)

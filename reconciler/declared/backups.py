@@ -61,7 +61,7 @@ def wrong_recipients(values: Any) -> Iterator[tuple[tuple[str | int, ...], str]]
 
 
 def _is_recipient(text: str) -> bool:
-    import pyrage  # type: ignore[import-untyped]  # it has no stubs
+    import pyrage
 
     try:
         pyrage.x25519.Recipient.from_str(text)

@@ -40,7 +40,7 @@ class Opener:
         return self._opened.or_made(key, lambda: self._decrypted(file, content))
 
     def _decrypted(self, file: str, content: bytes) -> bytes:
-        import pyrage  # type: ignore[import-untyped]  # it has no stubs
+        import pyrage
 
         if fault := wrong_form(content):
             raise _wrong(file, fault)

@@ -88,7 +88,7 @@ def encrypt(file: Path, readers: Readers) -> Path:
 
 def seal(content: bytes, recipients: Sequence[str]) -> bytes:
     """As text, which Git stores and shows well. Raises StalledError for a recipient that is none."""
-    import pyrage  # type: ignore[import-untyped]  # it has no stubs
+    import pyrage
 
     return bytes(pyrage.encrypt(content, age_keys.recipients(recipients), armored=True))
 

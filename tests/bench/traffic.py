@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.bench.certs import Loss
@@ -55,9 +56,13 @@ def _loss(port: int, release: Release, releases: int) -> Loss:
         for number in range(1, releases + 1):
             version = _VERSIONS[number % len(_VERSIONS)]
             release(version)
-            eventually(lambda wanted=version: ask_version(port, DOMAIN) == wanted)
+            eventually(partial(_answers, port, version))
             time.sleep(_AT_REST_S)
     return Loss(len(load.failures), sum(load.answered.values()), load.gap_s)
+
+
+def _answers(port: int, version: str) -> bool:
+    return ask_version(port, DOMAIN) == version
 
 
 @contextmanager

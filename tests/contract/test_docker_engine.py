@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from docker.api.client import APIClient
@@ -98,7 +99,7 @@ def test_a_network_given_by_id_is_known_by_name_before_the_first_start_as_after_
     made = bench.create()
     api = APIClient()
     network = api.inspect_container(made.id)["HostConfig"]["NetworkMode"]
-    by_id = {api.inspect_network(network)["Id"]: api.create_endpoint_config(aliases=["www"])}
+    by_id: Any = {api.inspect_network(network)["Id"]: api.create_endpoint_config(aliases=["www"])}
     labels = api.inspect_container(made.id)["Config"]["Labels"]
     given = api.create_container(
         made.image, ["sleep", "600"], labels=labels, networking_config=api.create_networking_config(by_id)

@@ -28,9 +28,11 @@ from reconciler.certs.vault import Vault
 from reconciler.cli.main import main
 from reconciler.hooks.runner import HookRunner
 
+Moments = list[tuple[Any, str, tuple[str, ...]]]  # whose, which of its methods, on which sides of it
+
 BOTH = ("before", "after")
 # Moments of a pass: the intent is written and nothing is done yet; it is done and not written; both.
-PASSES = [
+PASSES: Moments = [
     (SqliteJournal, "begin_pass", ("after",)),
     (SqliteJournal, "intend", ("after",)),
     (SqliteJournal, "done", BOTH),
@@ -39,7 +41,7 @@ PASSES = [
     (SqliteJournal, "end_pass", BOTH),
 ]
 # Of a publication: staged and not renamed; renamed; proven and not remembered; remembered and not told; told.
-CERTIFICATES = [
+CERTIFICATES: Moments = [
     (files, "_write", BOTH),
     (files, "sync_folder", BOTH),
     (Publisher, "publish", BOTH),
@@ -49,16 +51,16 @@ CERTIFICATES = [
     (CertificateTables, "serves", BOTH),
 ]
 # Of a pair that a service reads itself: staged; put there; told; marked.
-USERS = [(files, "_write", BOTH), (files, "sync_folder", BOTH), (Recipients, "tell", BOTH)]
+USERS: Moments = [(files, "_write", BOTH), (files, "sync_folder", BOTH), (Recipients, "tell", BOTH)]
 # Around hooks: an attempt is begun; a hook's intent or end is written; it has ended and that is not written.
-HOOKS = [
+HOOKS: Moments = [
     (HookTables, "begin_attempt", BOTH),
     (HookTables, "save_hook", BOTH),
     (HookRunner, "run", ("after",)),
     (SqliteJournal, "end_release", BOTH),
     (SqliteJournal, "end_pass", BOTH),
 ]
-MOMENTS: dict[str, list[tuple[Any, str, tuple[str, ...]]]] = {
+MOMENTS: dict[str, Moments] = {
     "passes": PASSES,
     "certificates": CERTIFICATES,
     "users": USERS,

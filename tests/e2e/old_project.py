@@ -176,6 +176,11 @@ def _model(old: OldProject) -> dict[str, Any]:
         "depends_on": ["postgres", "server"],
         **prompt,
     }
-    services = {"postgres": postgres, "pg_backup": dumper, "server": server, "traefik": traefik}
+    services: dict[str, dict[str, Any]] = {
+        "postgres": postgres,
+        "pg_backup": dumper,
+        "server": server,
+        "traefik": traefik,
+    }
     named = {service: {**own, "container_name": old.fixed_name(service)} for service, own in services.items()}
     return {"services": named, "volumes": {"pgdata": {}}}

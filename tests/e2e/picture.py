@@ -292,6 +292,7 @@ def _look_inside(engine: docker.DockerClient, container: Mapping[str, Any], path
     found: ExecResult = engine.containers.get(container["Id"]).exec_run(
         ["/bin/busybox", "sh", "-c", _LOOK, path], user="0", privileged=True
     )
+    assert isinstance(found.output, bytes)
     lines = found.output.decode().splitlines()
     assert found.exit_code == 0, (path, lines)
     return lines

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from tests.docs.pages import Block, Command, blocks, is_shown
 from tests.e2e.world import eventually
@@ -84,13 +85,13 @@ class Reader:
         self._going_on.append((f"{page}:{command.line}: {command.text}", process))
         eventually(lambda: log.stat().st_size > 0 or process.poll() is not None)
 
-    def _started(self, command: Command, language: str, printed: object) -> subprocess.Popen[bytes]:
+    def _started(self, command: Command, language: str, printed: BinaryIO) -> subprocess.Popen[bytes]:
         text = self._as_here(command.text)
         script = f"{_SHELL}{'set -e' if language == 'sh' else ''}\n{text}\n"
         return subprocess.Popen(
             ["bash", "-c", script],
             stdin=subprocess.DEVNULL,
-            stdout=printed,  # type: ignore[call-overload]
+            stdout=printed,
             stderr=subprocess.STDOUT,
             env={**os.environ, **self.environment, "READER": str(self.home), "NO_COLOR": "1", "PATH": _path()},
             start_new_session=True,
@@ -98,7 +99,7 @@ class Reader:
 
     def _as_here(self, text: str) -> str:
         for everywhere, here in self.here.items():
-            text = re.sub(rf"(?<![\w.-]){re.escape(everywhere)}(?![\w-])", lambda _, here=here: here, text)
+            text = re.sub(rf"(?<![\w.-]){re.escape(everywhere)}(?![\w-])", _by(here), text)
         return text
 
     @contextmanager
@@ -112,6 +113,11 @@ class Reader:
             for _, process in self._going_on:
                 _end(process)
             self._going_on.clear()
+
+
+def _by(text: str) -> Callable[[re.Match[str]], str]:
+    """As it is: without a meaning for its backslashes."""
+    return lambda _: text
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

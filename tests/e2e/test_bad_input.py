@@ -32,12 +32,12 @@ def running(world: World) -> Iterator[dict[str, str]]:
         yield world.running("bad")
 
 
-def good_files(world: World, number: int) -> dict[str, str | bytes | None]:
-    return {**world.compose("good", stack(web=service(environment=version(number))))}
+def good_files(world: World, number: int) -> dict[str, str]:
+    return world.compose("good", stack(web=service(environment=version(number))))
 
 
-def bad_files(world: World) -> dict[str, str | bytes | None]:
-    return {**world.compose("bad", stack(web=service(), db=service()))}
+def bad_files(world: World) -> dict[str, str]:
+    return world.compose("bad", stack(web=service(), db=service()))
 
 
 def folder(world: World, name: str = "bad") -> str:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -495,7 +495,7 @@ def test_two_stacks_may_ask_for_the_same_pair(users: Users) -> None:
         issued = users.drop("web")
         for name in ("shop", "blog"):
             eventually(
-                lambda name=name: users.shown("web", "web.example.com", 443, stack=name),
+                partial(users.shown, "web", "web.example.com", 443, stack=name),
                 lambda seen: seen == {issued.fingerprint},
             )
             users.await_told("CertificateServed", 2, stack=name)

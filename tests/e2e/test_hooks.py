@@ -67,7 +67,8 @@ def script(name: str, **more: Any) -> dict[str, Any]:
 def serving(world: World) -> str:
     """VERSION of the container of web that runs."""
     (found,) = [entry for entry in world.containers("shop", "web") if entry["State"]["Status"] == "running"]
-    return next(value for value in found["Config"]["Env"] if value.startswith("VERSION="))
+    environment: list[str] = found["Config"]["Env"]
+    return next(value for value in environment if value.startswith("VERSION="))
 
 
 def test_hooks_run_in_the_order_of_their_names_around_what_changes(world: World, diary: Diary) -> None:

@@ -39,7 +39,8 @@ def release(host: World, name: str, number: int, **manifest: Any) -> dict[str, s
 
 def number(container: Mapping[str, Any]) -> str:
     """Which release it is of."""
-    return next(value for value in container["Config"]["Env"] if value.startswith("VERSION=")).partition("=")[2]
+    environment: list[str] = container["Config"]["Env"]
+    return next(value for value in environment if value.startswith("VERSION=")).partition("=")[2]
 
 
 def began(entry: Mapping[str, Any]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ QUICK = {"rollout": {"soak": "300ms", "timeout": "20s", "drain": "10s"}}
 HEALTH = {"test": ["CMD", "healthcheck"], "interval": "300ms", "timeout": "3s", "retries": 5, "start_period": "10s"}
 
 
-def model(version: str, scale: int = 1, **labels: str) -> dict[str, Any]:
+def model(version: str, scale: int = 1, labels: Mapping[str, str] = {}) -> dict[str, Any]:
     found = behind_traefik(DOMAIN)
     app = found["services"]["app"]
     found["services"]["app"] = {
@@ -61,8 +61,8 @@ def test_no_request_is_lost_over_releases_a_failing_one_a_growing_one_and_a_kill
     made = Served(world)
     load = Load(made.port, DOMAIN)
 
-    def commit(version: str, scale: int = 1, **labels: str) -> str:
-        return world.commit(world.compose(STACK, model(version, scale, **labels), QUICK))
+    def commit(version: str, scale: int = 1, labels: Mapping[str, str] = {}) -> str:
+        return world.commit(world.compose(STACK, model(version, scale, labels), QUICK))
 
     world.write_environment(STACK, f"TRAEFIK_IMAGE=rig/traefik:3\nHTTPS_PORT={made.port}\n")
     first = commit("1")
@@ -74,7 +74,7 @@ def test_no_request_is_lost_over_releases_a_failing_one_a_growing_one_and_a_kill
                 "traefik.http.routers.app.middlewares": "x",
                 "traefik.http.middlewares.x.headers.frameDeny": "true",
             }
-            world.await_ready(STACK, commit("3", **header))
+            world.await_ready(STACK, commit("3", labels=header))
             patient = {**QUICK, "rollout": {**QUICK["rollout"], "timeout": "3s"}}
             world.commit(world.compose(STACK, model("unhealthy"), patient))
             world.await_failure(STACK, "HealthCheckFailed")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -104,7 +104,7 @@ class World:
         target.write_bytes(content if isinstance(content, bytes) else content.encode())
         return target
 
-    def commit(self, files: dict[str, str | bytes | None] | None = None, message: str = "change") -> str:
+    def commit(self, files: Mapping[str, str | bytes | None] | None = None, message: str = "change") -> str:
         """Write (None: delete) and commit; the commit's id."""
         for path, content in (files or {}).items():
             if content is None:

@@ -15,7 +15,7 @@ from tests.fakes.host import NO_LIMITS, Box, FakeHost
 
 
 class FakeCompose:
-    """Implements ``Compose``, except for ``render``, which gives what was put in ``rendered`` (by project)."""
+    """Implements ``Compose``, but ``render`` gives what was put in ``rendered`` (by project), and no ``command`` is to be run."""
 
     def __init__(self, host: FakeHost) -> None:
         self.host = host
@@ -51,6 +51,11 @@ class FakeCompose:
             work.replace_changed_networks(concerned)
             for service in concerned:
                 work.make_up_to(service, totals.get(service, work.scale(service)))
+
+    def command(
+        self, project: str, model: Path, arguments: Sequence[str], environment: Mapping[str, str]
+    ) -> tuple[tuple[str, ...], Mapping[str, str]]:
+        raise AssertionError(f"no program runs on this host: {' '.join(arguments)}")
 
     def recreate(self, project: str, model: Path, services: Sequence[str], environment: Mapping[str, str]) -> None:
         with self.host.call("recreate"):

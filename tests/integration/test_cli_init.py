@@ -257,8 +257,8 @@ def test_lets_encrypt_is_an_address_in_the_variable_that_the_stack_names(machine
 
 def test_with_flags_nothing_is_asked_and_all_of_it_can_be_said_again(machine: Machine) -> None:
     (machine.folder / "secret").write_text("p4ssw0rd\n")
-    flags = ("--source", str(machine.folder / "config"), "--path", "stacks", "--set", "DOMAIN=shop.localhost")
-    flags = (*flags, "--set-file", f"DB_PASSWORD={machine.folder}/secret", "--acme-email", "ops@shop.eu")
+    flags = ["--source", str(machine.folder / "config"), "--path", "stacks", "--set", "DOMAIN=shop.localhost"]
+    flags += ["--set-file", f"DB_PASSWORD={machine.folder}/secret", "--acme-email", "ops@shop.eu"]
     for _ in range(2):
         done = machine.init(*flags)
         assert done.exit_code == 0, done.output

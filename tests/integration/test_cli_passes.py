@@ -158,8 +158,8 @@ def test_a_stack_that_is_for_another_host_is_told_with_why_before_it_ever_ran(wo
     world.commit("For the edge", web="app:1")
     world.root.layout.settings.write_text(f"name: core\n{world.root.layout.settings.read_text()}")
     why = 'hosts: in its stack.yaml (edge-*) does not name this host, "core"\n'
-    for words in (("once",), ("diff",)):
-        done = world.call(*words)
+    for word in ("once", "diff"):
+        done = world.call(word)
         assert (done.exit_code, f"\n  web: {why}" in done.stderr) == (0, True)
     for words in (("diff", "web"), ("build", "web"), ("env", "check", "web")):
         done = world.call(*words)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -415,6 +416,8 @@ def test_a_full_disk_is_told_as_such(work: Work, store: ObjectStore, monkeypatch
     assert store.ensure(entry(work, "app/conf")).is_dir()
 
 
+# By name a folder, or a file's content and whether it is a program.
+Laid: TypeAlias = "dict[str, Laid | tuple[bytes, bool]]"
 names = st.text(alphabet="ab.-", min_size=1, max_size=3).filter(lambda name: name not in (".", ".."))
 contents = st.recursive(
     st.tuples(st.binary(max_size=5), st.booleans()),
@@ -426,7 +429,7 @@ contents = st.recursive(
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(names, contents, min_size=1, max_size=5))
 def test_a_folder_on_the_disk_has_the_id_that_git_gives_it(
-    tmp_path_factory: pytest.TempPathFactory, tree: dict[str, object]
+    tmp_path_factory: pytest.TempPathFactory, tree: Laid
 ) -> None:
     work = Work(tmp_path_factory.mktemp("tree") / "work")
     _lay_out(work, "top", tree)
@@ -434,12 +437,12 @@ def test_a_folder_on_the_disk_has_the_id_that_git_gives_it(
     assert tree_id(scan(work.folder / "top", 40, 10**6), 40) == work.git("rev-parse", "HEAD:top")
 
 
-def _lay_out(work: Work, folder: str, tree: dict[str, object]) -> None:
+def _lay_out(work: Work, folder: str, tree: Laid) -> None:
     for name, what in tree.items():
         if isinstance(what, dict):
             _lay_out(work, f"{folder}/{name}", what)
         else:
-            content, is_program = what  # type: ignore[misc]
+            content, is_program = what
             work.write(f"{folder}/{name}", content, mode=0o755 if is_program else 0o644)
 
 

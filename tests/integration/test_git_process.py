@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,9 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-def eventually(holds: object, within_s: float = 10.0) -> bool:
+def eventually(holds: Callable[[], object], within_s: float = 10.0) -> bool:
     deadline = time.monotonic() + within_s
-    while not (met := bool(holds())) and time.monotonic() < deadline:  # type: ignore[operator]
+    while not (met := bool(holds())) and time.monotonic() < deadline:
         time.sleep(0.01)
     return met
 

@@ -326,6 +326,11 @@ def lose_one_loose_file(mirror: Path) -> None:
             return
 
 
+def become_an_empty_folder(mirror: Path) -> None:
+    shutil.rmtree(mirror)
+    mirror.mkdir()
+
+
 def become_a_file(mirror: Path) -> None:
     shutil.rmtree(mirror)
     mirror.write_text("not a repository")
@@ -351,7 +356,7 @@ BREAKAGES: dict[str, Callable[[Path], object]] = {
     "one missing file": lose_one_loose_file,
     "no objects": lambda mirror: shutil.rmtree(mirror / "objects"),
     "no refs": lambda mirror: shutil.rmtree(mirror / "refs"),
-    "an empty folder": lambda mirror: (shutil.rmtree(mirror), mirror.mkdir()),
+    "an empty folder": become_an_empty_folder,
     "a file": become_a_file,
 }
 

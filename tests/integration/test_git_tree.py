@@ -7,7 +7,9 @@ import os
 import stat
 import subprocess
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,8 +74,8 @@ def test_a_tree_and_a_file_are_read_once(work: Work, monkeypatch: pytest.MonkeyP
     assert tree.read(entries["a"].object_id) == content == b"1"
 
 
-def revision_like(entries: object) -> Revision:
-    return Revision("0" * 40, entries[""].object_id, "", "", 0)  # type: ignore[index]
+def revision_like(entries: Mapping[str, TreeEntry]) -> Revision:
+    return Revision("0" * 40, entries[""].object_id, "", "", 0)
 
 
 def test_what_is_remembered_is_bounded(work: Work) -> None:
@@ -92,7 +94,12 @@ def test_many_files_are_read_through_one_process(work: Work, monkeypatch: pytest
     entries = tree.entries(revision(work))
     started: list[object] = []
     real = subprocess.Popen
-    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: started.append(a) or real(*a, **k))
+
+    def start(*words: Any, **more: Any) -> object:
+        started.append(words)
+        return real(*words, **more)
+
+    monkeypatch.setattr(subprocess, "Popen", start)
     wanted = {entry.object_id: path for path, entry in entries.items() if path}
     assert {wanted[name]: content.decode() for name, content in tree.read_all(wanted).items()} == {
         f"{number}": f"content {number}" * number for number in range(100)

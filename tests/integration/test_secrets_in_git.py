@@ -35,15 +35,16 @@ class Interpolating(FakeCompose):
         values: dict[str, str] = {}
         for path in env_files:
             values.update(read_dotenv(path.read_bytes(), str(path)).values)
-        self.rendered[project]["services"]["web"]["environment"] = values
+        model = super().render(project, folder, files, env_files, environment)
+        web: dict[str, Any] = {**model["services"]["web"], "environment": values}
         declared = {"tls": {"name": "x", "file": f"{folder}/tls.key"}}
         if "MOUNTED" in values:
             mount = {"type": "bind", "source": f"{folder}/tls.key", "target": "/tls.key"}
-            self.rendered[project]["services"]["web"]["volumes"] = [mount]
+            web["volumes"] = [mount]
         elif "HANDED" in values:
-            self.rendered[project]["secrets"] = declared
-            self.rendered[project]["services"]["web"]["secrets"] = [{"source": "tls", "target": "/run/tls.key"}]
-        return super().render(project, folder, files, env_files, environment)
+            web["secrets"] = [{"source": "tls", "target": "/run/tls.key"}]
+            return {**model, "services": {"web": web}, "secrets": declared}
+        return {**model, "services": {"web": web}}
 
 
 class World:

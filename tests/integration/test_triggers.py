@@ -6,7 +6,7 @@ import os
 import queue
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,8 @@ from reconciler.triggers import FolderWatcher, RefWatcher, stack_of_env_file
 from tests.integration.local_git import Work, git
 
 PATIENCE_S = 15.0
+
+Watch = Callable[[RefWatcher | FolderWatcher], None]
 
 
 class Heard:
@@ -58,7 +60,7 @@ def work(tmp_path: Path) -> Work:
 
 
 @pytest.fixture
-def watch(heard: Heard) -> Iterator[object]:
+def watch(heard: Heard) -> Iterator[Watch]:
     started: list[RefWatcher | FolderWatcher] = []
 
     def start(watcher: RefWatcher | FolderWatcher) -> None:
@@ -77,7 +79,7 @@ def env_watcher(folder: Path, heard: Heard) -> FolderWatcher:
 # --- refs ---
 
 
-def test_a_commit_is_heard(work: Work, heard: Heard, watch) -> None:  # type: ignore[no-untyped-def]
+def test_a_commit_is_heard(work: Work, heard: Heard, watch: Watch) -> None:
     watch(RefWatcher(work.folder, heard))
     work.commit("second")
     event = heard.one()
@@ -86,7 +88,9 @@ def test_a_commit_is_heard(work: Work, heard: Heard, watch) -> None:  # type: ig
 
 
 @pytest.mark.parametrize("how", ["bare", "linked work tree", "git file"])
-def test_refs_are_found_wherever_git_keeps_them(work: Work, heard: Heard, watch, tmp_path: Path, how: str) -> None:  # type: ignore[no-untyped-def]
+def test_refs_are_found_wherever_git_keeps_them(
+    work: Work, heard: Heard, watch: Watch, tmp_path: Path, how: str
+) -> None:
     place = tmp_path / "other"
     if how == "bare":
         work.git("clone", "--quiet", "--bare", ".", str(place))
@@ -103,7 +107,7 @@ def test_refs_are_found_wherever_git_keeps_them(work: Work, heard: Heard, watch,
     assert heard.one().trigger is Trigger.SOURCE
 
 
-def test_a_branch_that_is_deleted_from_the_packed_refs_is_heard(work: Work, heard: Heard, watch) -> None:  # type: ignore[no-untyped-def]
+def test_a_branch_that_is_deleted_from_the_packed_refs_is_heard(work: Work, heard: Heard, watch: Watch) -> None:
     work.git("branch", "side")
     work.git("pack-refs", "--all")
     watch(RefWatcher(work.folder, heard))
@@ -111,7 +115,7 @@ def test_a_branch_that_is_deleted_from_the_packed_refs_is_heard(work: Work, hear
     assert "packed-refs changed" in heard.one_about("packed-refs").detail
 
 
-def test_work_that_moves_no_ref_is_not_heard(work: Work, heard: Heard, watch) -> None:  # type: ignore[no-untyped-def]
+def test_work_that_moves_no_ref_is_not_heard(work: Work, heard: Heard, watch: Watch) -> None:
     watch(RefWatcher(work.folder, heard))
     work.write("b", "2")
     work.git("add", "--all")
@@ -121,7 +125,7 @@ def test_work_that_moves_no_ref_is_not_heard(work: Work, heard: Heard, watch) ->
     assert "heads/marker" in heard.one().detail
 
 
-def test_a_repository_that_is_removed_and_made_anew_is_still_watched(work: Work, heard: Heard, watch) -> None:  # type: ignore[no-untyped-def]
+def test_a_repository_that_is_removed_and_made_anew_is_still_watched(work: Work, heard: Heard, watch: Watch) -> None:
     watch(RefWatcher(work.folder, heard))
     shutil.rmtree(work.folder)
     again = Work(work.folder)
@@ -130,14 +134,16 @@ def test_a_repository_that_is_removed_and_made_anew_is_still_watched(work: Work,
     _until_heard(heard, lambda: again.commit("second"), "heads/main")
 
 
-def test_a_repository_that_is_not_there_yet_is_watched_when_it_comes(tmp_path: Path, heard: Heard, watch) -> None:  # type: ignore[no-untyped-def]
+def test_a_repository_that_is_not_there_yet_is_watched_when_it_comes(
+    tmp_path: Path, heard: Heard, watch: Watch
+) -> None:
     watch(RefWatcher(tmp_path / "later", heard))
     later = Work(tmp_path / "later")
     heard.one_about("watching anew")
     _until_heard(heard, lambda: later.commit("first"), "heads/main")
 
 
-def _until_heard(heard: Heard, act, about: str) -> None:  # type: ignore[no-untyped-def]
+def _until_heard(heard: Heard, act: Callable[[], object], about: str) -> None:
     """Repeated, as the folder may have been made in more than one step and be watched from the last one on."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
@@ -155,12 +161,14 @@ def _until_heard(heard: Heard, act, about: str) -> None:  # type: ignore[no-unty
 # --- folders ---
 
 
-def test_the_folder_is_made_where_it_is_missing_and_for_its_owner_only(tmp_path: Path, heard: Heard, watch) -> None:  # type: ignore[no-untyped-def]
+def test_the_folder_is_made_where_it_is_missing_and_for_its_owner_only(
+    tmp_path: Path, heard: Heard, watch: Watch
+) -> None:
     watch(env_watcher(tmp_path / "root" / "env", heard))
     assert (tmp_path / "root" / "env").stat().st_mode & 0o777 == 0o700
 
 
-CHANGES = {
+CHANGES: dict[str, Callable[[Path], object]] = {
     "created": lambda env: (env / "new.env").write_text("A=1"),
     "written": lambda env: (env / "app.env").write_text("A=2"),
     "appended": lambda env: (env / "app.env").open("a").write("B=1\n"),
@@ -173,7 +181,9 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-def test_every_way_to_change_a_file_is_heard_with_its_stack(tmp_path: Path, heard: Heard, watch, change) -> None:  # type: ignore[no-untyped-def]
+def test_every_way_to_change_a_file_is_heard_with_its_stack(
+    tmp_path: Path, heard: Heard, watch: Watch, change: Callable[[Path], object]
+) -> None:
     env = tmp_path / "env"
     env.mkdir()
     (env / "app.env").write_text("A=1")
@@ -185,7 +195,7 @@ def test_every_way_to_change_a_file_is_heard_with_its_stack(tmp_path: Path, hear
     assert event.detail.startswith(("env/app.env changed", "env/new.env changed"))
 
 
-def test_reading_and_other_names_are_not_heard(tmp_path: Path, heard: Heard, watch) -> None:  # type: ignore[no-untyped-def]
+def test_reading_and_other_names_are_not_heard(tmp_path: Path, heard: Heard, watch: Watch) -> None:
     env = tmp_path / "env"
     env.mkdir()
     (env / "app.env").write_text("A=1")
@@ -199,7 +209,7 @@ def test_reading_and_other_names_are_not_heard(tmp_path: Path, heard: Heard, wat
     assert heard.one().stack == "marker"
 
 
-def test_changes_deep_in_a_folder_are_heard_new_folders_included(tmp_path: Path, heard: Heard, watch) -> None:  # type: ignore[no-untyped-def]
+def test_changes_deep_in_a_folder_are_heard_new_folders_included(tmp_path: Path, heard: Heard, watch: Watch) -> None:
     objects = tmp_path / "objects"
     (objects / "1" / "conf" / "sites").mkdir(parents=True)
     (objects / "1" / "conf" / "sites" / "a").write_text("a")
@@ -211,7 +221,7 @@ def test_changes_deep_in_a_folder_are_heard_new_folders_included(tmp_path: Path,
     _until_heard(heard, lambda: (objects / "2" / "b").write_text("x"), "objects/2/b")
 
 
-def test_our_own_unfinished_work_is_not_heard(tmp_path: Path, heard: Heard, watch) -> None:  # type: ignore[no-untyped-def]
+def test_our_own_unfinished_work_is_not_heard(tmp_path: Path, heard: Heard, watch: Watch) -> None:
     objects = tmp_path / "objects"
     (objects / "1").mkdir(parents=True)
     watch(FolderWatcher(objects, heard, Trigger.OBJECT, lambda _: None))
@@ -221,7 +231,7 @@ def test_our_own_unfinished_work_is_not_heard(tmp_path: Path, heard: Heard, watc
     assert heard.one().detail == "objects/1/file changed"
 
 
-def test_a_folder_that_is_removed_is_made_anew_and_watched(tmp_path: Path, heard: Heard, watch) -> None:  # type: ignore[no-untyped-def]
+def test_a_folder_that_is_removed_is_made_anew_and_watched(tmp_path: Path, heard: Heard, watch: Watch) -> None:
     env = tmp_path / "env"
     watch(env_watcher(env, heard))
     shutil.rmtree(env)
@@ -232,7 +242,7 @@ def test_a_folder_that_is_removed_is_made_anew_and_watched(tmp_path: Path, heard
 def test_a_folder_made_anew_with_the_inode_of_the_old_one_is_watched(
     tmp_path: Path,
     heard: Heard,
-    watch,  # type: ignore[no-untyped-def]
+    watch: Watch,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """File systems hand out a number again as soon as it is free: then nothing but the watch's own end tells."""
@@ -245,7 +255,7 @@ def test_a_folder_made_anew_with_the_inode_of_the_old_one_is_watched(
     _until_heard(heard, lambda: (env / "app.env").write_text("A=1"), "app.env")
 
 
-def test_a_folder_that_was_replaced_by_another_is_watched(tmp_path: Path, heard: Heard, watch) -> None:  # type: ignore[no-untyped-def]
+def test_a_folder_that_was_replaced_by_another_is_watched(tmp_path: Path, heard: Heard, watch: Watch) -> None:
     env, other = tmp_path / "env", tmp_path / "other"
     other.mkdir()
     watch(env_watcher(env, heard))
@@ -258,8 +268,8 @@ def test_a_folder_that_was_replaced_by_another_is_watched(tmp_path: Path, heard:
 def test_where_the_kernel_lets_nobody_watch_it_looks_now_and_then(
     tmp_path: Path,
     heard: Heard,
-    watch,
-    monkeypatch: pytest.MonkeyPatch,  # type: ignore[no-untyped-def]
+    watch: Watch,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse() -> None:
         raise OSError(24, "inotify instance limit reached")

@@ -78,7 +78,7 @@ def test_those_that_need_others_are_stopped_before_these() -> None:
         container("proxy", needs=("db", "web")),
         container("web", needs=("db",)),
     )
-    services = {"db": {}, "web": {}, "proxy": {}}
+    services: dict[str, Any] = {"db": {}, "web": {}, "proxy": {}}
     assert [one.service for one in adoption(containers, services).containers] == ["proxy", "web", "db"]
 
 

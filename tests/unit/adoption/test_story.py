@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from reconciler import files
-from reconciler.adoption import adopter
+from reconciler.adoption import adopter, carrying
 from reconciler.adoption.adopter import Adopter, UndoneError
 from reconciler.adoption.book import Book, Phase, TextChange, from_json, to_json
 from reconciler.adoption.clone import sha256_of
@@ -215,7 +215,7 @@ class Scene:
 @pytest.fixture(autouse=True)
 def _a_write_is_a_deed(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a process is killed before each of them, too."""
-    put, remove, carry = files.put, files.remove, adopter.carry_file
+    put, remove, carry = files.put, files.remove, carrying.carry_file
 
     def counted(work: Callable[..., Any]) -> Callable[..., Any]:
         def called(*words: Any, **more: Any) -> Any:
@@ -227,7 +227,7 @@ def _a_write_is_a_deed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "put", counted(put))
     monkeypatch.setattr(files, "remove", counted(remove))
     monkeypatch.setattr(adopter, "carry_file", counted(carry))
-    monkeypatch.setattr(adopter, "carry_folder", counted(adopter.carry_folder))
+    monkeypatch.setattr(adopter, "carry_folder", counted(carrying.carry_folder))
 
 
 now: list[Host] = []

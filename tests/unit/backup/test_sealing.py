@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pyrage
@@ -78,7 +79,7 @@ def test_identities_that_others_may_read_or_that_are_none_are_refused(tmp_path: 
 
 
 @pytest.mark.parametrize("harm", [lambda raw: raw[:-70_000], lambda raw: raw[:300_000] + b"\0\0" + raw[300_002:]])
-def test_damage_never_looks_like_the_end(store: Store, tmp_path: Path, harm) -> None:
+def test_damage_never_looks_like_the_end(store: Store, tmp_path: Path, harm: Callable[[bytes], bytes]) -> None:
     store.dump("x").write_bytes(harm(store.dump("x").read_bytes()))
     with pytest.raises(StalledError, match="age: "):
         all_of(held(tmp_path, IDENTITY), store, backup_to(RECIPIENT))
@@ -91,7 +92,7 @@ def test_a_reader_that_leaves_early_and_a_writer_that_fails_leave_nothing_behind
         sealed(lambda _: None, CONTENT, fails=True)
 
 
-def sealed(sink, content: bytes, *, fails: bool = False) -> None:
+def sealed(sink: Callable[[bytes | memoryview], object], content: bytes, *, fails: bool = False) -> None:
     with Sealing(Path("/nowhere")).sealed((RECIPIENT,), sink) as take:
         for _ in range(10):
             take(content)

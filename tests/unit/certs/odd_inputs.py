@@ -96,7 +96,8 @@ def bare(label: str, content: bytes = b"anything") -> bytes:
 
 CHAIN, KEY, LEAF, ABOVE = SHOP.chain_pem, SHOP.key_pem, SHOP.pem, pem(*SHOP.above)
 PKCS8, TRADITIONAL = PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL
-EXPIRED, FUTURE = {"days": -3, "since_days": 90}, {"since_days": -2}
+EXPIRED: dict[str, Any] = {"days": -3, "since_days": 90}
+FUTURE: dict[str, Any] = {"since_days": -2}
 
 
 def with_point_compressed(certificate: x509.Certificate) -> x509.Certificate:

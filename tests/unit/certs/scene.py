@@ -106,8 +106,7 @@ class Scene:
         self.elsewhere: dict[str, str] = {}
         self.asked_for: list[str] = []
         self.dropped: list[Issued] = []
-        self.journal = self.keeper = None  # type: ignore[assignment]
-        self.restart()
+        self._start()
 
     def _release(self, hosts: tuple[str, ...], orders: bool) -> Release:
         options = ["--entrypoints.websecure.address=:443", "--entrypoints.websecure.http.tls=true"]
@@ -122,9 +121,10 @@ class Scene:
         return release({**services, "web": {"labels": labels}})
 
     def restart(self) -> None:
-        if self.journal is not None:
-            self.journal.close()
-            self.reach.close()
+        self.close()
+        self._start()
+
+    def _start(self) -> None:
         self.journal = SqliteJournal(self.state / "state.db", synchronous="OFF")
         self.reach = Reach(self.clock, lambda: None, lambda domain, here: self.elsewhere.get(domain, ""))
         self.keeper = Keeper(self.kit())

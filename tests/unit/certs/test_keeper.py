@@ -182,7 +182,12 @@ def test_names_that_must_not_have_changed_are_looked_at_as_well(scene: Scene) ->
     scene.drop("b", scene.issue("b.test"))
     scene.turn()
     asked = set()
-    scene.probe = lambda address, port, name: (asked.add(name), scene.traefik.probe(address, port, name))[1]
+
+    def probe(address: str, port: int, name: str) -> str | None:
+        asked.add(name)
+        return scene.traefik.probe(address, port, name)
+
+    scene.probe = probe
     scene.drop("a", scene.issue("a.test"))
     scene.turn()
     assert asked == {"a.test", "b.test"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,15 +24,17 @@ def pair(number: int, name: str = "db", *, chain: str = "") -> Pair:
     return Pair(name, written, f"key {number}".encode(), ("db.test",), "CA", f"{number:x}".ljust(64, "a"), 0.0, 1.0)
 
 
-def place(folder: Path, name: str = "db", **changes: object) -> Place:
-    use = CertificateUse(name, "tls", "postgres", **changes)  # type: ignore[arg-type]
+def place(folder: Path, name: str = "db", **changes: Any) -> Place:
+    use = CertificateUse(name, "tls", "postgres", **changes)
     return Place(folder / "tls", use, folder / "staging")
 
 
 def read(found: Place) -> tuple[bytes, bytes] | None:
     """What a service reads that opens both files now; None where one is missing."""
     try:
-        return tuple((found.folder / f"{found.use.pair}.{ending}").read_bytes() for ending in ("crt", "key"))  # type: ignore[return-value]
+        return (found.folder / f"{found.use.pair}.crt").read_bytes(), (
+            found.folder / f"{found.use.pair}.key"
+        ).read_bytes()
     except FileNotFoundError:
         return None
 

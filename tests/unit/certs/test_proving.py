@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -154,18 +154,18 @@ def test_an_engine_that_is_away_leaves_the_front_silent_and_refutes_nothing(scen
     assert scene.prove(PUBLISHED).wrong == ()
 
 
-def test_an_address_that_cannot_be_told_now_is_asked_for_again(scene: Scene) -> None:
+def test_an_address_that_cannot_be_told_now_is_asked_for_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     scene.running()
     scene.scripts = {"a.test": always(NEW)}
-    answers = iter([EngineUnavailableError("away"), "172.18.0.2"])
+    answers: Iterator[Exception | str] = iter([EngineUnavailableError("away"), "172.18.0.2"])
 
-    def address(identity: str) -> str:
+    def address(container_id: str) -> str:
         found = next(answers)
         if isinstance(found, Exception):
             raise found
         return found
 
-    scene.engine.address = address  # type: ignore[method-assign]
+    monkeypatch.setattr(scene.engine, "address", address)
     assert names(scene.prove(INSIDE).right) == ["a.test"]
     assert scene.asked == [("172.18.0.2", 443, "a.test")]
 
@@ -194,11 +194,13 @@ def test_a_front_is_asked_where_it_can_be_reached_from_this_host(
     assert scene.asked == [asked]
 
 
-def test_an_address_is_remembered_until_it_is_said_that_things_changed(scene: Scene) -> None:
+def test_an_address_is_remembered_until_it_is_said_that_things_changed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scene.running()
     scene.scripts = {"a.test": always(NEW)}
     addresses = iter(["172.18.0.2", "172.18.0.3"])
-    scene.engine.address = lambda identity: next(addresses)  # type: ignore[method-assign]
+    monkeypatch.setattr(scene.engine, "address", lambda container_id: next(addresses))
     scene.prove(INSIDE)
     scene.prove(INSIDE)
     scene.prover.forget()

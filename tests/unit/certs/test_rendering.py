@@ -90,7 +90,8 @@ ODD = ["{{", "{{ env `HOME` }}", "a{{b.test", "a`) || Host(`b", "a\nb", "\x7f", 
 @pytest.mark.parametrize("place", ["domain", "resolver", "entry_points", "options"])
 def test_no_word_of_a_label_makes_the_file_a_template_or_unreadable(place: str, word: str) -> None:
     plain = Order("a.test", "le", ("websecure",), "modern")
-    odd = replace(plain, **{place: ("websecure", word) if place == "entry_points" else word})
+    changed: dict[str, Any] = {place: ("websecure", word) if place == "entry_points" else word}
+    odd = replace(plain, **changed)
     content = render(PAIRS, DEFAULT, [odd, Order("b.test", "le")])
     assert b"{{" not in content
     assert word not in texts(read(content)["http"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -20,10 +21,9 @@ KEY = b"-----BEGIN PRIVATE KEY-----\nc2VjcmV0IG9mIHNob3A\n-----END PRIVATE KEY--
 SHOP = Pair("shop", b"chain", KEY, ("a.test", "b.test"), "Test CA", "f1", NOW - DAY, NOW + 90 * DAY)
 
 
-def facts(*verdicts: Verdict, now: float = NOW, acme: tuple[str, ...] = (), **more: object) -> Facts:
-    uncovered = more.pop("uncovered", {})
-    decision = Decision(verdicts, acme, uncovered)  # type: ignore[arg-type]
-    return Facts(decision, now=now, **{"warn_before_s": 21 * DAY, **more})  # type: ignore[arg-type]
+def facts(*verdicts: Verdict, now: float = NOW, acme: tuple[str, ...] = (), **more: Any) -> Facts:
+    decision = Decision(verdicts, acme, more.pop("uncovered", {}))
+    return Facts(decision, now=now, **{"warn_before_s": 21 * DAY, **more})
 
 
 def served(pair: Pair = SHOP, *messages: str, state: State = State.VALID) -> Verdict:
@@ -36,7 +36,8 @@ def told(before: Iterable[CertificateRecord], found: Facts) -> list[Said]:
 
 def days(*found: Facts) -> list[list[Said]]:
     """What is said in each of several passes, one after the other."""
-    said, last = [], ()
+    said: list[list[Said]] = []
+    last: tuple[CertificateRecord, ...] = ()
     for each in found:
         now = records(last, each)
         said.append(list(news(last, now)))

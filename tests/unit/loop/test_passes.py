@@ -217,7 +217,7 @@ def test_a_service_that_was_replaced_already_gets_its_old_container_back(world: 
 
 def test_a_release_is_undone_although_what_it_stands_on_fell_ill(world: World) -> None:
     """A database that is ill fails a release, and then the old container, too, was kept from serving beside it."""
-    needs = {"depends_on": {"db": "service_healthy"}, "ports": [port(80)]}
+    needs: dict[str, Any] = {"depends_on": {"db": "service_healthy"}, "ports": [port(80)]}
     _, before = applied(world, {"db": web("db:1"), "web": web(**needs)})
     (db,) = world.boxes("db")
     world.behaves("db:1", fails_after_s=world.clock.monotonic() - db.running_since + 1.5)

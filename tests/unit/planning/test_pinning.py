@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,10 @@ def test_an_image_counts_only_for_the_repository_and_tag_that_it_was_found_for()
 
 
 def test_only_the_image_of_a_pinned_service_is_changed_and_the_model_is_not() -> None:
-    model = {"services": {"web": {"image": "a", "command": ["x"]}, "db": {"image": "b"}}, "networks": {}}
+    model: dict[str, Any] = {
+        "services": {"web": {"image": "a", "command": ["x"]}, "db": {"image": "b"}},
+        "networks": {},
+    }
     found = pinned(model, {"web": "a@sha256:1"})
     assert found == {
         "services": {"web": {"image": "a@sha256:1", "command": ["x"]}, "db": {"image": "b"}},
@@ -57,7 +61,9 @@ def test_only_the_image_of_a_pinned_service_is_changed_and_the_model_is_not() ->
 
 
 def test_what_cannot_be_tracked_says_why() -> None:
-    model = {"services": {"web": {"build": {"context": "."}}, "db": {"image": "x@sha256:1"}, "ok": {"image": "x:1"}}}
+    model: dict[str, Any] = {
+        "services": {"web": {"build": {"context": "."}}, "db": {"image": "x@sha256:1"}, "ok": {"image": "x:1"}}
+    }
     told = dict(wrong_tracking(model, ("web", "db", "ok", "webb", "nothing")))
     assert set(told) == {"web", "db", "webb", "nothing"}
     assert "built here" in told["web"]

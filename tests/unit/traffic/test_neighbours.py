@@ -15,7 +15,7 @@ from reconciler.planning.proxies import Proxy, proxies_of
 from tests.builders import ROOT, bind, manifest, release, traefik
 
 FILES = {"edge": b"--providers.docker=true", "shop": b"traefik.enable: true", "blog": b"nothing of it"}
-AT = Revision("c1", "t1", "subject", "author", 0.0)
+AT = Revision("c1", "t1", "subject", "author", 0)
 
 
 class FilesOfStacks:
