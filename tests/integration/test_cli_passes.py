@@ -146,6 +146,18 @@ def test_a_folder_that_was_renamed_is_told_before_its_stack_begins_and_until_the
     assert world.root.record("shop").ready.reason == "StackGone"
 
 
+def test_a_copy_that_was_there_before_another_one_left_is_no_renamed_one(world: World) -> None:
+    world.commit("First stack", web="app:1")
+    world.call("once")
+    world.commit("A copy", shop="app:1")
+    world.call("once")
+    world.repository.git("rm", "-rq", "web")
+    world.commit("The first one left")
+    world.call("once")
+    assert world.root.record("web").ready.reason == "StackGone"
+    assert world.root.record("shop").ready.message == "release 1 is healthy"
+
+
 def test_once_says_that_the_repository_holds_nothing_for_this_host(world: World) -> None:
     world.commit("Nothing yet")
     done = world.call("once")
