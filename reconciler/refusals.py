@@ -19,9 +19,10 @@ _HOST_PORT = re.compile(
     r"(?P<address>(?:\[[0-9a-fA-F:.]*\]|[\d.]*):\d+)(?::[^/\s]+)?(?:/(?P<protocol>tcp|udp))?"
 )
 _NAME_IS_TAKEN = re.compile(r'container name "/?(?P<name>[^"]+)" is already in use')
+_NO_SOURCE = re.compile(r"bind source path does not exist: (?P<path>[^\n]+)")
 _CANNOT_RUN = re.compile(
     r"OCI runtime|failed to create (shim )?task|executable file not found|permission denied|exec format error"
-    r"|invalid mount config|error mounting|bind source path does not exist|no such file or directory"
+    r"|invalid mount config|error mounting|no such file or directory"
     r"|unable to find user|invalid (argument|reference)|network \S+ not found|could not (find|select) device"
     r"|unknown (capability|runtime|or invalid runtime)|no matching entries in passwd",
     re.I,
@@ -62,6 +63,12 @@ def start_refused(doing: str, status: int | None, words: str) -> ReconcilerError
         )
     if _is_disk_full(words):
         return disk_full(doing)
+    if found := _NO_SOURCE.search(words):
+        return WaitingError(
+            f"cannot {doing}: there is no {found['path'].strip()}, which is to be mounted. Put it there, or into Git as the Compose "
+            "file names it (a secret encrypted, with .age behind its name). It is tried again by itself",
+            reason="FileMissing",
+        )
     if _RAN_SHORT.search(words):
         return WaitingError(f"cannot {doing} just now: {quoted(words)}", reason="StartFailed")
     if _CANNOT_RUN.search(words) and status != 404:

@@ -43,13 +43,20 @@ def test_a_held_port_is_named_and_waited_for(words: str, port: str) -> None:
         "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: "
         'unable to start container process: exec: "nope": executable file not found in $PATH: unknown',
         "unable to find user nobody2: no matching entries in passwd file",
-        'invalid mount config for type "bind": bind source path does not exist: /srv/none',
     ],
 )
 def test_what_can_never_run_stalls(words: str) -> None:
     error = start_refused("start shop-web-1", 400, words)
     assert isinstance(error, StalledError)
     assert error.reason == "StartFailed"
+
+
+def test_a_file_of_the_host_that_is_not_there_yet_is_named_and_waited_for() -> None:
+    words = 'invalid mount config for type "bind": bind source path does not exist: /srv/data/shop/my token'
+    error = start_refused("create containers of web", 400, words)
+    assert isinstance(error, WaitingError)
+    assert error.reason == "FileMissing"
+    assert "there is no /srv/data/shop/my token, which is to be mounted" in str(error)
 
 
 @pytest.mark.parametrize(
