@@ -22,15 +22,19 @@ def identities(file: Path) -> list[Any]:
     try:
         if stat.S_IMODE(file.stat().st_mode) & 0o077:
             raise StalledError(f"{file} may be read by others; run: chmod 600 {file}", reason="NoIdentity")
-        lines = [line.strip() for line in file.read_text().splitlines()]
+        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
         return [Identity.from_str(line) for line in lines if line.startswith(_IDENTITY)]
     except FileNotFoundError:
         return []
     except OSError as error:
         why = f"cannot be read ({error.strerror}); run this as the user that it belongs to"
         raise StalledError(f"{file} {why}", reason="NoIdentity") from error
-    except (UnicodeDecodeError, IdentityError) as error:
-        raise StalledError(f"{file} holds no identities of age: {error}", reason="NoIdentity") from error
+    except UnicodeDecodeError as error:
+        why = "is no text in UTF-8: it must hold keys as age-keygen writes them, without a passphrase"
+        raise StalledError(f"{file} {why}", reason="NoIdentity") from error
+    except IdentityError as error:
+        why = f"holds a key that is damaged ({error}); put it there whole, from the copy of it"
+        raise StalledError(f"{file} {why}", reason="NoIdentity") from error
 
 
 def public(file: Path) -> tuple[str, ...]:

@@ -20,6 +20,14 @@ from reconciler.ports.host_files import SealedFiles
 from reconciler.ports.repository import Tree
 
 _LARGEST_SECRET = 96 * 1024  # bytes: it reaches Compose as a variable, and no system takes one much longer
+_NO_TEXT = (
+    "is no text, so it cannot be handed to a container as a secret: encrypt it as base64 and let the container decode it, or "
+    "leave it out of Git and lay it into the stack's folder below data/ of this host"
+)
+_TOO_LARGE = (
+    f"is larger than {_LARGEST_SECRET // 1024} KiB, so it cannot be handed to a container as a secret: leave it out of Git and "
+    "lay it into the stack's folder below data/ of this host"
+)
 _SECRET = "SECRET of "  # a name that makes a value a secret
 
 
@@ -59,14 +67,10 @@ class SealedInputs:
     def secret(self, entry: TreeEntry) -> str:
         """What a container is handed of a file. Raises InvalidInputError."""
         content = self._sealed.open(entry.path, self._tree.read(entry.object_id))
-        fault = f"it is larger than {_LARGEST_SECRET // 1024} KiB" if len(content) > _LARGEST_SECRET else ""
-        try:
-            text = content.decode("utf-8")
-        except UnicodeDecodeError:
-            text, fault = "", "it is no text"
-        if fault or "\0" in text:
-            message = f"{fault or 'it is no text'} and cannot be handed to a container as a secret"
-            raise InvalidInputError((Problem(entry.path, 0, "", message),))
+        text = _text(content)
+        if text is None or len(content) > _LARGEST_SECRET:
+            fault = _NO_TEXT if text is None else _TOO_LARGE
+            raise InvalidInputError((Problem(entry.path, 0, "", f"what is encrypted in it {fault}"),))
         return text
 
     def values(self, manifest: Manifest, revision: Revision) -> dict[str, str]:
@@ -94,3 +98,11 @@ class SealedInputs:
         for path, entry in entries.items():
             if is_sealed(path) and path not in known and path.startswith(tops) and entry.kind is not EntryKind.FOLDER:
                 yield entry
+
+
+def _text(content: bytes) -> str | None:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text

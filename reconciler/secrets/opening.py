@@ -13,7 +13,7 @@ from pathlib import Path
 
 from reconciler import age_keys
 from reconciler.model.errors import InvalidInputError, Problem, StalledError
-from reconciler.planning.sealed import wrong_form
+from reconciler.planning.sealed import FOR_A_PASSPHRASE, as_age_wrote, is_for_passphrase, wrong_form
 from reconciler.recent import Recent
 
 _KEPT = 64  # decrypted contents, so that a pass does not decrypt what the one before did
@@ -51,15 +51,18 @@ class Opener:
         if not keys:
             raise _wrong(
                 file,
-                f"it is encrypted, and this host has no key: there is none in {self._file}. Make one with reconciler secrets "
-                "keygen and encrypt the file for it, too, or put a key there that it is encrypted for",
+                f"it is encrypted, and this host has no key: there is none in {self._file} (a line that begins with "
+                "AGE-SECRET-KEY-). Make one with reconciler secrets keygen and encrypt the file for it, too, or put a key there "
+                "that it is encrypted for",
             )
         try:
-            return bytes(pyrage.decrypt(content, keys))
+            return bytes(pyrage.decrypt(as_age_wrote(content), keys))
         except pyrage.DecryptError as error:
-            raise _wrong(file, self._why_not(error, keys)) from error
+            raise _wrong(file, self._why_not(content, error, keys)) from error
 
-    def _why_not(self, error: Exception, keys: list[object]) -> str:
+    def _why_not(self, content: bytes, error: Exception, keys: list[object]) -> str:
+        if is_for_passphrase(content):
+            return FOR_A_PASSPHRASE
         if "matching keys" in str(error):
             mine = ", ".join(str(key.to_public()) for key in keys)  # type: ignore[attr-defined]
             return (

@@ -16,7 +16,15 @@ from pathlib import Path
 
 from reconciler import age_keys, files
 from reconciler.model.errors import StalledError
-from reconciler.planning.sealed import ENDING, is_sealed, recipient_count, wrong_form
+from reconciler.planning.sealed import (
+    ENDING,
+    FOR_A_PASSPHRASE,
+    as_age_wrote,
+    is_for_passphrase,
+    is_sealed,
+    recipient_count,
+    wrong_form,
+)
 
 RECIPIENTS = ".age-recipients"  # in the repository: who can decrypt what lies in its folder and below
 _IN_MEMORY = (Path("/dev/shm"), Path("/run/user") / str(os.getuid()))
@@ -107,12 +115,21 @@ def unseal(file: Path, identity_file: Path) -> bytes:
             reason="NoIdentity",
         )
     try:
-        return bytes(pyrage.decrypt(content, keys))
+        return bytes(pyrage.decrypt(as_age_wrote(content), keys))
     except pyrage.DecryptError as error:
-        why = (
-            f"no key in {identity_file} is one of those" if "matching keys" in str(error) else f"it is damaged: {error}"
+        why = _why_not(content, error, identity_file)
+        raise StalledError(f"{file} cannot be decrypted: {why}", reason="NoIdentity") from error
+
+
+def _why_not(content: bytes, error: Exception, identity_file: Path) -> str:
+    if is_for_passphrase(content):
+        return FOR_A_PASSPHRASE
+    if "matching keys" in str(error):
+        return (
+            f"it is encrypted for none of the keys in {identity_file}; name another with --identity, or have somebody who can "
+            "decrypt it add this one: reconciler secrets rotate -r with all of its recipients"
         )
-        raise StalledError(f"{file} cannot be decrypted, {why}", reason="NoIdentity") from error
+    return f"it is damaged ({error}); take it from an older commit, or encrypt it anew"
 
 
 def edit(file: Path, named: Sequence[str], identity_file: Path, editor: Callable[[Path], None]) -> bool:
@@ -122,9 +139,9 @@ def edit(file: Path, named: Sequence[str], identity_file: Path, editor: Callable
         raise StalledError(
             f"{file} is not encrypted; encrypt it first: reconciler secrets encrypt {file}", reason="NotSealed"
         )
-    readers = readers_of(file, named, identity_file)
     is_new = not file.exists()
     before = b"" if is_new else unseal(file, identity_file)
+    readers = readers_of(file, named, identity_file)
     if not is_new and not named:
         _keep_readers(file, readers)
     with in_private(file.name.removesuffix(ENDING), before) as path:

@@ -111,7 +111,7 @@ def test_a_list_of_recipients_may_come_from_any_machine(desk: Desk) -> None:
         (("encrypt", "{sealed}", "-r", "{other}"), "is encrypted already"),
         (("edit", "{plain}"), "is not encrypted; encrypt it first"),
         (("edit", "{sealed}", "-r", "{other}"), "there is no key in"),
-        (("edit", "{sealed}", "-r", "{other}", "-i", "{foreign}"), "is one of those"),
+        (("edit", "{sealed}", "-r", "{other}", "-i", "{foreign}"), "for none of the keys in"),
         (("rotate", "{copy}", "-r", "{other}"), "nothing was changed:"),
         (("rotate", "{copy}/none"), "does not exist"),
     ],

@@ -211,9 +211,13 @@ def test_the_same_content_encrypted_anew_replaces_nothing(world: World) -> None:
         (
             "HANDED=1\n",
             {"tls.key.age": b"\xff\xfe"},
-            "shop/tls.key.age: it is no text and cannot be handed to a container",
+            "shop/tls.key.age: what is encrypted in it is no text, so it cannot be handed to a container",
         ),
-        ("HANDED=1\n", {"tls.key.age": "x" * 100_000}, "shop/tls.key.age: it is larger than 96 KiB"),
+        (
+            "HANDED=1\n",
+            {"tls.key.age": "x" * 100_000},
+            "shop/tls.key.age: what is encrypted in it is larger than 96 KiB",
+        ),
     ],
 )
 def test_an_encrypted_file_that_cannot_be_handed_on_is_told(

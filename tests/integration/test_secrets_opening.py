@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import pyrage
 import pytest
 
 from reconciler.model.errors import InvalidInputError
@@ -12,6 +14,7 @@ from reconciler.secrets.opening import Opener
 from tests.integration.secrets_keys import make_key, sealed
 
 SECRET = "TOKEN=tr0ub4dor-and-3\n"
+OTHER = str(pyrage.x25519.Identity.generate().to_public())
 
 
 @pytest.fixture
@@ -90,3 +93,53 @@ def test_for_how_many_it_is_encrypted_can_be_counted(tmp_path: Path, armored: bo
     recipients = [make_key(tmp_path / name) for name in "abc"]
     assert recipient_count(sealed(SECRET, *recipients, armored=armored)) == 3
     assert recipient_count(b"none of it") == 0
+
+
+@pytest.mark.parametrize(
+    "dressed",
+    [
+        lambda text: b"\xef\xbb\xbf" + text,
+        lambda text: text.replace(b"\n", b"\r\n"),
+        lambda text: text.decode().encode("utf-16"),
+    ],
+    ids=["byte order mark", "line ends of Windows", "UTF-16, as PowerShell redirects"],
+)
+def test_what_windows_puts_around_a_text_hides_nothing(key: Path, dressed: Callable[[bytes], bytes]) -> None:
+    content = dressed(sealed(SECRET, make_key(key)))
+    assert Opener(key).open("x.age", content) == SECRET.encode()
+    assert recipient_count(content) == 1
+    key.write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(reversed(key.read_bytes().splitlines())))
+    assert Opener(key).open("x.age", content) == SECRET.encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "it is empty"),
+        (b"\xef\xbb\xbf\r\n", "it is empty"),
+        (
+            b"<<<<<<< HEAD\n" + sealed(SECRET, OTHER) + b"=======\n",
+            "it holds more than what age wrote, as after a merge",
+        ),
+        (bytes(pyrage.passphrase.encrypt(SECRET.encode(), "sesame")), "encrypted with a passphrase"),
+    ],
+    ids=["empty", "only a mark", "a merge", "a passphrase"],
+)
+def test_what_is_no_secret_in_the_clear_raises_no_such_alarm(key: Path, content: bytes, told: str) -> None:
+    make_key(key)
+    said = why_not(key, content)
+    assert told in said
+    assert "in the clear" not in said
+
+
+def test_a_file_that_holds_no_key_of_age_says_what_one_looks_like(key: Path, tmp_path: Path) -> None:
+    content = sealed(SECRET, make_key(tmp_path / "other"))
+    key.parent.mkdir(exist_ok=True)
+    for wrong, told in (
+        (b"-----BEGIN OPENSSH PRIVATE KEY-----\n", "a line that begins with AGE-SECRET-KEY-"),
+        (bytes(pyrage.passphrase.encrypt(b"AGE-SECRET-KEY-1", "sesame")), "is no text in UTF-8"),
+        (b"AGE-SECRET-KEY-1QQ\n", "holds a key that is damaged"),
+    ):
+        key.write_bytes(wrong)
+        key.chmod(0o600)
+        assert told in why_not(key, content)

@@ -74,7 +74,7 @@ def test_without_the_right_identity_it_is_told_where_to_put_it(store: Store, tmp
 def test_identities_that_others_may_read_or_that_are_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StalledError, match="chmod 600"):
         held(tmp_path, IDENTITY, mode=0o640).can_open(backup_to(RECIPIENT))
-    with pytest.raises(StalledError, match="holds no identities"):
+    with pytest.raises(StalledError, match="holds a key that is damaged"):
         held(tmp_path, "AGE-SECRET-KEY-1NONE").can_open(backup_to(RECIPIENT))
 
 
