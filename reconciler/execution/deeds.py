@@ -118,9 +118,11 @@ class Deeds:
                 self._restore_data(action)
             case RemoveNetwork(identity, _):
                 engine.remove_network(identity)
-            case AwaitHealthy(_, refs, within_s, soak_s, probe):
+            case AwaitHealthy(service, refs, within_s, soak_s, probe):
                 ids = [self._id(ref) for ref in refs]
                 self._prover.await_healthy(ids, within_s, soak_s, self._asking(probe))
+                if any(isinstance(ref, New) for ref in refs):
+                    self._hands.traffic.see_read(self._walk.release, service)
             case AwaitCompleted(_, ref, within_s):
                 self._prover.await_completed(self._id(ref), within_s)
             case _:

@@ -90,6 +90,19 @@ def mark_in(content: bytes) -> str | None:
     return found[1].decode() if found else None
 
 
+def points_in(content: bytes, stack: str, service: str) -> frozenset[str]:
+    """The entry points at which the mark is answered; none of a file that somebody else wrote."""
+    try:
+        router = json.loads(content)["http"]["routers"][_mark_router(stack, service)]
+        return frozenset(str(router["entryPoints"]).split(","))
+    except (ValueError, KeyError, TypeError):
+        return frozenset()
+
+
+def _mark_router(stack: str, service: str) -> str:
+    return f"{stack}.{service}.mark"
+
+
 @dataclass(frozen=True, slots=True)
 class Upstreams:
     """``hosts``: names or addresses; none for the service's own name. ``entry_points``: where the mark is answered."""
@@ -105,7 +118,7 @@ class Upstreams:
         hosts = self.hosts or (name_of(self.service, self.stack),)
         content = traefik_labels.configuration(self.labels, self.stack, self.service, hosts, is_brief=bool(self.hosts))
         http = content.setdefault("http", {})
-        http.setdefault("routers", {})[f"{self.stack}.{self.service}.mark"] = {
+        http.setdefault("routers", {})[_mark_router(self.stack, self.service)] = {
             "rule": f"Path(`{mark_of(self.stack, self.service, mark)}`)",
             "priority": _FIRST_OF_ALL,
             "entryPoints": ",".join(self.entry_points),

@@ -47,6 +47,10 @@ class Traffic(Protocol):
         every proxy that runs has said that it does. Raises WaitingError(reason="TrafficNotShifted"), and then what was
         told before is told again."""
 
+    def see_read(self, release: Release, service: str) -> None:
+        """Where ``service`` is a proxy: that it has read whatever it is told, of other stacks, too. Raises WaitingError, reason
+        TrafficNotShifted."""
+
     def drop(self, release: Release, services: Sequence[str]) -> None:
         """Tell no more of those of ``unled``."""
 

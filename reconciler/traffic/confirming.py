@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 import structlog
@@ -16,6 +17,9 @@ from reconciler.ports.engine import Engine
 _POLL_S = 0.01
 _PATIENCE_S = 10.0  # one that is just starting needs some seconds on a busy host
 _HOST = "127.0.0.1"
+_LOG_LINES = 200
+_LONGEST = 400
+_OF_FILES = re.compile(r"(?i)(?=.*error)(?=.*providername\W+file\b)")
 
 Ask = Callable[[str, int, str, bool], bool | None]  # address, port, path, whether by TLS
 
@@ -45,7 +49,7 @@ class Confirmation:
                 running = self._running(proxy)
                 left = tuple(one for one in left if one in running)
                 if left:
-                    raise _unread(proxy, patience_s)
+                    raise _unread(proxy, patience_s, self._complaint(left[0]))
                 return
             if waited_s > patience_s / 2 and not nudged:
                 nudged = True
@@ -78,6 +82,11 @@ class Confirmation:
             log.info("proxy_nudged", container=container[:12])
             self._engine.signal(container, "SIGHUP")
 
+    def _complaint(self, container: str) -> str:
+        """What it said last of files; it names the one that it cannot read."""
+        lines = self._engine.logs(container, _LOG_LINES).splitlines()
+        return next((line.strip()[:_LONGEST] for line in reversed(lines) if _OF_FILES.search(line)), "")
+
     def _running(self, proxy: Proxy) -> tuple[str, ...]:
         return tuple(
             found.id
@@ -86,10 +95,10 @@ class Confirmation:
         )
 
 
-def _unread(proxy: Proxy, patience_s: float) -> WaitingError:
+def _unread(proxy: Proxy, patience_s: float, complaint: str) -> WaitingError:
+    where = f": {complaint}" if complaint else ", that names a file of ${RECONCILER_TRAEFIK_DIR} which it cannot read"
     return WaitingError(
         f"the Traefik {proxy.front.place} runs and has not read within {patience_s:g}s whom to send requests to, so nothing is "
-        "stopped; see its log for a file of ${RECONCILER_TRAEFIK_DIR} that it cannot read, and that "
-        "--providers.file.directory is where that is mounted. It is tried again by itself",
+        f"stopped; see its log{where}; and that --providers.file.directory is where that is mounted. It is tried again by itself",
         reason="TrafficNotShifted",
     )

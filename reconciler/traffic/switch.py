@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler import files
@@ -26,6 +26,7 @@ from reconciler.planning.upstreams import (
     labels_of,
     mark_in,
     mark_of,
+    points_in,
     service_of,
 )
 from reconciler.ports.clock import Clock
@@ -93,6 +94,8 @@ class Switch:
             for place in self._places(release, spec):
                 upstreams = self._upstreams(place, release, spec, containers)
                 held = files.content_of(place.path)
+                if upstreams.labels != labels_of(spec.definition) and not self._is_read(place):
+                    upstreams = replace(upstreams, labels={})
                 mark = _mark_of_equal(upstreams, held) or uuid.uuid4().hex
                 before[place], marks[place] = held, mark
                 self._put(place, upstreams.rendered(mark))
@@ -101,6 +104,35 @@ class Switch:
             for place, held in before.items():
                 self._put_back(place, held)
             raise
+
+    def see_read(self, release: Release, service: str) -> None:
+        """One file that it cannot read keeps a Traefik from reading any, certificates included, and its health says nothing of
+        that. A file that names none of its entry points is from before it was given others."""
+        place = (release.stack, service)
+        for proxy in self._kit.proxies(release):
+            if (proxy.front.stack, proxy.front.service) != place or not proxy.reads_us:
+                continue
+            for path in sorted((self._kit.folder / release.stack).glob(f"{PREFIX}*.yml")):
+                self._see_read(proxy, path)
+
+    def _is_read(self, place: _Place) -> bool:
+        """Otherwise nobody was ever sent to what these labels declare: Traefik cannot read them on the container either, and
+        they must not keep those that mend them from being told."""
+        try:
+            for proxy in place.proxies:
+                self._see_read(proxy, place.path)
+        except WaitingError:
+            return False
+        return True
+
+    def _see_read(self, proxy: Proxy, path: Path) -> None:
+        held, whose = _held(path), service_of(path.name)
+        mark = mark_in(held) if held is not None else None
+        if held is None or mark is None or whose is None:
+            return
+        points = [point for point in proxy.asked_at if point.name in points_in(held, *whose)]
+        if points:
+            self._confirmation.await_read(proxy, points, mark_of(*whose, mark))
 
     def drop(self, release: Release, services: Sequence[str]) -> None:
         for service, path in self._unled(release):

@@ -7,17 +7,20 @@ from collections.abc import Sequence
 from reconciler.model.desired import Release
 from reconciler.model.errors import WaitingError
 from reconciler.model.observed import Container
+from reconciler.planning.proxies import proxies_of
 from reconciler.planning.traffic import led_services
 from tests.fakes.host import FakeHost
 
 
 class FakeTraffic:
-    """``under``: requests under way by container id, of which each look takes one. ``deaf``: the proxy reads nothing."""
+    """``under``: requests under way by container id, of which each look takes one. ``deaf``: the proxy reads nothing;
+    ``starts_deaf``: one that starts reads nothing of what it finds."""
 
     def __init__(self, host: FakeHost) -> None:
         self.host = host
         self.under: dict[str, int] = {}
         self.deaf = False
+        self.starts_deaf = False
 
     def astray(self, release: Release) -> frozenset[str]:
         with self.host.lock:
@@ -38,6 +41,10 @@ class FakeTraffic:
         with self.host.call("drop"):
             for service in services:
                 self.host.told.pop((release.stack, service), None)
+
+    def see_read(self, release: Release, service: str) -> None:
+        if self.starts_deaf and any(proxy.front.service == service for proxy in proxies_of(release, "")):
+            raise WaitingError("the Traefik has not read", reason="TrafficNotShifted")
 
     def under_way(self, release: Release, container: Container) -> int | None:
         left = self.under.get(container.id, 0)

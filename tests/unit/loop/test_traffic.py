@@ -59,6 +59,27 @@ def test_a_proxy_that_reads_nothing_stops_nobody_and_the_release_is_tried_again(
     assert gaps(running) == ()
 
 
+def test_a_proxy_that_starts_and_reads_nothing_is_no_release_before_it_does(world: World) -> None:
+    world.traffic.starts_deaf = True
+    world.commit(shop("web:1"))
+    record = world.once()
+    assert (record.ready.status, record.ready.reason, record.applied_release) == (
+        Truth.FALSE,
+        "TrafficNotShifted",
+        None,
+    )
+    world.traffic.starts_deaf = False
+    world.clock.advance(600.0)
+    assert world.settle().ready.status is Truth.TRUE
+
+
+def test_a_proxy_that_is_put_back_keeps_nothing_from_being_mended(running: World) -> None:
+    running.traffic.starts_deaf = True
+    for box in running.boxes():
+        running.host.stop(box)
+    assert running.settle().ready.status is Truth.TRUE
+
+
 def test_requests_under_way_are_waited_for(running: World) -> None:
     (old,) = running.boxes("web")
     running.traffic.under[old.id] = 100

@@ -20,7 +20,7 @@ from reconciler.traffic.switch import Kit, Switch
 from tests.builders import ROOT, healthy, led, made, release, traefik
 from tests.fakes.clock import FakeClock
 from tests.fakes.engine import FakeEngine
-from tests.fakes.host import Box, FakeHost
+from tests.fakes.host import Behaviour, Box, FakeHost
 
 NAME = "http://web.shop.internal:80"
 
@@ -35,6 +35,7 @@ class Scene:
     host: FakeHost = field(default_factory=FakeHost)
     asked: int = 0
     ports: list[int] = field(default_factory=list)
+    unreadable: bytes = b""  # what keeps it from reading a file, and with it any
     taken: frozenset[int] = frozenset()  # by routers of plain TCP
     connected: Sequence[Connection] | None = ()
     others: tuple[Proxy, ...] = ()
@@ -61,6 +62,8 @@ class Scene:
         self.ports.append(port)
         if port in self.taken:
             return False
+        if self.unreadable and any(self.unreadable in file.read_bytes() for file in self.files()):
+            return False
         reads = self.reads or (self.reads_after_a_nudge and bool(self.host.signals))
         if reads:
             self.loaded = {file: file.read_bytes() for file in self.files()}
@@ -80,6 +83,7 @@ class Scene:
             container.id, container.name, "shop", "traefik", 1, container.definition, "traefik:1", "sha256:traefik:1"
         )
         box.state = State.RUNNING if running else State.EXITED
+        box.started_at = 1.0
         self.host.boxes[box.id] = box
 
 
@@ -147,6 +151,49 @@ def test_a_traefik_that_missed_the_change_is_nudged(scene: Scene) -> None:
     scene.reads, scene.reads_after_a_nudge = False, True
     scene.switch.shift(found, "web", [])
     assert scene.servers() == [NAME]
+
+
+def test_a_traefik_is_seen_to_have_read_what_every_stack_tells_it(scene: Scene) -> None:
+    found = shop()
+    scene.switch.shift(found, "web", [])
+    (own,) = scene.files()
+    other = own.with_name("upstreams-other.web.yml")
+    other.write_bytes(own.read_bytes().replace(b"shop", b"other"))
+    scene.run_traefik(found)
+    scene.switch.see_read(found, "traefik")
+    assert scene.asked == 2
+    scene.reads, scene.loaded = False, {}
+    complaint = 'ERR error="upstreams-other.web.yml: field not found" providerName=file'
+    scene.host.behaviours["traefik:1"] = Behaviour(log=f"{complaint}\nbye")
+    with pytest.raises(WaitingError, match=r"other\.web\.yml: field not found") as failure:
+        scene.switch.see_read(found, "traefik")
+    assert failure.value.reason == "TrafficNotShifted"
+    scene.switch.see_read(found, "web")  # no Traefik
+
+
+def test_a_traefik_is_asked_for_no_file_that_names_none_of_its_entry_points(scene: Scene) -> None:
+    found = shop()
+    scene.switch.shift(found, "web", [])
+    command = [word.replace("entryPoints.web.", "entryPoints.http.") for word in traefik()["command"]]
+    renamed = release({"traefik": traefik(command=command), "web": healthy(labels=led("web"))})
+    scene.run_traefik(renamed)
+    scene.reads = False
+    scene.switch.see_read(renamed, "traefik")
+    assert scene.asked == 0
+
+
+def test_labels_that_no_traefik_could_ever_read_do_not_keep_those_from_being_told_that_mend_them(scene: Scene) -> None:
+    wrong = {"traefik.http.middlewares.x.ratelimit.averge": "1"}
+    before = release({"traefik": traefik(), "web": healthy(labels=led("web", **wrong))})
+    scene.switch.shift(before, "web", [])
+    scene.unreadable = b"averge"
+    mended = shop()
+    scene.run_traefik(mended)
+    scene.switch.shift(mended, "web", [at(before, "10.0.0.2")])
+    (file,) = scene.files()
+    assert list(json.loads(file.read_bytes())["http"]) == ["routers"]  # the mark alone
+    scene.switch.shift(mended, "web", [at(mended, "10.0.0.3", 2)])
+    assert scene.servers() == ["http://10.0.0.3:80"]
 
 
 def test_a_traefik_that_is_down_is_not_waited_for(scene: Scene) -> None:
