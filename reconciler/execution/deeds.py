@@ -52,6 +52,7 @@ from reconciler.model.plan import (
     UpdateResources,
 )
 from reconciler.planning.port_holders import are_held, held_by
+from reconciler.planning.story import name_of
 from reconciler.planning.strategy import fixed_ports
 from reconciler.refusals import no_room
 
@@ -83,8 +84,8 @@ class Deeds:
                 self._restore(path)
             case CreateContainers(services, totals):
                 self._create(services, dict(totals))
-            case RecreateServices(services):
-                self._recreate(services)
+            case RecreateServices(services, anew):
+                self._recreate(services, anew)
             case StartContainer(ref):
                 self._start(ref)
             case UnpauseContainer(ref):
@@ -142,7 +143,7 @@ class Deeds:
     def _id(self, ref: Ref) -> str:
         identity = self._known_id(ref)
         if identity is None:
-            raise WaitingError(f"Compose did not make {ref}", reason="CreateFailed")
+            raise WaitingError(f"Compose did not make {name_of(ref)}", reason="CreateFailed")
         return identity
 
     def _known_id(self, ref: Ref) -> str | None:
@@ -247,10 +248,10 @@ class Deeds:
         self._hands.compose.create(self._stack, walk.model, services, totals, self._environment)
         self._learn(services, before)
 
-    def _recreate(self, services: tuple[str, ...]) -> None:
+    def _recreate(self, services: tuple[str, ...], anew: bool) -> None:
         walk, before = self._walk, self._ids()
         self._lay_out_files()
-        self._hands.compose.recreate(self._stack, walk.model, services, self._environment)
+        self._hands.compose.recreate(self._stack, walk.model, services, self._environment, anew=anew)
         self._learn(services, before)
 
     def _ids(self) -> set[str]:

@@ -82,9 +82,11 @@ class CreateContainers:
 
 @dataclass(frozen=True, slots=True)
 class RecreateServices:
-    """Compose's own recreate (``compose up --no-deps``) of services that a swap cannot serve."""
+    """Compose's own recreate (``compose up --no-deps``) of services that a swap cannot serve. ``anew``: of all of their containers,
+    also of those that Compose takes for right, such as one that read an old certificate when it started."""
 
     services: tuple[str, ...]
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def _begin(walk: Walk, turnover: Turnover) -> None:
     _take_over(walk, turnover)
     if turnover.by_compose:
         walk.drop(turnover)
-        walk.add(turnover, RecreateServices((turnover.spec.name,)))
+        walk.add(turnover, RecreateServices((turnover.spec.name,), anew=not turnover.kept))
         _moved(walk, turnover)
         return
     _restart_in_turn(walk, turnover, turnover.blind)

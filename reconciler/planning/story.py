@@ -116,7 +116,7 @@ def describe(action: Action) -> str:
             return f"restore {path}"
         case CreateContainers(services, _):
             return f"make new containers for {', '.join(services)}"
-        case RecreateServices(services):
+        case RecreateServices(services, _):
             return f"let Compose recreate {', '.join(services)}"
         case StartContainer(ref):
             return f"start {name_of(ref)}"

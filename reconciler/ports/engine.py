@@ -113,8 +113,10 @@ class Compose(Protocol):
     ) -> None:
         """``create --no-recreate --pull never --no-build`` with ``--scale`` for every service of ``totals``."""
 
-    def recreate(self, project: str, model: Path, services: Sequence[str], environment: Mapping[str, str]) -> None:
-        """``up -d --no-deps --pull never --no-build`` for ``services``."""
+    def recreate(
+        self, project: str, model: Path, services: Sequence[str], environment: Mapping[str, str], *, anew: bool
+    ) -> None:
+        """``up -d --no-deps --pull never --no-build`` for ``services``; ``anew``: also of what is right already."""
 
     def build(
         self, project: str, model: Path, service: str, environment: Mapping[str, str], progress: Progress

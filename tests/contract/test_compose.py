@@ -249,7 +249,7 @@ def test_a_changed_volume_keeps_its_data(bench: RealBench) -> None:
     docker = DockerProgram().run
     look = ("run", "--rm", "-v", f"{name}:/data", bench.image, "cat", "/data/file")
     bench.eventually(lambda: "kept" in docker(*look[:-2], "sh", "-c", "cat /data/file || true"))
-    bench.compose.recreate(bench.project, model("second"), ["web"], {})
+    bench.compose.recreate(bench.project, model("second"), ["web"], {}, anew=False)
     assert bench.only("web").definition == "second"
     assert "kept" in docker(*look)
 
@@ -265,7 +265,7 @@ def test_anonymous_volumes_go_over_in_composes_own_recreate_and_not_in_a_swap(be
     beside = bench.found("web")[1]
     assert _volume(beside.id) != first
     bench.engine.remove(beside.id)
-    bench.compose.recreate(bench.project, again, ["web"], {})
+    bench.compose.recreate(bench.project, again, ["web"], {}, anew=False)
     assert _volume(bench.only("web").id) == first
 
 
@@ -286,7 +286,7 @@ def test_a_port_that_a_program_holds_is_named_by_recreate(bench: RealBench) -> N
         port = held.getsockname()[1]
         model = bench.model({"web": bench.service("steady", ports=[_port(port)])})
         with pytest.raises(WaitingError, match=str(port)) as raised:
-            bench.compose.recreate(bench.project, model, ["web"], {})
+            bench.compose.recreate(bench.project, model, ["web"], {}, anew=False)
     assert raised.value.reason == "PortTaken"
 
 

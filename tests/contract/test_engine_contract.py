@@ -108,17 +108,21 @@ def test_a_service_that_is_not_in_the_model_stalls(bench: Bench) -> None:
 def test_composes_own_recreate_keeps_name_and_number(bench: Bench) -> None:
     old = bench.up()
     model = bench.model({"web": bench.service("steady")}, definition="second")
-    bench.compose.recreate(bench.project, model, ["web"], {})
+    bench.compose.recreate(bench.project, model, ["web"], {}, anew=False)
     new = bench.only("web")
     assert (new.name, new.number, new.definition, new.state) == (old.name, old.number, "second", State.RUNNING)
     assert new.id != old.id
+    bench.compose.recreate(bench.project, model, ["web"], {}, anew=False)
+    assert bench.only("web").id == new.id
+    bench.compose.recreate(bench.project, model, ["web"], {}, anew=True)
+    assert (bench.only("web").name, bench.only("web").id != new.id) == (new.name, True)
 
 
 def test_composes_own_recreate_of_what_cannot_start_loses_the_old(bench: Bench) -> None:
     bench.up()
     model = bench.model({"web": bench.service("broken")}, definition="second")
     with pytest.raises(StalledError) as raised:
-        bench.compose.recreate(bench.project, model, ["web"], {})
+        bench.compose.recreate(bench.project, model, ["web"], {}, anew=False)
     assert raised.value.reason == "StartFailed"
     assert (bench.only("web").definition, bench.only("web").state) == ("second", State.CREATED)
 
@@ -135,11 +139,11 @@ def test_who_lives_in_a_container_that_was_replaced_is_recreated_though_its_defi
         path.write_text(json.dumps(content))
         return path
 
-    bench.compose.recreate(bench.project, model("first"), ["web", "side"], {})
+    bench.compose.recreate(bench.project, model("first"), ["web", "side"], {}, anew=False)
     old = bench.only("side")
-    bench.compose.recreate(bench.project, model("second"), ["web"], {})
+    bench.compose.recreate(bench.project, model("second"), ["web"], {}, anew=False)
     assert bench.only("side").id == old.id
-    bench.compose.recreate(bench.project, model("second"), ["side"], {})
+    bench.compose.recreate(bench.project, model("second"), ["side"], {}, anew=False)
     assert bench.only("side").id != old.id
     assert bench.only("side").joins == (bench.only("web").id,)
 

@@ -57,11 +57,13 @@ class FakeCompose:
     ) -> tuple[tuple[str, ...], Mapping[str, str]]:
         raise AssertionError(f"no program runs on this host: {' '.join(arguments)}")
 
-    def recreate(self, project: str, model: Path, services: Sequence[str], environment: Mapping[str, str]) -> None:
+    def recreate(
+        self, project: str, model: Path, services: Sequence[str], environment: Mapping[str, str], *, anew: bool
+    ) -> None:
         with self.host.call("recreate"):
             work = _Work(self.host, project, _read(model))
             for service in work.in_order(services):
-                work.bring_up(service)
+                work.bring_up(service, anew=anew)
 
     def build(
         self,
@@ -131,9 +133,9 @@ class _Work:
             number = max((box.number for box in self._there(service)), default=0) + 1
             self._make(service, number)
 
-    def bring_up(self, service: str) -> None:
+    def bring_up(self, service: str, *, anew: bool = False) -> None:
         for box in self._there(service):
-            if self._is_current(box):
+            if self._is_current(box) and not anew:
                 continue
             self._take_away(box)
             self._host.record(self._host.clock.monotonic())

@@ -99,10 +99,13 @@ class ComposeProgram:
         if finished.status:
             raise words.failure(f"create containers of {', '.join(services)}", finished.err)
 
-    def recreate(self, project: str, model: Path, services: Sequence[str], environment: Mapping[str, str]) -> None:
+    def recreate(
+        self, project: str, model: Path, services: Sequence[str], environment: Mapping[str, str], *, anew: bool
+    ) -> None:
         """As the port has it. It has no standard input, so Compose's question whether a changed volume's data may go
         is never answered, and the data stay."""
-        arguments = ("up", "--detach", "--no-deps", "--pull=never", "--no-build", *services)
+        force = ("--force-recreate",) if anew else ()
+        arguments = ("up", "--detach", "--no-deps", "--pull=never", "--no-build", *force, *services)
         finished = self._on_model(project, model, arguments, environment, self._limits.recreate_s)
         if finished.status:
             raise words.failure(f"recreate {', '.join(services)}", finished.err)

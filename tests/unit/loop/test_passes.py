@@ -923,6 +923,17 @@ def test_a_service_whose_successor_cannot_start_for_a_new_certificate_runs_on(wo
     assert [box.serves for box in world.boxes("web")] == [True]
 
 
+def test_a_service_with_anonymous_volumes_gets_its_new_certificate_and_they_carry_over(world: World) -> None:
+    (old,) = applied(world, {"web": web(volumes=[{"type": "volume", "target": "/data"}])})
+    kept = world.boxes()[0].anonymous_volume
+    world.clock.advance(60)
+    world.certificates.renewed = {"web": world.clock.now()}
+    assert world.settle().ready.status is Truth.TRUE
+    (new,) = world.boxes()
+    assert new.id != old
+    assert new.anonymous_volume == kept
+
+
 def test_a_proxy_that_could_not_be_made_to_forget_a_name_goes_on_serving(world: World) -> None:
     applied(world, {"proxy": web(ports=[port(443)])})
     world.certificates.wanting = (Takeover("proxy", "/acme.json", ("example.com",), ("pair",)),)
