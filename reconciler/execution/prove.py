@@ -13,6 +13,7 @@ _LOOK_EVERY_S = 0.05
 _LOOK_LATER_S = 0.25  # once the quick ones had their chance
 _QUICK_S = 3.0
 _MOST_RESTARTS = 5  # an application may fall over while its database starts; this often, it does not stand up
+_IF_IT_IS_A_JOB = "; if that is all it is to do, say so in stack.yaml: rollout.services.{}.job: true"
 
 Trouble = Callable[[str], str]
 
@@ -115,8 +116,9 @@ class Prover:
         """What no waiting mends: it has ended, the engine starts it again and again, or its healthcheck says no."""
         self.failing = container.id
         if container.state in (State.EXITED, State.DEAD):
+            hint = "" if container.exit_code else _IF_IT_IS_A_JOB.format(container.service)
             raise StalledError(
-                f"{container.name} ended with exit status {container.exit_code}", reason="HealthCheckFailed"
+                f"{container.name} ended with exit status {container.exit_code}{hint}", reason="HealthCheckFailed"
             )
         if container.restart_count >= _MOST_RESTARTS and not container.is_healthy:
             raise StalledError(

@@ -220,6 +220,8 @@ def _cause(spec: ServiceSpec, kept: tuple[Container, ...], stale: tuple[Containe
     before = situation.previous.service(spec.name) if situation.previous else None
     outdated = [container for container in stale if container.definition != spec.digest]
     if not kept and not stale:
+        if before is not None and not before.scale and spec.scale:
+            return Cause(CauseKind.SCALE, f"0 containers, {spec.scale} wanted")
         if before is not None and before.digest == spec.digest:
             return Cause(CauseKind.DRIFT, "its container is gone")
         return Cause(CauseKind.CREATED, "it is new")

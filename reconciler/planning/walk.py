@@ -103,6 +103,8 @@ def stops_first(turnover: Turnover) -> bool:
 
 
 def proven(turnover: Turnover) -> Cause:
+    if turnover.cause.kind is CauseKind.SCALE:
+        return turnover.cause  # the others served before, too, or nobody is to any more
     return Cause(CauseKind.PROVEN, f"{turnover.spec.name} is served by its successor")
 
 

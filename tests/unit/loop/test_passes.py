@@ -934,6 +934,11 @@ def test_a_service_with_anonymous_volumes_gets_its_new_certificate_and_they_carr
     assert new.anonymous_volume == kept
 
 
+def test_a_service_that_ends_well_and_was_to_go_on_is_told_how_to_be_a_job(world: World) -> None:
+    world.commit({"job": {"image": "job:1"}})
+    assert "rollout.services.job.job: true" in world.once().ready.message
+
+
 def test_a_proxy_that_could_not_be_made_to_forget_a_name_goes_on_serving(world: World) -> None:
     applied(world, {"proxy": web(ports=[port(443)])})
     world.certificates.wanting = (Takeover("proxy", "/acme.json", ("example.com",), ("pair",)),)

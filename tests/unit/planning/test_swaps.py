@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.model.manifest import Rollout, ServiceRollout, Strategy
 from reconciler.model.observed import State
+from reconciler.model.plan import StartContainer, StopContainer
 from tests.builders import (
     decide,
     healthy,
@@ -130,6 +131,18 @@ def test_scaling_down_keeps_those_that_serve() -> None:
     before, wanted = two({"scale": 2}, scale=1)
     found = decide(wanted, seen(stopped(made(before, "web", 1)), made(before, "web", 2), of=wanted), previous=before)
     assert steps(found)[-1] == "remove shop-web-1, its volumes stay"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [(3, 0, "3 containers, 0 wanted"), (3, 1, "3 containers, 1 wanted"), (0, 2, "0 containers, 2 wanted")],
+)
+def test_another_scale_is_the_cause_of_what_stops_and_starts_for_it(before: int, after: int, told: str) -> None:
+    old, wanted = two({"scale": before}, scale=after)
+    there = [made(old, "web", number) for number in range(1, before + 1)]
+    found = decide(wanted, seen(*there, of=wanted), previous=old)
+    moved = [step for step in found.steps if isinstance(step.action, StartContainer | StopContainer)]
+    assert {step.cause.text for step in moved} == {told}
 
 
 def test_scaling_to_zero_stops_and_removes_all() -> None:
