@@ -82,7 +82,7 @@ class HttpRegistry:
         path = f"/v2/{image.path}/manifests/{tag}"
         found = self._ask("HEAD", image, path).headers.get("Docker-Content-Digest", "")
         if not found:  # a few registries leave it out, but all agree on what it is
-            found = f"sha256:{hashlib.sha256(self._ask('GET', image, path).body).hexdigest()}"
+            found = _digest_of(image, self._ask("GET", image, path).body)
         return str(found)
 
     def tags(self, image: ImageReference) -> tuple[str, ...]:
@@ -222,6 +222,17 @@ class HttpRegistry:
         except (ValueError, TypeError):
             seconds = least
         return min(max(seconds, least), most)
+
+
+def _digest_of(image: ImageReference, body: bytes) -> str:
+    """A page to log in at, of whoever stands between, is answered with 200, too, and must be taken for no image."""
+    try:
+        is_manifest = "schemaVersion" in json.loads(body)
+    except (ValueError, TypeError):
+        is_manifest = False
+    if not is_manifest:
+        raise _unusable(image, "what it answers is no manifest; does something else answer in its place?")
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
 def _bounded(response: requests.Response) -> bytes:

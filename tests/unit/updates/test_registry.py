@@ -52,8 +52,18 @@ def test_what_did_not_change_is_not_told_again(double: FakeRegistry) -> None:
 
 def test_a_registry_that_tells_no_digest_is_read_instead(double: FakeRegistry) -> None:
     double.tells_digests = False
-    double.push("team/shop", "live", "one")
-    assert client().digest(shop(double), "live") == digest_of("one")
+    manifest = '{"schemaVersion": 2}'
+    double.push("team/shop", "live", manifest)
+    assert client().digest(shop(double), "live") == digest_of(manifest)
+
+
+@pytest.mark.parametrize("answer", ["<html>Please log in</html>", '{"schemaVersion": 2, "layers"', '"welcome"', "7"])
+def test_what_is_no_manifest_is_taken_for_no_image(double: FakeRegistry, answer: str) -> None:
+    double.tells_digests = False
+    double.push("team/shop", "live", answer)
+    with pytest.raises(WaitingError, match="no manifest") as raised:
+        client().digest(shop(double), "live")
+    assert raised.value.reason == "RegistryUnavailable"
 
 
 def test_all_pages_of_tags_are_read(double: FakeRegistry) -> None:
