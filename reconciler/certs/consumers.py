@@ -6,15 +6,17 @@ step. So whatever was cut short between two steps is found again, and no other c
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.certs import complaints
+from reconciler.certs.marking import is_refused, is_served, mark_refused, mark_served
 from reconciler.certs.model import Pair
 from reconciler.certs.placing import Mark, Place
 from reconciler.certs.recipients import Probe, Recipients, Sight
+from reconciler.certs.renewals import Renewals
+from reconciler.certs.sightings import Key, Sightings
 from reconciler.certs.telling import Said
 from reconciler.model.errors import EngineUnavailableError, ReconcilerError, WaitingError
 from reconciler.model.manifest import CertificateUse, Manifest
@@ -27,10 +29,7 @@ from reconciler.ports.engine import Engine
 
 _TAKES_S = 10.0  # to notice that it was told
 _POLL_S = 0.1
-_LOOK_EVERY_S = 300.0
 _AWAY_S = 5.0
-
-_Key = tuple[str, CertificateUse]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class _Wish:
     place: Place
 
     @property
-    def key(self) -> _Key:
+    def key(self) -> Key:
         return self.stack, self.use
 
     @property
@@ -76,12 +75,11 @@ class Consumers:
         self._staging = staging
         self._recipients = Recipients(engine, probe)
         self._clock = clock
-        self._trials: dict[_Key, _Trial] = {}
-        self._looked: dict[_Key, tuple[frozenset[tuple[str, float]], float]] = {}
-        self._waits: dict[_Key, float] = {}
-        self._said: dict[_Key, str] = {}
-        self._shown: dict[_Key, str] = {}
-        self._news: set[str] = set()
+        self.sightings = Sightings(clock)
+        self.renewals = Renewals(self._place, self._recipients)
+        self._trials: dict[Key, _Trial] = {}
+        self._waits: dict[Key, float] = {}
+        self._said: dict[Key, str] = {}
 
     def lay_out(self, manifest: Manifest, pairs: Mapping[str, Pair]) -> None:
         """Before containers are made. Raises WaitingError(reason="CertificateMissing") for a pair that is not there."""
@@ -113,58 +111,13 @@ class Consumers:
         """Seconds until time alone brings a next step."""
         return min(self._waits.values(), default=None)
 
-    def shown(self) -> Mapping[str, tuple[str, ...]]:
-        """By fingerprint, the services that showed it when they were last looked at."""
-        found: dict[str, tuple[str, ...]] = {}
-        for (stack, use), fingerprint in self._shown.items():
-            found[fingerprint] = (*found.get(fingerprint, ()), f"{stack}/{use.service}")
-        return found
-
-    def news(self) -> set[str]:
-        """The fingerprints that were seen since this was last asked."""
-        found, self._news = self._news, set()
-        return found
-
-    def renewed_at(self, manifest: Manifest) -> Mapping[str, float]:
-        """Of the services that are told by being replaced, when their pair last changed: seconds since the epoch."""
-        found: dict[str, float] = {}
-        for use in manifest.certificates:
-            place = self._place(manifest.name, use)
-            if _is_told(use) or place.marked(place.version, Mark.SERVED) is not None:
-                continue
-            found[use.service] = max(place.placed_at, found.get(use.service, 0.0))
-        return {service: at for service, at in found.items() if at}
-
-    def refuse(self, manifest: Manifest, service: str, why: str) -> Iterator[Said]:
-        """It could not be replaced for its pair. Where it has served another, that lies there again."""
-        for use in manifest.certificates:
-            place = self._place(manifest.name, use)
-            is_new = place.marked(place.version, Mark.SERVED) is None
-            if use.service == service and not _is_told(use) and is_new and (before := place.before):
-                _mark_refused(place, place.version, self._recipients.made(manifest.name, service))
-                place.put_back(before)
-                yield complaints.not_taken(
-                    f"{use.pair}: {service}", f"it could not be replaced for it ({why})", was_put_back=True
-                )
-
-    def wants_pass(self, stack: str, manifest: Manifest) -> bool:
-        """Whether containers run that must be replaced for their pair."""
-        try:
-            return any(
-                found.started_at < at
-                for service, at in self.renewed_at(manifest).items()
-                for found in self._recipients.running(stack, service)
-            )
-        except EngineUnavailableError:
-            return False
-
     def _place(self, stack: str, use: CertificateUse) -> Place:
         return Place(self.folder_of(stack, use.path), use, self._staging)
 
     def _lay_out(self, wish: _Wish) -> None:
         """A service that runs has something to read, and is told of another pair in its turn."""
         running = self._recipients.running(wish.stack, wish.use.service)
-        if wish.place.holds(wish.pair) or self._is_refused(wish, running):
+        if wish.place.holds(wish.pair) or is_refused(wish.place, wish.version, running):
             return
         if not wish.place.version or not running:
             wish.place.put(wish.pair)
@@ -176,7 +129,7 @@ class Consumers:
 
     def _see_to(self, wish: _Wish, closed_s: float) -> Iterator[Said]:
         running = self._recipients.running(wish.stack, wish.use.service)
-        if self._is_refused(wish, running):
+        if is_refused(wish.place, wish.version, running):
             self._put_back(wish, running)
             return
         if not wish.place.holds(wish.pair):
@@ -186,16 +139,10 @@ class Consumers:
                 return
             wish.place.put(wish.pair)
             self._trials.pop(wish.key, None)
-        if wish.place.marked(wish.version, Mark.SERVED) == _how(wish.use):
+        if is_served(wish.place, wish.version):
             self._look_again(wish, running)
-        elif running and (_is_told(wish.use) or not _began_before(running, wish)):
+        elif running and (wish.use.is_told or not _began_before(running, wish)):
             yield from self._try(wish, running)
-
-    def _is_refused(self, wish: _Wish, running: tuple[Container, ...]) -> bool:
-        """By these very containers, told in this very way: another release, or another ``stack.yaml``, is a new try."""
-        marked = wish.place.marked(wish.version, Mark.REFUSED)
-        how, *containers = (marked or "").split("\n")
-        return marked is not None and how == _how(wish.use) and all(found.id in containers for found in running)
 
     def _try(self, wish: _Wish, running: tuple[Container, ...]) -> Iterator[Said]:
         sight = self._recipients.sight(wish.use, wish.pair, running)
@@ -215,7 +162,7 @@ class Consumers:
 
     def _begin(self, wish: _Wish, running: tuple[Container, ...], sight: Sight) -> Iterator[Said]:
         """One that began after the pair was put there has read it, unless it shows another."""
-        told = _is_told(wish.use) and (sight is Sight.WRONG or _began_before(running, wish))
+        told = wish.use.is_told and (sight is Sight.WRONG or _began_before(running, wish))
         answered = sight is Sight.WRONG
         self._trials[wish.key] = _Trial(wish.version, told, answered, self._clock.monotonic() + _TAKES_S)
         trouble = self._recipients.tell(wish.use, running) if told else ""
@@ -227,14 +174,14 @@ class Consumers:
             self._waits[wish.key] = 0.0
 
     def _refuse(self, wish: _Wish, running: tuple[Container, ...], why: str) -> Iterator[Said]:
-        _mark_refused(wish.place, wish.version, running)
+        mark_refused(wish.place, wish.version, running)
         self._trials.pop(wish.key, None)
         yield complaints.not_taken(wish.name, why, was_put_back=self._put_back(wish, running))
 
     def _put_back(self, wish: _Wish, running: tuple[Container, ...]) -> bool:
         """Only for those that are told: one that was replaced reads it no more, and would only be replaced again."""
         before = wish.place.before
-        if not before or not _is_told(wish.use) or wish.place.version != wish.version:
+        if not before or not wish.use.is_told or wish.place.version != wish.version:
             return False
         wish.place.put_back(before)
         self._recipients.tell(wish.use, running)
@@ -242,14 +189,11 @@ class Consumers:
 
     def _look_again(self, wish: _Wish, running: tuple[Container, ...]) -> None:
         """Once in a while, and after each start: what is shown is what counts."""
-        starts = frozenset((found.id, found.started_at) for found in running)
-        known, until = self._looked.get(wish.key, (None, 0.0))
-        now = self._clock.monotonic()
-        if known == starts and now < until:
+        if self.sightings.are_fresh(wish.key, running):
             return
         sight = self._recipients.sight(wish.use, wish.pair, running)
         if sight is Sight.RIGHT:
-            self._note_shown(wish, running)
+            self.sightings.note(wish.key, running, wish.pair.fingerprint)
         elif sight is Sight.WRONG:
             wish.place.unmark(wish.version, Mark.SERVED)
             self._waits[wish.key] = 0.0
@@ -257,18 +201,11 @@ class Consumers:
     def _proven(self, wish: _Wish, running: tuple[Container, ...]) -> Said:
         trial = self._trials.pop(wish.key, None)
         self._said.pop(wish.key, None)
-        wish.place.mark(wish.version, Mark.SERVED, _how(wish.use))
-        self._note_shown(wish, running)
+        mark_served(wish.place, wish.version)
+        self.sightings.note(wish.key, running, wish.pair.fingerprint)
         told = "was told of it" if trial and trial.told else "began with it"
         how = "shows it" if wish.use.port is not None else "is not asked for it (verify: names no port)"
         return Said("info", "CertificateServed", f"{wish.name} {told} and {how}")
-
-    def _note_shown(self, wish: _Wish, running: tuple[Container, ...]) -> None:
-        starts = frozenset((found.id, found.started_at) for found in running)
-        self._looked[wish.key] = (starts, self._clock.monotonic() + _LOOK_EVERY_S)
-        if wish.use.port is not None:
-            self._shown[wish.key] = wish.pair.fingerprint
-            self._news.add(wish.pair.fingerprint)
 
     def _say_that_it_waits(self, wish: _Wish) -> Iterator[Said]:
         """Once for each pair."""
@@ -286,23 +223,9 @@ class Consumers:
             yield Said("error", "CertificateNotServed", f"{wish.name}: {why}")
 
 
-def _is_told(use: CertificateUse) -> bool:
-    """By a signal or a command, not by being replaced."""
-    return bool(use.signal or use.command)
-
-
 def _began_before(running: tuple[Container, ...], wish: _Wish) -> bool:
     """One of them cannot have read the pair when it started."""
     return any(found.started_at < wish.place.placed_at for found in running)
-
-
-def _how(use: CertificateUse) -> str:
-    """What a mark holds for, in one word: all of a use but where it lies."""
-    return hashlib.sha256(repr(replace(use, path="")).encode()).hexdigest()
-
-
-def _mark_refused(place: Place, version: str, containers: tuple[Container, ...]) -> None:
-    place.mark(version, Mark.REFUSED, "\n".join((_how(place.use), *sorted(found.id for found in containers))))
 
 
 def _why_not(use: CertificateUse, sight: Sight, trial: _Trial) -> str:

@@ -112,7 +112,7 @@ class Keeper:
 
     def renewed_at(self, manifest: Manifest) -> Mapping[str, float]:
         """When the pairs that services are replaced for last changed, by service: seconds since the epoch."""
-        return self._kit.consumers.renewed_at(manifest)
+        return self._kit.consumers.renewals.renewed_at(manifest)
 
     def stacks_changed(self) -> None:
         """A pass did something to a stack: names, proxies and their addresses may be others now."""
@@ -154,7 +154,7 @@ class Keeper:
     def refuse(self, manifest: Manifest, service: str, why: str) -> None:
         """The service could not be replaced for its pair: what it read before lies there again. Raises WaitingError."""
         with self._lock:
-            for said in self._kit.consumers.refuse(manifest, service, why):
+            for said in self._kit.consumers.renewals.refuse(manifest, service, why):
                 self._kit.chronicle.say(said, manifest.name)
 
     def forget(self, storage: str, names: Iterable[str]) -> None:
@@ -262,7 +262,7 @@ class Keeper:
         for stack, manifest in self._uses:
             for said in self._kit.consumers.turn(stack, manifest, self._by_name):
                 self._kit.chronicle.say(said, stack)
-            if self._kit.consumers.wants_pass(stack, manifest):
+            if self._kit.consumers.renewals.want_pass(stack, manifest):
                 self._ask_for_pass(stack, "a certificate that it mounts changed")
         for stack, manifest in tuple(self._wishes.items()):
             if not self._awaits(manifest):
@@ -270,7 +270,7 @@ class Keeper:
                 self._ask_for_pass(stack, "the certificate that it waits for is there")
 
     def _tell(self, view: View, decision: Decision, proof: Proof) -> None:
-        users_news = self._kit.consumers.news()
+        users_news = self._kit.consumers.sightings.news()
         facts = telling.Facts(
             decision=decision,
             held=self._kit.ordering.held_of(view, decision.acme),
@@ -282,12 +282,12 @@ class Keeper:
         )
         self._kit.chronicle.write(facts, proof)
         if users_news:
-            news = telling.shown_by_users(decision.pairs, self._kit.consumers.shown(), users_news, facts.now)
+            news = telling.shown_by_users(decision.pairs, self._kit.consumers.sightings.shown(), users_news, facts.now)
             self._kit.chronicle.note_shown(tuple(news))
 
     def _seen(self, proof: Proof, users_news: set[str]) -> dict[str, tuple[str, ...]]:
         """Of what was looked at now, by fingerprint, all the services that showed it when they were looked at last."""
-        fronts, users = self._shown(proof), self._kit.consumers.shown()
+        fronts, users = self._shown(proof), self._kit.consumers.sightings.shown()
         self._fronts_show = fronts if proof.seen else self._fronts_show
         news = fronts.keys() | users_news
         return {found: (*self._fronts_show.get(found, ()), *users.get(found, ())) for found in news}

@@ -106,6 +106,11 @@ class CertificateUse:
     port: int | None = None
     starttls: str = ""
 
+    @property
+    def is_told(self) -> bool:
+        """By a signal or a command, not by being replaced."""
+        return bool(self.signal or self.command)
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:

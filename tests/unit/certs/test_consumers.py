@@ -211,7 +211,7 @@ def test_a_new_pair_is_told_of_once_and_shown(stage: Stage) -> None:
     assert stage.settle(B) == ["CertificateServed: db: web was told of it and shows it"]
     assert stage.settle(B) == []
     assert stage.server.told == ["SIGHUP"]
-    assert stage.consumers.shown() == {B.fingerprint: ("shop/web",)}
+    assert stage.consumers.sightings.shown() == {B.fingerprint: ("shop/web",)}
 
 
 def test_without_a_port_it_is_told_of_once_and_what_is_not_known_is_said(stage: Stage) -> None:
@@ -221,7 +221,7 @@ def test_without_a_port_it_is_told_of_once_and_what_is_not_known_is_said(stage: 
     stage.begin()
     assert stage.settle(B, use=UNSEEN) == []
     assert stage.server.told == ["SIGHUP"]
-    assert stage.consumers.shown() == {}
+    assert stage.consumers.sightings.shown() == {}
 
 
 @pytest.mark.parametrize("use", [TOLD, UNSEEN], ids=["seen", "unseen"])
@@ -414,13 +414,13 @@ def test_what_somebody_wrote_over_its_files_is_put_right_and_told(stage: Stage) 
 
 def test_what_is_replaced_is_named_to_the_pass_until_none_of_the_old_containers_runs(stage: Stage) -> None:
     stage.install(REPLACED)
-    assert not stage.consumers.renewed_at(declared(REPLACED))
+    assert not stage.consumers.renewals.renewed_at(declared(REPLACED))
     assert stage.settle(B, use=REPLACED) == []
-    renewed = stage.consumers.renewed_at(declared(REPLACED))
+    renewed = stage.consumers.renewals.renewed_at(declared(REPLACED))
     assert renewed == {"web": pytest.approx(stage.clock.now(), abs=5.0)}
-    assert stage.consumers.wants_pass("shop", declared(REPLACED))
+    assert stage.consumers.renewals.want_pass("shop", declared(REPLACED))
     stage.server.start("web-2")
-    assert not stage.consumers.wants_pass("shop", declared(REPLACED))
+    assert not stage.consumers.renewals.want_pass("shop", declared(REPLACED))
     assert stage.settle(B, use=REPLACED) == ["CertificateServed: db: web began with it and shows it"]
     assert stage.server.told == []
 
@@ -436,13 +436,13 @@ def test_what_shows_another_after_it_was_replaced_is_said_once_and_not_replaced_
     assert stage.lies_there == B.chain
     stage.begin()
     assert stage.settle(B, use=REPLACED) == []
-    assert not stage.consumers.wants_pass("shop", declared(REPLACED))
+    assert not stage.consumers.renewals.want_pass("shop", declared(REPLACED))
 
 
 def test_what_could_not_be_replaced_reads_the_one_before_when_it_starts_again(stage: Stage) -> None:
     stage.install(REPLACED)
     stage.settle(B, use=REPLACED)
-    (said,) = stage.consumers.refuse(declared(REPLACED), "web", "web-2 is unhealthy")
+    (said,) = stage.consumers.renewals.refuse(declared(REPLACED), "web", "web-2 is unhealthy")
     assert said.message.startswith(
         "db: web does not take it: it could not be replaced for it (web-2 is unhealthy); the one before was put back"
     )
@@ -451,12 +451,12 @@ def test_what_could_not_be_replaced_reads_the_one_before_when_it_starts_again(st
     stage.begin()
     assert stage.settle(B, use=REPLACED) == []
     assert stage.server.shows == A.fingerprint
-    assert not stage.consumers.wants_pass("shop", declared(REPLACED))
+    assert not stage.consumers.renewals.want_pass("shop", declared(REPLACED))
 
 
 def test_what_is_served_is_not_given_up_for_what_fails_later(stage: Stage) -> None:
     stage.install(REPLACED)
-    assert list(stage.consumers.refuse(declared(REPLACED), "web", "it crashed")) == []
+    assert list(stage.consumers.renewals.refuse(declared(REPLACED), "web", "it crashed")) == []
     assert stage.lies_there == A.chain
 
 
