@@ -401,6 +401,14 @@ def test_what_is_shown_otherwise_later_is_told_again(stage: Stage) -> None:
     assert stage.settle(A) == ["CertificateServed: db: web was told of it and shows it"]
 
 
+def test_what_was_started_again_is_looked_at_again_before_long(stage: Stage) -> None:
+    """What it shows from now on is another matter than what it showed a moment ago."""
+    stage.install()
+    stage.server.start()
+    stage.server.shows = "one of its own"
+    assert stage.settle(A) == ["CertificateServed: db: web was told of it and shows it"]
+
+
 def test_what_somebody_wrote_over_its_files_is_put_right_and_told(stage: Stage) -> None:
     stage.install()
     for found in stage.server.folder.glob("..db-*/db.crt"):
