@@ -12,6 +12,7 @@ from reconciler.model.moment import shown_moment
 from reconciler.model.record import CertificateRecord, ServedRecord
 
 _DAY_S = 86400.0
+_MOST_OF_A_KIND = 50
 FOLDER, ACME, NOBODY = "folder", "acme", "none"
 
 _SAID = {
@@ -53,7 +54,20 @@ def records(before: Iterable[CertificateRecord], facts: Facts) -> tuple[Certific
 
 
 def news(before: Iterable[CertificateRecord], now: Iterable[CertificateRecord]) -> Iterator[Said]:
-    """One event for each record that changed in what it says."""
+    """One event for each record that changed in what it says. Of very many of a kind, as when a folder of authorities was
+    copied here, it is the first of them and how many more: what else happened is not to drown in them."""
+    told: dict[tuple[str, str], int] = {}
+    for said in _changes(before, now):
+        kind = (said.severity, said.reason)
+        told[kind] = told.get(kind, 0) + 1
+        if told[kind] <= _MOST_OF_A_KIND:
+            yield said
+    for (severity, reason), number in told.items():
+        if number > _MOST_OF_A_KIND:
+            yield Said(severity, reason, f"and {number - _MOST_OF_A_KIND} more; all of them: reconciler certs list")
+
+
+def _changes(before: Iterable[CertificateRecord], now: Iterable[CertificateRecord]) -> Iterator[Said]:
     known = {(record.origin, record.name): record for record in before}
     for record in now:
         last = known.get((record.origin, record.name))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 _OF_CERTIFICATES = ("Certificate", "Domain", "Order", "Acme")
+_MOST_NAMED = 10
 _NEEDS_SOMEBODY = ("invalid", "kept", "expired", "failed", "uncovered")
 _TITLES = ("STACK", "SYNC", "HEALTH", "READY", "REASON", "RELEASE", "REVISION", "MESSAGE")
 _WIDE_TITLES = (*_TITLES[:6], "APPLIED", "ATTEMPTED", "CHANGED", "BACKUP", "MESSAGE")
@@ -244,5 +245,7 @@ def _last_trouble(journal: Journal) -> EventRecord | None:
 def _say_which_certificates_need_somebody(records: Sequence[CertificateRecord]) -> None:
     """As they are now: what was said of them before may be over."""
     found = [f"{record.name} ({record.state})" for record in records if record.state in _NEEDS_SOMEBODY]
+    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
     if found:
-        output.note(f"certificates that need somebody: {', '.join(found)}; see: reconciler certs list")
+        named = ", ".join(found[:_MOST_NAMED])
+        output.note(f"certificates that need somebody: {named}{more}; see: reconciler certs list")

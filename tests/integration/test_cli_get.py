@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.adapters.root_lock import RootLock
-from reconciler.model.record import Suspension
+from reconciler.model.record import CertificateRecord, Suspension
 from tests.integration.cli_root import COMMIT, DATABASE, NO_DAEMON, NOON, WEB, Root
 
 
@@ -134,3 +134,11 @@ def test_what_a_container_logged_cannot_steer_the_terminal(root: Root) -> None:
     root.save(replace(DATABASE, ready=evil))
     assert "\x1b" not in root.call("get").stdout
     assert "\x07" not in root.call("get", "database").stdout
+
+
+def test_of_very_many_certificates_that_need_somebody_the_first_are_named_and_the_rest_is_counted(root: Root) -> None:
+    root.save(WEB)
+    root.journal.certificates.save_certificates(
+        [CertificateRecord(f"ca{number:02}", "folder", "invalid") for number in range(12)]
+    )
+    assert "ca09 (invalid) and 2 more; see: reconciler certs list" in root.call("get").stderr

@@ -48,6 +48,15 @@ def days(*found: Facts) -> list[list[Said]]:
 # Events
 
 
+def test_what_else_happened_does_not_drown_in_a_folder_that_was_copied_here_by_mistake() -> None:
+    wrong = [Verdict(f"ca{number:03}", State.INVALID, None, ("it holds no key",)) for number in range(300)]
+    said = told((), facts(served(), *wrong))
+    assert [each.reason for each in said].count("CertificateServed") == 1
+    rejected = [each for each in said if each.reason == "CertificateRejected"]
+    assert len(rejected) == 51
+    assert rejected[-1].message == "and 250 more; all of them: reconciler certs list"
+
+
 def test_a_pair_that_is_served_is_said_once_with_its_names_and_its_end() -> None:
     first, second = days(facts(served()), facts(served(), now=NOW + DAY))
     (said,) = first
