@@ -194,7 +194,9 @@ def _without_twins(found: Mapping[str, Verdict], now: float) -> dict[str, Verdic
 
 
 def _of_twin(verdict: Verdict, first: Pair) -> Verdict:
-    message = f"{first.name} has the same names and was issued later: that one is served"
+    is_same = verdict.pair is not None and verdict.pair.fingerprint == first.fingerprint
+    why = "is the very same certificate" if is_same else "has the same names and was issued later"
+    message = f"{first.name} {why}: that one is served"
     if verdict.state is State.VALID:
         return replace(verdict, state=State.UNUSED, pair=None, messages=(message,), spare=verdict.pair)
     return replace(verdict, pair=None, messages=(*verdict.messages, message))

@@ -235,6 +235,12 @@ def test_of_two_pairs_with_the_same_names_the_one_issued_last_is_served_and_the_
     assert found.by_name == {"one": first, "two": second}, "whoever asks for one by name gets that one"
 
 
+def test_a_pair_that_lies_there_twice_is_not_called_older_than_itself() -> None:
+    first = pair("one", "a.test")
+    found = decide(situation(valid(first), valid(replace(first, name="two"))))
+    assert verdict(found, "one").messages == ("two is the very same certificate: that one is served",)
+
+
 def test_a_broken_pair_with_a_newer_twin_still_says_what_is_wrong_with_it() -> None:
     found = decide(situation(broken("shop"), valid(pair("two", "a.test", since=-60.0)), accepted=(OLD,)))
     assert (verdict(found, "shop").state, verdict(found, "shop").pair) == (State.INVALID, None)
