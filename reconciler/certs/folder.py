@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reconciler.certs.model import DroppedFile
+from reconciler.certs.reading.grouping import place_of
 from reconciler.model.errors import WaitingError
 
 MOST_BYTES = 256 * 1024
 _TICK_S = 2.0  # the coarsest clock of a file system: what changes twice within it may look the same
 _Identity = tuple[int, int, int, int, int]
+_NOTHING: _Identity = (0, 0, 0, 0, 0)
 _Known = tuple[_Identity, DroppedFile, float]  # and when it was read: seconds since the epoch
 
 
@@ -25,8 +27,8 @@ class DropFolder:
         self._known: dict[str, _Known] = {}
 
     def read(self) -> tuple[DroppedFile, ...]:
-        """Every file that lies in the folder itself, by name; none where there is no folder. Raises WaitingError where the
-        folder cannot be looked into (that is not as if all were gone), and never for a file."""
+        """Everything that lies in the folder itself, by name, what is no file with its fault; nothing where there is no folder.
+        Raises WaitingError where the folder cannot be looked into (that is not as if all were gone), and never for a file."""
         self._known = dict(self._files())
         return tuple(sorted((file for _, file, _ in self._known.values()), key=lambda file: file.name))
 
@@ -40,9 +42,9 @@ class DropFolder:
         for entry in entries:
             try:
                 status = entry.stat()
-            except OSError:
-                continue  # gone meanwhile, or a link to nothing: it may still come
-            if stat.S_ISDIR(status.st_mode):
+            except OSError as error:
+                if (found := _link_to_nothing(Path(entry.path), error)) is not None:
+                    yield entry.name, (_NOTHING, found, 0.0)
                 continue
             identity = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_mode)
             known = self._known.get(entry.name)
@@ -65,6 +67,8 @@ class DropFolder:
         return DroppedFile(_written(path.name), content, stat.S_IMODE(status.st_mode), changed_at, fault)
 
     def _fault(self, path: Path, status: os.stat_result) -> str:
+        if stat.S_ISDIR(status.st_mode):
+            return "it is a folder, which is not looked into; put the file itself into certs/"
         if not stat.S_ISREG(status.st_mode):
             return "it is no file; take it out of certs/"
         if status.st_size > MOST_BYTES:
@@ -72,6 +76,27 @@ class DropFolder:
         if not path.resolve().is_relative_to(self._folder.resolve()):
             return "it is a link that leads out of certs/; copy the file itself here (cp -L)"
         return ""
+
+
+def overlooked(folder: Path) -> tuple[str, ...]:
+    """What lies there and is of no pair, by its name alone: folders, and files with other endings. Raises nothing."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError:
+        return ()
+    return tuple(_written(name) for name in names if place_of(name) is None)
+
+
+def _link_to_nothing(path: Path, error: OSError) -> DroppedFile | None:
+    """What it leads to may still come. None where it is gone itself."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    if not stat.S_ISLNK(status.st_mode):
+        return None  # a file took its place just now, and is read the next time
+    fault = f"it is a link that leads nowhere ({error.strerror}); put the file itself into certs/ (cp -L)"
+    return DroppedFile(_written(path.name), b"", changed_at=status.st_mtime, fault=fault, passing=True)
 
 
 def _written(name: str) -> str:

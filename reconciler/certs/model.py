@@ -10,7 +10,7 @@ class DroppedFile:
     """A file of ``certs/``, read once and whole.
 
     ``mode``: permission bits. ``changed_at``: seconds since the epoch. ``fault``: why its content was not taken ("" if
-    it was): too large, unreadable, a link that leads out of the folder.
+    it was): too large, unreadable, a link that leads out of the folder. ``passing``: it may be over in a moment.
     """
 
     name: str
@@ -18,6 +18,7 @@ class DroppedFile:
     mode: int = 0o600
     changed_at: float = 0.0
     fault: str = ""
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

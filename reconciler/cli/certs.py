@@ -17,8 +17,10 @@ from reconciler.model.moment import iso_moment
 if TYPE_CHECKING:
     from reconciler.certs.model import DroppedFile, Reading
     from reconciler.certs.reading.trust import Trust
+    from reconciler.layout import Layout
     from reconciler.model.record import CertificateRecord, ServedRecord
 
+_MOST_NAMED = 5
 _TITLES = ("NAME", "STATE", "ORIGIN", "DOMAINS", "ISSUER", "EXPIRES IN", "SERVED BY", "VERIFIED")
 
 
@@ -44,11 +46,13 @@ def list_certificates(options: Options, form: str | None) -> None:
     ORIGIN is folder (certs/), acme (obtained by Traefik) or none: a domain that is served, and that no certificate
     covers. What is wrong, or was mended, stands below the table.
     """
-    with roots.open_journal(roots.layout_of(options.root)) as journal:
+    layout = roots.layout_of(options.root)
+    with roots.open_journal(layout) as journal:
         records = journal.certificates.certificates()
     if form == "json":
         output.print_json([as_object(record) for record in records])
         return
+    _note_overlooked(layout)
     if not records:
         output.note("no certificate is known yet: drop NAME.crt and NAME.key into certs/ of the root")
         return
@@ -114,6 +118,19 @@ def check(options: Options, files: tuple[Path, ...], form: str | None) -> int:
                 "none of these names is one of a certificate or key: NAME.crt, NAME.key, NAME.pem, NAME.p12"
             )
     return 0 if readings and all(reading.pair for reading in readings) else FAILED
+
+
+def _note_overlooked(layout: Layout) -> None:
+    """Whoever drops a whole folder, or fullchain.pem.txt, waits for something that never comes."""
+    from reconciler.certs.folder import overlooked
+
+    names = overlooked(layout.certs)
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    if names:
+        output.note(
+            f"not looked at in certs/, for it is no file of a pair by its name: {', '.join(names[:_MOST_NAMED])}{more}. A pair "
+            "is NAME.crt and NAME.key, or NAME.p12, in certs/ itself"
+        )
 
 
 def as_object(record: CertificateRecord) -> dict[str, object]:

@@ -60,3 +60,15 @@ def test_a_history_of_nothing_says_when_something_will_stand_in_it(tmp_path: Pat
     done = Root(tmp_path / "root").call("certs", "history")
     assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr.startswith("no handshake has shown a certificate of certs/ or of ACME yet")
+
+
+def test_what_lies_in_the_folder_and_is_no_file_of_a_pair_is_named(tmp_path: Path) -> None:
+    root = Root(tmp_path / "root")
+    root.layout.certs.mkdir()
+    (root.layout.certs / "live").mkdir()
+    for number in range(6):
+        (root.layout.certs / f"{number}.crt.txt").write_text("x")
+    done = root.call("certs", "list")
+    assert "not looked at in certs/, for it is no file of a pair by its name: 0.crt.txt, 1.crt.txt" in done.stderr
+    assert " and 2 more. A pair is NAME.crt and NAME.key" in done.stderr
+    assert root.call("certs", "list", "-o", "json").stderr == ""

@@ -56,7 +56,7 @@ def together(parts: Iterable[Material]) -> Material:
 def fault(file: DroppedFile) -> Problem | None:
     """Why a file is not looked into at all."""
     if file.fault:
-        return Problem(f"{shown(file.name)}: {file.fault}")
+        return Problem(f"{shown(file.name)}: {file.fault}", arriving=file.passing)
     if len(file.content) > LARGEST_BYTES:
         return Problem(f"{shown(file.name)} is larger than 256 KiB: drop the certificate and its intermediates only")
     return None

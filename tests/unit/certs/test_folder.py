@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.certs.folder import MOST_BYTES, DropFolder
+from reconciler.certs.folder import MOST_BYTES, DropFolder, overlooked
 from reconciler.certs.model import DroppedFile
 from reconciler.model.errors import WaitingError
 
@@ -61,10 +61,24 @@ def test_a_folder_that_cannot_be_looked_into_is_not_as_if_all_were_gone(tmp_path
         DropFolder(tmp_path / "certs").read()
 
 
-def test_hidden_files_and_folders_are_passed_over(certs: Path) -> None:
+def test_hidden_files_are_passed_over(certs: Path) -> None:
     (certs / ".a.crt.Xy12").write_bytes(b"x")
-    (certs / "sub.crt").mkdir()
     assert DropFolder(certs).read() == ()
+
+
+def test_a_folder_is_not_looked_into_and_says_what_to_do(certs: Path) -> None:
+    (certs / "sub.crt").mkdir()
+    (certs / "sub.crt" / "a.crt").write_bytes(b"x")
+    assert (only(certs).name, only(certs).content) == ("sub.crt", b"")
+    assert "it is a folder, which is not looked into; put the file itself into certs/" in only(certs).fault
+
+
+def test_what_is_of_no_pair_by_its_name_is_told_by_its_name(certs: Path) -> None:
+    (certs / "live").mkdir()
+    for name in ("a.crt", "a.key", ".a.crt.Xy12", "fullchain.pem.txt"):
+        (certs / name).write_bytes(b"x")
+    assert overlooked(certs) == ("fullchain.pem.txt", "live")
+    assert overlooked(certs / "none") == ()
 
 
 def test_a_link_inside_the_folder_is_followed(certs: Path) -> None:
@@ -95,7 +109,9 @@ def test_a_folder_that_is_itself_a_link_is_the_folder(certs: Path, tmp_path: Pat
 def test_a_link_to_nothing_may_still_come(certs: Path) -> None:
     (certs / "a.crt").symlink_to("later")
     folder = DropFolder(certs)
-    assert folder.read() == ()
+    (waiting,) = folder.read()
+    assert (waiting.name, waiting.content, waiting.passing) == ("a.crt", b"", True)
+    assert waiting.fault.startswith("it is a link that leads nowhere (No such file or directory); put the file itself")
     (certs / "later").write_bytes(b"pem")
     assert [file.content for file in folder.read()] == [b"pem", b"pem"]
 
