@@ -8,8 +8,8 @@ from __future__ import annotations
 import copy
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import docker
@@ -90,7 +90,6 @@ ANONYMOUS = "<anonymous volume>"
 class Picture:
     """``containers`` by service and number, ``networks``, ``volumes`` and ``images`` (built ones) by name.
 
-    ``identities``: id and start time of each container, id of each network, so that two pictures tell what moved.
     ``files``: by service and path, what was looked at inside of the containers.
     """
 
@@ -99,7 +98,6 @@ class Picture:
     volumes: Mapping[str, Any]
     images: Mapping[str, Any]
     files: Mapping[str, Any]
-    identities: Mapping[str, tuple[str, str]] = field(compare=False)
 
     @property
     def carries_over(self) -> bool:
@@ -120,10 +118,26 @@ class Lens:
     inside: Mapping[str, list[str]]
 
 
-def take(engine: docker.DockerClient, lens: Lens) -> Picture:
+def identities(engine: docker.DockerClient, project: str) -> dict[str, tuple[str, str]]:
+    """Id and start time of each container, id of each network: what differs later has moved."""
+    return {
+        **{key: (found["Id"], found["State"]["StartedAt"]) for key, found in _containers(engine, project).items()},
+        **{found["Name"]: (found["Id"], "") for found in engine.api.networks(filters=_of(project))},
+    }
+
+
+def _containers(engine: docker.DockerClient, project: str) -> dict[str, dict[str, Any]]:
     api = engine.api
-    label = {"label": f"com.docker.compose.project={lens.project}"}
-    containers = _keyed([api.inspect_container(found["Id"]) for found in api.containers(all=True, filters=label)])
+    return _keyed([api.inspect_container(found["Id"]) for found in api.containers(all=True, filters=_of(project))])
+
+
+def _of(project: str) -> dict[str, str]:
+    return {"label": f"com.docker.compose.project={project}"}
+
+
+def take(engine: docker.DockerClient, lens: Lens) -> Picture:
+    api, label = engine.api, _of(lens.project)
+    containers = _containers(engine, lens.project)
     networks = [api.inspect_network(found["Id"]) for found in api.networks(filters=label)]
     volumes = [api.inspect_volume(found["Name"]) for found in api.volumes(filters=label)["Volumes"] or ()]
     images = {reference: api.inspect_image(reference) for reference in sorted(lens.built)}
@@ -134,13 +148,10 @@ def take(engine: docker.DockerClient, lens: Lens) -> Picture:
         volumes={found["Name"]: teller.told(found, _OF_A_VOLUME) for found in volumes},
         images={reference: teller.told(found, _OF_AN_IMAGE) for reference, found in images.items()},
         files={
-            f"{key} {path}": _look_inside(engine, found, path)
+            f"{key} {path}": lines
             for key, found in containers.items()
-            for path in lens.inside.get(_service(found), ())
-        },
-        identities={
-            **{key: (found["Id"], found["State"]["StartedAt"]) for key, found in containers.items()},
-            **{found["Name"]: (found["Id"], "") for found in networks},
+            if (paths := lens.inside.get(_service(found)))
+            for path, lines in zip(paths, _look_inside(engine, found, paths), strict=True)
         },
     )
 
@@ -280,19 +291,22 @@ def _number(container: Mapping[str, Any]) -> str:
     return str(container["Config"]["Labels"]["com.docker.compose.container-number"])
 
 
-# One line a file: kind, mode, owner and a digest; and what a single file says, in full.
+# Of each path: one line a file (kind, mode, owner, digest), what a single file says, in full, and an end.
 _LOOK = """
-find "$0" -exec stat -c '%a %u:%g %F %n' {} \\; | sort -k 4
-find "$0" -type f -exec sha256sum {} \\; | sort
-test ! -f "$0" || cat "$0"
+for path; do
+  find "$path" -exec stat -c '%a %u:%g %F %n' {} \\; | sort -k 4
+  find "$path" -type f -exec sha256sum {} \\; | sort
+  test ! -f "$path" || cat "$path"
+  printf '\\036'
+done
 """
 
 
-def _look_inside(engine: docker.DockerClient, container: Mapping[str, Any], path: str) -> list[str]:
+def _look_inside(engine: docker.DockerClient, container: Mapping[str, Any], paths: Sequence[str]) -> list[list[str]]:
     found: ExecResult = engine.containers.get(container["Id"]).exec_run(
-        ["/bin/busybox", "sh", "-c", _LOOK, path], user="0", privileged=True
+        ["/bin/busybox", "sh", "-c", _LOOK, "look", *paths], user="0", privileged=True
     )
     assert isinstance(found.output, bytes)
-    lines = found.output.decode().splitlines()
-    assert found.exit_code == 0, (path, lines)
-    return lines
+    said = found.output.decode()
+    assert found.exit_code == 0, (paths, said)
+    return [of_a_path.split("\n") for of_a_path in said.split("\x1e")[:-1]]

@@ -22,7 +22,7 @@ from docker.errors import NotFound
 
 from reconciler.adapters.compose import find
 from reconciler.declared.documents import read_document
-from tests.e2e.picture import Led, Lens, Picture, take
+from tests.e2e.picture import Led, Lens, Picture, identities, take
 from tests.e2e.world import World, eventually
 from tests.free_ports import free_port, free_range
 
@@ -238,6 +238,10 @@ class Scene:
         )
 
     # What is there
+
+    def identities(self) -> dict[str, tuple[str, str]]:
+        self._await_calm()
+        return identities(self.world.engine, self.stack)
 
     def picture(self, of_compose_alone: bool = False) -> Picture:
         self._await_calm()
