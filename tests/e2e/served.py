@@ -24,6 +24,7 @@ from tests.free_ports import free_port
 COMPOSE_FILE = Path(__file__).parents[2] / "desired_state" / "upsignon" / "compose.yaml"
 STACK = "vault"
 HERE = "127.0.0.1"
+PAUSE_S = 0.02  # of each client between two requests: as fast as it can, it would only slow down what it watches
 
 
 def behind_traefik(*domains: str) -> dict[str, Any]:
@@ -150,7 +151,7 @@ class _Connection(http.client.HTTPSConnection):
 def keep_alive(load: Load, over: threading.Event) -> None:
     context = _trusting()
     connection = _Connection(load, context)
-    while not over.is_set():
+    while not over.wait(PAUSE_S):
         try:
             connection.request("GET", "/version")
             answer = connection.getresponse()
@@ -165,7 +166,7 @@ def keep_alive(load: Load, over: threading.Event) -> None:
 
 def new_connections(load: Load, over: threading.Event) -> None:
     context = _trusting()
-    while not over.is_set():
+    while not over.wait(PAUSE_S):
         connection = _Connection(load, context)
         try:
             connection.request("GET", "/version", headers={"Connection": "close"})
@@ -240,7 +241,7 @@ _KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
 def http2(load: Load, over: threading.Event) -> None:
     with httpx.Client(http2=True, verify=False, base_url=f"https://{HERE}:{load.port}", timeout=10) as client:
-        while not over.is_set():
+        while not over.wait(PAUSE_S):
             try:
                 answer = client.get("/version", headers={"Host": load.domain}, extensions={"sni_hostname": load.domain})
                 load.count(answer.http_version, answer.status_code)

@@ -165,7 +165,7 @@ def test_a_failing_migration_of_a_mariadb_and_of_files_leaves_both_as_they_were(
             "image": "rig/mariadb:10.11",
             "environment": {"MARIADB_ROOT_PASSWORD": "secret", "MARIADB_DATABASE": "shop"},
             "volumes": ["database:/var/lib/mysql"],
-            "healthcheck": {"test": check, "interval": "1s", "start_period": "60s", "start_interval": "200ms"},
+            "healthcheck": {"test": check, "interval": "1m", **PROMPT},
         }
         web = {
             "image": "rig/busybox:1",

@@ -110,9 +110,10 @@ def test_what_serves_goes_on_over_restarts_of_the_engine_in_the_middle_of_swaps(
 def healthy_when(version: str) -> dict[str, Any]:
     return {
         "test": ["CMD", "test", "-e", f"/gate/{version}"],
-        "interval": "300ms",
+        "interval": "5s",
         "timeout": "3s",
         "start_period": "90s",
+        "start_interval": "300ms",
     }
 
 

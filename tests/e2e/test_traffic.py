@@ -30,7 +30,14 @@ pytestmark = pytest.mark.engine
 
 DOMAIN = "app.example"
 QUICK = {"rollout": {"soak": "300ms", "timeout": "20s", "drain": "10s"}}
-HEALTH = {"test": ["CMD", "healthcheck"], "interval": "300ms", "timeout": "3s", "retries": 5, "start_period": "10s"}
+HEALTH = {
+    "test": ["CMD", "healthcheck"],
+    "interval": "1s",
+    "timeout": "3s",
+    "retries": 2,
+    "start_period": "10s",
+    "start_interval": "300ms",
+}
 
 
 def model(version: str, scale: int = 1, labels: Mapping[str, str] = {}) -> dict[str, Any]:
