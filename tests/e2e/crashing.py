@@ -1,6 +1,6 @@
 """Runs the real command line as a service manager does: starts it again when it was killed. And pulls the plug.
 
-``crashing.py KIND FUSE ARGUMENTS...``: once the file FUSE holds ``N``, the process kills itself (SIGKILL) at the N-th of
+``python -m tests.e2e.crashing KIND FUSE ARGUMENTS...``: once the file FUSE holds ``N``, the process kills itself (SIGKILL) at the N-th of
 its moments of that KIND (``passes``, ``certificates``, ``users``, ``hooks``) from then on; with ``N M`` the process that is started
 after it dies at its own M-th, too. With a moment's name for ``N``, such as ``before:save``, it dies at the first of that name.
 Each kill is written down in ``FUSE.kills``. The product knows nothing of this: it is wrapped from outside.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import importlib
 import os
 import signal
 import sys
@@ -27,6 +26,7 @@ from reconciler.certs.recipients import Recipients
 from reconciler.certs.vault import Vault
 from reconciler.cli.main import main
 from reconciler.hooks.runner import HookRunner
+from tests.e2e.starting import import_everything, know_composes
 
 Moments = list[tuple[Any, str, tuple[str, ...]]]  # whose, which of its methods, on which sides of it
 
@@ -66,21 +66,6 @@ MOMENTS: dict[str, Moments] = {
     "users": USERS,
     "hooks": HOOKS,
 }
-LOADED_BY_RUN = (
-    "reconciler.cli.run",
-    "reconciler.cli.wiring",
-    "reconciler.daemon.daemon",
-    "reconciler.host",
-    "reconciler.triggers",
-    "reconciler.execution.execute",
-    "reconciler.adapters.clock",
-    "reconciler.adapters.compose",
-    "reconciler.adapters.docker_engine",
-    "reconciler.adapters.git_source",
-    "reconciler.adapters.git_tree",
-    "reconciler.adapters.object_store",
-    "reconciler.adapters.release_store",
-)
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG, see prctl(2)
 
 
@@ -141,8 +126,8 @@ def _wrapped(method: Any, fuse: Fuse, sides: tuple[str, ...]) -> Any:
 
 def serve() -> int:
     """Forks rather than starts, since what is loaded once need not be loaded after each kill. Until it ends by itself."""
-    for module in LOADED_BY_RUN:
-        importlib.import_module(module)
+    import_everything()
+    know_composes()
     while True:
         status = _serve_once()
         if status != -signal.SIGKILL:

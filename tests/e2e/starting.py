@@ -69,6 +69,19 @@ def _run(words: tuple[str, ...], environment: dict[str, str], output: str, error
     main()
 
 
+def crashing(kind: str, fuse: Path) -> list[str]:
+    """What runs the program as one that kills itself at its moments of that kind, when ``fuse`` says so: see crashing.py."""
+    return [
+        "env",
+        f"PYTHONPATH={Path(__file__).parents[2]}",
+        sys.executable,
+        "-m",
+        f"{__package__}.crashing",
+        kind,
+        str(fuse),
+    ]
+
+
 def import_everything() -> None:
     """Every module of the program, and with them the packages that it uses."""
     import reconciler

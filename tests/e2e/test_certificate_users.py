@@ -7,13 +7,11 @@ import socket
 import stat
 import struct
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,12 +23,12 @@ from reconciler.certs.reading.pair import read_pair
 from reconciler.model.manifest import CertificateUse
 from tests.certificates import Authority, Issued
 from tests.e2e.models import PROMPT, Model, Service, stack, version
+from tests.e2e.starting import crashing
 from tests.e2e.timeline import Timeline
 from tests.e2e.world import World, eventually
 
 pytestmark = pytest.mark.engine
 
-CRASHING = [sys.executable, str(Path(__file__).with_name("crashing.py")), "users"]
 POSTGRES = (999, 999)  # its user and group in rig/postgres
 SHOWS = {"port": 5432, "starttls": "postgres"}
 DB_USE = {"pair": "db", "path": "./tls", "service": "db", "owner": "999:999", "signal": "HUP", "verify": SHOWS}
@@ -300,7 +298,7 @@ def test_a_daemon_that_is_killed_at_any_moment_of_a_renewal_leaves_the_newest_pa
     kills.touch()
     issued = users.drop("db")
     commit = users.commit(databases(db=database()), DB_USE)
-    with users.world.daemon([*CRASHING, str(fuse)]) as daemon:
+    with users.world.daemon(crashing("users", fuse)) as daemon:
         users.world.await_ready("shop", commit)
         users.await_db(issued)
         users.await_told("CertificateServed")

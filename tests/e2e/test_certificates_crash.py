@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,11 +12,10 @@ import pytest
 from tests.certificates import Issued
 from tests.e2e.crashing import names
 from tests.e2e.served import STACK, Served
+from tests.e2e.starting import crashing
 from tests.e2e.world import World, eventually
 
 pytestmark = pytest.mark.engine
-
-CRASHING = [sys.executable, str(Path(__file__).with_name("crashing.py")), "certificates"]
 
 
 def test_a_daemon_that_is_killed_at_any_moment_of_a_publication_serves_the_newest_pair_after_its_next_start(
@@ -25,7 +23,7 @@ def test_a_daemon_that_is_killed_at_any_moment_of_a_publication_serves_the_newes
 ) -> None:
     proxy, fuse = Served(world), world.home / "fuse"
     commit = proxy.install("a.example.com")
-    with world.daemon([*CRASHING, str(fuse)]):
+    with world.daemon(crashing("certificates", fuse)):
         world.await_ready(STACK, commit)
         kills = fuse.with_suffix(".kills")
         kills.touch()

@@ -5,23 +5,21 @@ Two services: ``web`` is replaced start-first, ``db`` stop-first, since it holds
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from functools import partial
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.models import script, service, stack, version
+from tests.e2e.starting import crashing
 from tests.e2e.timeline import Timeline
 from tests.e2e.world import World, eventually
 from tests.free_ports import free_port
 
 pytestmark = pytest.mark.engine
 
-CRASHING = [sys.executable, str(Path(__file__).with_name("crashing.py"))]
 QUICK = {"rollout": {"soak": "100ms", "timeout": "20s"}}
 
 
@@ -32,7 +30,7 @@ class Crashes:
         self.world = world
         self.port = free_port()
         self._fuse = world.home / "fuse"
-        self.daemon = world.start_daemon([*CRASHING, kind, str(self._fuse)])
+        self.daemon = world.start_daemon(crashing(kind, self._fuse))
 
     def at(self, *moments: int) -> None:
         """Be killed at these moments, each counted from the start of the process that is killed, the first from now."""
