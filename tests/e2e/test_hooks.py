@@ -345,7 +345,7 @@ def test_a_rehearsal_shows_everything_and_runs_nothing(world: World, diary: Diar
     (one,) = json.loads(world.cli("hooks", "run", world.name("shop"), "smoke", "-o", "json").stdout)
     assert (one["command"], one["runs"]) == (["GET", "http://127.0.0.1:8081/(secret)"], False)
     wrong = world.cli("hooks", "run", world.name("shop"), "smok")
-    assert (wrong.returncode, 'did you mean "smoke"?' in wrong.stderr) == (1, True)
+    assert (wrong.returncode, 'did you mean "smoke"?' in wrong.stderr) == (2, True)
     assert diary.lines == []
 
 
