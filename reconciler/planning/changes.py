@@ -1,4 +1,4 @@
-"""What differs between two definitions of a service, down to the key, with secrets left out."""
+"""What differs between a service of two releases, down to the key, with secrets left out."""
 
 from __future__ import annotations
 
@@ -6,26 +6,60 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.model.desired import LABEL_DEFINITION, LABEL_ROOT, LABEL_STACK, ServiceSpec
+from reconciler.model.desired import (
+    LABEL_BUILD,
+    LABEL_DEFINITION,
+    LABEL_ROOT,
+    LABEL_STACK,
+    Injection,
+    Release,
+    ServiceSpec,
+)
 from reconciler.model.plan import Change
 from reconciler.planning.secrets import Mask
+from reconciler.planning.specification import Surroundings
 
-_OUR_LABELS = frozenset(f"labels.{label}" for label in (LABEL_DEFINITION, LABEL_ROOT, LABEL_STACK))
+_OUR_LABELS = tuple(f"labels.{label}" for label in (LABEL_DEFINITION, LABEL_ROOT, LABEL_STACK, LABEL_BUILD))
 _NOT_OF_THE_CONTAINER = ("depends_on", "scale", "pull_policy", "deploy.replicas")
 _OBJECT_ID = re.compile(r"^.*/objects/([0-9a-f]{7})[0-9a-f]+(?:-x)?/(.+)$")
 
 
-def changes(old: ServiceSpec | None, new: ServiceSpec, mask: Mask) -> tuple[Change, ...]:
-    """Every key whose value differs, sorted. Empty if ``old`` is unknown."""
-    if old is None:
+def changes(service: str, old: Release | None, new: Release, mask: Mask) -> tuple[Change, ...]:
+    """Every key whose value differs, of the service and of the networks, volumes, configs and secrets that it uses, sorted.
+    Empty if ``old`` is unknown."""
+    was, now = old.service(service) if old is not None else None, new.service(service)
+    if old is None or was is None or now is None:
         return ()
-    before, after = dict(_flat(old.definition)), dict(_flat(new.definition))
+    before, after = dict(_made_from(old, was)), dict(_made_from(new, now))
     keys = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-    return tuple(_change(key, before.get(key), after.get(key), mask) for key in keys if _counts(key))
+    told = [_change(key, before.get(key), after.get(key), mask) for key in keys if _counts(key)]
+    return (*told, *_copied(was, now))
+
+
+def _made_from(release: Release, spec: ServiceSpec) -> Iterator[tuple[str, str]]:
+    networks, volumes, configs, secrets = (
+        release.model.get(kind) or {} for kind in ("networks", "volumes", "configs", "secrets")
+    )
+    around = Surroundings(networks, volumes, configs, secrets, {})
+    yield from _flat(around.used_by(spec.definition))
+    yield from _flat(spec.definition)
+
+
+def _copied(was: ServiceSpec, now: ServiceSpec) -> Iterator[Change]:
+    """Configs and secrets that are copied in: by where to, and never with their text."""
+
+    def by_path(found: tuple[Injection, ...]) -> dict[str, str]:
+        return {file.path: file.content for file in found}
+
+    before, after = by_path(was.injections), by_path(now.injections)
+    for path in sorted(before.keys() & after.keys()):
+        if before[path] != after[path]:
+            yield Change(key=path, old=None, new=None, secret=True)
 
 
 def _counts(key: str) -> bool:
-    return key not in _OUR_LABELS and not key.startswith(_NOT_OF_THE_CONTAINER)
+    is_copied = key.startswith("configs.") and key.endswith(".content")
+    return not is_copied and not key.endswith(_OUR_LABELS) and not key.startswith(_NOT_OF_THE_CONTAINER)
 
 
 def _change(key: str, old: str | None, new: str | None, mask: Mask) -> Change:

@@ -35,7 +35,7 @@ def between(old: Release | None, new: Release) -> tuple[ServiceChanges, ...]:
         elif name not in before:
             found.append(ServiceChanges(name, "added"))
         else:
-            keys = tuple(change.key for change in changes(before[name], after[name], _NOBODY))
+            keys = tuple(change.key for change in changes(name, old, new, _NOBODY))
             images = _images(before[name].image, after[name].image, old, new)
             if keys or images:
                 found.append(ServiceChanges(name, "changed", keys, images))

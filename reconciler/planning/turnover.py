@@ -245,7 +245,11 @@ def _outdated(
     spec: ServiceSpec, before: ServiceSpec | None, kept: tuple[Container, ...], situation: Situation
 ) -> Cause:
     if before is not None and before.digest != spec.digest:
-        return Cause(CauseKind.CHANGED, "its definition changed", changes(before, spec, situation.mask))
+        return Cause(
+            CauseKind.CHANGED,
+            "its definition changed",
+            changes(spec.name, situation.previous, situation.release, situation.mask),
+        )
     if len(kept) == spec.scale:
         return Cause(CauseKind.UNFINISHED, "a container of another release was left over")
     return Cause(CauseKind.CHANGED, "its containers are of another release")

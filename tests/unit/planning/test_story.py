@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from reconciler.model.desired import LABEL_DEFINITION, LABEL_ROOT
+from reconciler.model.desired import LABEL_DEFINITION, LABEL_ROOT, Release
 from reconciler.model.manifest import HttpProbe
 from reconciler.model.observed import Endpoint
 from reconciler.model.plan import (
@@ -41,7 +41,9 @@ from reconciler.model.plan import (
     UnpauseContainer,
     UpdateResources,
 )
+from reconciler.model.source import TreeEntry
 from reconciler.planning.changes import changes
+from reconciler.planning.past import ServiceChanges, between
 from reconciler.planning.secrets import Mask, is_secret_name, mask_of
 from reconciler.planning.story import describe, tell_change
 from tests.builders import CHECKOUT, bind, decide, made, release, seen, spec_of, story, tracked, volume
@@ -140,7 +142,7 @@ def test_changes_are_told_down_to_the_key() -> None:
 
 def found_changes(old: dict[str, object], new: dict[str, object], mask: Mask | None = None) -> tuple[Change, ...]:
     before, after = release({"web": old}), release({"web": new})
-    return changes(spec_of(before, "web"), spec_of(after, "web"), mask or Mask())
+    return changes("web", before, after, mask or Mask())
 
 
 def test_a_secret_is_shown_as_changed_and_never_with_its_value() -> None:
@@ -171,12 +173,12 @@ def test_a_dollar_is_shown_as_its_author_wrote_it() -> None:
 
 
 def test_a_mounted_file_is_shown_by_its_name_and_the_start_of_its_object_id() -> None:
-    def mounted(object_id: str) -> object:
+    def mounted(object_id: str) -> Release:
         entry = tracked("shop/app.conf", object_id=object_id)
         return release({"web": {"volumes": [bind(f"{CHECKOUT}/shop/app.conf", "/etc/app.conf")]}}, entries=[entry])
 
     before, after = mounted("a" * 40), mounted("b" * 40)
-    found = changes(spec_of(before, "web"), spec_of(after, "web"), Mask())  # type: ignore[arg-type]
+    found = changes("web", before, after, Mask())
     assert found == (Change("volumes[/etc/app.conf].source", "app.conf at aaaaaaa", "app.conf at bbbbbbb"),)
 
 
@@ -190,14 +192,44 @@ def test_our_own_labels_and_what_a_container_is_not_made_from_are_no_changes() -
 
 def test_our_own_labels_are_no_changes() -> None:
     before, after = release({"web": {}}, root_id="one"), release({"web": {"user": "1"}}, root_id="two")
-    keys = [change.key for change in changes(spec_of(before, "web"), spec_of(after, "web"), Mask())]
+    keys = [change.key for change in changes("web", before, after, Mask())]
     assert keys == ["user"]
     assert LABEL_ROOT in spec_of(before, "web").definition["labels"]
     assert LABEL_DEFINITION in spec_of(before, "web").definition["labels"]
 
 
+def test_what_a_service_uses_is_told_when_that_alone_is_another_one() -> None:
+    def using(mode: str, token: str, text: str, entry: TreeEntry) -> Release:
+        service = {
+            "secrets": [{"source": "key"}, {"source": "token"}],
+            "configs": [{"source": "cfg", "target": "/cfg"}],
+        }
+        return release(
+            {"web": service},
+            networks={"default": {"driver_opts": {"mode": mode}}, "unused": {"internal": mode == "b"}},
+            secrets={"key": {"file": f"{CHECKOUT}/{entry.path}"}, "token": {"environment": "TOKEN"}},
+            configs={"cfg": {"content": text}},
+            environment={"TOKEN": token},
+            entries=[entry],
+        )
+
+    before = using("a", "one", "x", tracked("shop/key.pem", object_id="a" * 40))
+    after = using("b", "two", "y", tracked("shop/key.pem", object_id="b" * 40))
+    assert changes("web", before, after, Mask()) == (
+        Change("networks.default.driver_opts.mode", "a", "b"),
+        Change("secrets.key.file", "key.pem at aaaaaaa", "key.pem at bbbbbbb"),
+        Change("/cfg", None, None, secret=True),
+        Change("/run/secrets/token", None, None, secret=True),
+    )
+    assert between(before, after) == (
+        ServiceChanges(
+            "web", "changed", ("networks.default.driver_opts.mode", "secrets.key.file", "/cfg", "/run/secrets/token")
+        ),
+    )
+
+
 def test_an_unknown_before_has_no_changes() -> None:
-    assert changes(None, spec_of(release({"web": {}}), "web"), Mask()) == ()
+    assert changes("web", None, release({"web": {}}), Mask()) == ()
 
 
 def test_an_endless_value_is_cut() -> None:
