@@ -5,6 +5,7 @@ Only what changes containers takes it. Commands that read need none, nor do requ
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -86,8 +87,11 @@ def _open(path: Path) -> int:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
+        mend = "Check --root, and that this user owns it"
+        if error.errno == errno.EROFS:
+            mend = f"See why it may only be read: findmnt -T {path.parent}"
         raise StalledError(
-            f"{path} cannot be opened ({error.strerror}). Check --root, and that this user owns it.",
+            f"{path} cannot be opened ({error.strerror}). {mend}.",
             reason="LockForbidden",
         ) from error
 

@@ -21,6 +21,7 @@ import pytest
 from reconciler.adapters.journal import SqliteJournal
 from reconciler.adapters.journal.database import Database
 from reconciler.adapters.journal.identity import claim
+from reconciler.adapters.journal.trouble import translate
 from reconciler.model.errors import StalledError, WaitingError
 from reconciler.model.observed import Endpoint, LiveSettings
 from reconciler.model.record import (
@@ -581,6 +582,21 @@ def test_another_user_is_told_whose_file_it_is(folder_mode: int) -> None:
         said = said_as_another_user(path)
     assert said.startswith("JournalForbidden")
     assert "belongs to root" in said
+
+
+def test_where_nobody_may_write_it_does_not_matter_whose_the_file_is(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_nothing(path)
+    known = list(os.statvfs(path.parent))
+    known[8] |= os.ST_RDONLY
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(known))
+    refusal = sqlite3.OperationalError("unable to open database file")
+    refusal.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+    said = translate(refusal, path)
+    assert isinstance(said, WaitingError)
+    assert "may only be read (findmnt -T" in str(said)
+    assert "sudo" not in str(said)
 
 
 def said_as_another_user(path: Path) -> str:

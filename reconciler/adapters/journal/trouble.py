@@ -54,7 +54,7 @@ def translate(error: sqlite3.Error, path: Path) -> ReconcilerError | None:
             reason="JournalBroken",
         )
     if code in _REFUSED:
-        return _disk_full(path) if _is_full(path) else _forbidden(path, str(error))
+        return _disk_full(path) if _is_full(path) else _refused(path, str(error))
     if code in _BUSY:
         return WaitingError(f"{path} was locked by another process for too long.", reason="JournalBusy")
     if code == sqlite3.SQLITE_IOERR:
@@ -71,7 +71,7 @@ def _from_system(error: OSError, path: Path) -> ReconcilerError:
     if _is_full(path):
         return _disk_full(path)
     if isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError | FileNotFoundError):
-        return _forbidden(path, error.strerror or type(error).__name__)
+        return _refused(path, error.strerror or type(error).__name__)
     return _unavailable(path, error.strerror or type(error).__name__)
 
 
@@ -83,6 +83,24 @@ def _disk_full(path: Path) -> WaitingError:
 
 def _unavailable(path: Path, why: str) -> WaitingError:
     return WaitingError(f"{path} cannot be read or written now ({why}). Check the disk.", reason="JournalUnavailable")
+
+
+def _refused(path: Path, why: str) -> ReconcilerError:
+    """Whosever the file is, nobody writes to a file system that was mounted so, by itself after an error of its disk."""
+    if not _is_read_only(path):
+        return _forbidden(path, why)
+    return WaitingError(
+        f"{path} cannot be opened ({why}): the file system that holds it may only be read (findmnt -T {path.parent}; dmesg says why, "
+        f"where nobody asked for that). What runs goes on running.",
+        reason="JournalUnavailable",
+    )
+
+
+def _is_read_only(path: Path) -> bool:
+    try:
+        return bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def _forbidden(path: Path, why: str) -> StalledError:
