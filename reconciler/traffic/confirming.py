@@ -15,6 +15,8 @@ from reconciler.ports.clock import Clock
 from reconciler.ports.engine import Engine
 
 _POLL_S = 0.01
+_POLL_LATER_S = 0.1  # once the quick ones had their chance
+_QUICK_S = 2.0
 _PATIENCE_S = 10.0  # one that is just starting needs some seconds on a busy host
 _HOST = "127.0.0.1"
 _LOG_LINES = 200
@@ -55,7 +57,7 @@ class Confirmation:
                 nudged = True
                 self._answers.pop(proxy, None)  # something else may have taken that entry point since
                 self._nudge(left)
-            self._clock.sleep(_POLL_S)
+            self._clock.sleep(_POLL_S if waited_s < _QUICK_S else _POLL_LATER_S)
 
     def _has_read(self, proxy: Proxy, points: Sequence[EntryPoint], container: str, path: str) -> bool:
         """Where it answered last; everywhere, if it does not answer there any more or has not yet."""
