@@ -82,6 +82,13 @@ def kept(mirror: Path) -> frozenset[str]:
     return frozenset(name for name in loose | packed if _OBJECT_ID.fullmatch(name))
 
 
+def kept_ref(commit: str) -> str:
+    """Raises ValueError for what is no whole commit id."""
+    if _OBJECT_ID.fullmatch(commit) is None:
+        raise ValueError(f"not a whole commit id: {commit!r}")
+    return f"{KEPT}/{commit}"
+
+
 def followed(mirror: Path) -> str:
     """The name of the tag that the tip is at; "" for none."""
     folder = mirror / FOLLOWED
@@ -129,7 +136,7 @@ def rescue(fresh: Git, old: Path, commit: str) -> bool:
             pack = str(fresh.folder / "objects" / "pack" / "pack")
             borrowing.run("pack-objects", "--quiet", "--revs", pack, stdin=f"{commit}\n".encode())
         fresh.run("rev-list", "--no-walk", "--verify-objects", "--quiet", commit, strict=True)
-        fresh.run("update-ref", "--no-deref", f"{KEPT}/{commit}", commit)
+        fresh.run("update-ref", "--no-deref", kept_ref(commit), commit)
     except GitFailedError:
         return False
     return True
