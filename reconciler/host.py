@@ -273,6 +273,10 @@ class Host:
             raise StalledError(f"{work.name}: {work.gone_because}", reason="StackGone")
         return release
 
+    def quarantine_of(self, work: Work) -> str:
+        """Why what Git says is not tried, "" where it is. Raises as ``release`` does."""
+        return self._made.books.quarantined(work).get(self.release(work).digest, "")
+
     def attempt(self, work: Work) -> Attempt:
         """A try at what Git says, as its hooks would be told of it. Raises as ``release`` does."""
         release = self.release(work)

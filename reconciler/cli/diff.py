@@ -116,13 +116,12 @@ def _asides(parts: Parts, host: Host, work: Work) -> tuple[str, ...]:
         asides.append(f"{work.name} is suspended by {record.suspension.who}: see reconciler resume")
     if record is not None and record.ready.reason.startswith("WaitsFor"):
         asides.append(record.ready.message)
-    digest = host.release(work).digest
-    for release in parts.journal.releases(work.name):
-        if release.digest == digest and release.quarantined:
-            asides.append(
-                f"release {release.number} is quarantined, so it is only tried again with --force, or when Git says "
-                f"something else: {output.first_line(release.quarantined)}"
-            )
+    number, _, why = host.quarantine_of(work).partition(" is quarantined: ")
+    if why:
+        asides.append(
+            f"{number} is quarantined, so it is only tried again with --force, or when Git says something else: "
+            f"{output.first_line(why)}"
+        )
     return tuple(asides)
 
 

@@ -21,7 +21,7 @@ from reconciler.model.observed import Observed
 from reconciler.model.plan import Plan
 from reconciler.model.record import Health, Outcome, PassGoal, Ready, ReleaseRecord, StackRecord, Sync, Truth
 from reconciler.planning.drift import print_of
-from reconciler.planning.hooks import changed_services, failed_at_hook, occasion_of
+from reconciler.planning.hooks import changed_services, failed_at_hook, failed_at_step, occasion_of
 from reconciler.planning.patience import Patience
 from reconciler.planning.story import causes_of
 from reconciler.planning.target import Candidates
@@ -113,11 +113,7 @@ class Books:
 
     def candidates(self, work: Work, rendered: Release | None) -> Candidates:
         record = self.record(work)
-        quarantined = {
-            found.digest: f"release {found.number} is quarantined: {found.quarantined}"
-            for found in self._journal.releases(work.name)
-            if found.quarantined and not self._has_other_hooks(work, found)
-        }
+        quarantined = self.quarantined(work)
         self.holding.begin(work.name, rendered)
         if work.forced and rendered is not None:
             quarantined.pop(rendered.digest, None)
@@ -132,12 +128,24 @@ class Books:
             wanted_waits="" if wanted is None else self._tried_of_late(work, wanted),
         )
 
-    def _has_other_hooks(self, work: Work, failed: ReleaseRecord) -> bool:
-        """It failed at a hook, and Git has other hooks now: the containers are the same, but it is not the same any more."""
-        if not failed_at_hook(failed.quarantined):
+    def quarantined(self, work: Work) -> dict[str, str]:
+        """Why releases are not tried, by digest."""
+        return {
+            found.digest: f"release {found.number} is quarantined: {found.quarantined}"
+            for found in self._journal.releases(work.name)
+            if found.quarantined and not self._goes_otherwise(work, found)
+        }
+
+    def _goes_otherwise(self, work: Work, failed: ReleaseRecord) -> bool:
+        """It failed at a hook, and Git has other hooks now; or at another step, and it is to be rolled out otherwise now, such as
+        with more patience or another probe. The containers are the same, but it is not the same any more."""
+        at_hook = failed_at_hook(failed.quarantined)
+        if not work.revision or not (at_hook or failed_at_step(failed.quarantined)):
             return False
         manifest = self._shelf.manifest(work.name, failed.number)
-        return manifest is not None and bool(work.revision) and manifest.hooks != work.manifest.hooks
+        if manifest is None:
+            return False
+        return manifest.hooks != work.manifest.hooks if at_hook else manifest.rollout != work.manifest.rollout
 
     def _waiting(self, work: Work, rendered: Release) -> str:
         if work.waits_for:

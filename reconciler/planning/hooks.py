@@ -28,6 +28,7 @@ from reconciler.model.manifest import Manifest
 from reconciler.model.plan import BuildImage, Cause, CauseKind, CheckPorts, Plan, PullImage, RunHook, Step, TagImage
 
 _FAILED_AT_HOOK = re.compile(r"step \d+, run \w+ hook ")  # as planning.story describes it
+_FAILED_AT_STEP = re.compile(r"step \d+, ")
 _LONGEST_ERROR = 8192  # characters: a variable of any length cannot be handed to a program
 
 
@@ -108,6 +109,11 @@ def _steps(hooks: tuple[Hook, ...], occasion: Occasion) -> Iterator[Step]:
         service = hook.kind.service if isinstance(hook.kind, Exec | Run) else ""
         cause = Cause(CauseKind.HOOK, f"stack.yaml, hooks.{hook.phase}, on {occasion}")
         yield Step(RunHook(hook.phase.value, hook.name), cause, service)
+
+
+def failed_at_step(why: str) -> bool:
+    """Of a plan, a hook or not: nobody put it into quarantine by hand."""
+    return _FAILED_AT_STEP.match(why) is not None
 
 
 def failed_at_hook(why: str) -> bool:

@@ -570,6 +570,30 @@ def test_what_is_said_of_a_stack_that_never_ran_is_about_what_git_says_now(world
     assert (record.ready.reason, record.sync) == ("Quarantined", Sync.OUT_OF_SYNC)
 
 
+def test_a_release_that_failed_on_its_way_is_tried_again_once_it_is_rolled_out_otherwise(world: World) -> None:
+    """More patience and another probe make no other containers, so the digest is the same."""
+    world.behaves("web:2", healthy_after_s=30.0)
+    applied(world, {"web": web()})
+    world.commit({"web": web("web:2")})
+    assert world.settle().ready.status is Truth.FALSE
+    world.commit({"web": web("web:2")})
+    assert world.settle().ready.status is Truth.FALSE  # another commit is no reason
+    world.declared = replace(world.declared, rollout=replace(world.declared.rollout, timeout_s=60.0))
+    world.commit({"web": web("web:2")})
+    assert world.settle().ready.status is Truth.TRUE
+    assert [box.image for box in world.boxes()] == ["web:2"]
+
+
+def test_a_release_that_somebody_went_back_from_is_not_tried_again_for_that(world: World) -> None:
+    applied(world, {"web": web()}, {"web": web("web:2")})
+    world.journal.quarantine(STACK, 2, "rolled back to release 1 by Ada")
+    world.journal.save_wanted(STACK, 1)
+    assert world.settle().applied_release == 1
+    world.declared = replace(world.declared, rollout=replace(world.declared.rollout, timeout_s=60.0))
+    world.commit({"web": web("web:2")})
+    assert world.settle().applied_release == 1
+
+
 def test_what_lives_in_a_container_of_somebody_else_is_replaced_when_that_is_another_one_and_not_before(
     world: World,
 ) -> None:
