@@ -137,7 +137,7 @@ class Books:
         }
 
     def _goes_otherwise(self, work: Work, failed: ReleaseRecord) -> bool:
-        """It failed at a hook, and Git has other hooks now; or at another step, and it is to be rolled out otherwise now, such as
+        """It failed at a hook, and Git has other hooks now, or other backups for one to make; or at another step, and it is to be rolled out otherwise now, such as
         with more patience or another probe. The containers are the same, but it is not the same any more."""
         at_hook = failed_at_hook(failed.quarantined)
         if not work.revision or not (at_hook or failed_at_step(failed.quarantined)):
@@ -145,7 +145,9 @@ class Books:
         manifest = self._shelf.manifest(work.name, failed.number)
         if manifest is None:
             return False
-        return manifest.hooks != work.manifest.hooks if at_hook else manifest.rollout != work.manifest.rollout
+        if at_hook:
+            return (manifest.hooks, manifest.backups) != (work.manifest.hooks, work.manifest.backups)
+        return manifest.rollout != work.manifest.rollout
 
     def _waiting(self, work: Work, rendered: Release) -> str:
         if work.waits_for:

@@ -150,6 +150,7 @@ def _backup(entry: Mapping[str, Any]) -> BackupPlan:
         "keep": Keep(**entry["keep"]),
         "verify": Verify(entry["verify"]),
         "max_loss": MaxLoss(**entry.get("max_loss", {})),
+        "recipients": tuple(entry.get("recipients", ())),
     }
     return BackupPlan(**{**entry, **parts})
 

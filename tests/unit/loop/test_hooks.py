@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from reconciler.execution.around import Around
+from reconciler.model.backup import BackupPlan
 from reconciler.model.errors import StalledError, WaitingError
 from reconciler.model.hook import BackupFacts, Exec, Hook, HookState, Occasion, OnFailure, Phase
 from reconciler.model.hook_call import HookCall, HookEnd
@@ -275,6 +276,18 @@ def test_a_release_that_failed_at_a_hook_is_tried_again_once_the_hook_is_another
     assert world.settle().ready.status is Truth.FALSE  # another commit with the same hooks is no reason
     assert images(world) == ["web:1"]
     world.declared = replace(world.declared, hooks=(hook(POST, "smoke", timeout_s=9.0),))
+    world.commit(web(2))
+    assert world.settle().ready.status is Truth.TRUE
+    assert images(world) == ["web:2"]
+
+
+def test_a_release_that_failed_at_a_hook_is_tried_again_once_what_it_backs_up_is_mended(world: World) -> None:
+    go(world, 1)
+    world.hooks.ends["smoke"] = SHUT
+    go(world, 2)
+    world.hooks.ends.clear()
+    plan = BackupPlan("db", "postgres", "web", "shop", recipients=("age1",))
+    world.declared = replace(world.declared, backups=(plan,))
     world.commit(web(2))
     assert world.settle().ready.status is Truth.TRUE
     assert images(world) == ["web:2"]

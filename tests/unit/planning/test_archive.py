@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.model.backup import BackupPlan
 from reconciler.model.desired import (
     Condition,
     Dependency,
@@ -128,6 +129,7 @@ manifests = st.builds(
     drift=st.sampled_from(DriftMode),
     prune=st.builds(Prune, st.booleans(), numbers),
     certificates=tuples(certificate_uses),
+    backups=tuples(st.builds(BackupPlan, *(names, names, names, texts), memory=texts, recipients=tuples(texts))),
 )
 
 
