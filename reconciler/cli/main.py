@@ -37,7 +37,7 @@ _GROUPS: dict[str, dict[str, str]] = {
     },
     "Act": {
         "reconcile": "ask",
-        "rollback": "ask",
+        "rollback": "rollback",
         "approve": "ask",
         "suspend": "ask",
         "resume": "ask",
