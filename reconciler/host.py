@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from reconciler.execution.around import Around
 from reconciler.execution.books import Books
-from reconciler.execution.desire import Desire
 from reconciler.execution.hooks import HookKeeping
-from reconciler.execution.newer import Newer
 from reconciler.execution.observe import Snapshot
 from reconciler.execution.providing import Providing
-from reconciler.execution.renamed import Renamed
 from reconciler.execution.renewing import Renewing
+from reconciler.execution.roster import Roster
 from reconciler.execution.shelf import Shelf
 from reconciler.execution.stage import Stage
 from reconciler.execution.tidying import Tidier
 from reconciler.execution.work import Work
 from reconciler.loop import StackLoop
-from reconciler.manifest import Discovery
 from reconciler.model.desired import Release
-from reconciler.model.errors import EngineUnavailableError, Problem, ReconcilerError, StalledError
+from reconciler.model.errors import EngineUnavailableError, Problem, StalledError
 from reconciler.model.hook import Attempt
-from reconciler.model.manifest import HostSettings, Manifest
+from reconciler.model.manifest import HostSettings
 from reconciler.model.plan import Plan
 from reconciler.model.record import Health, Ready, StackRecord, Sync, Truth
 from reconciler.model.source import Revision
 from reconciler.planning.renewal import cut_short
-from reconciler.planning.stack_order import order
 from reconciler.ports.books import Journal
 from reconciler.ports.clock import Clock
-from reconciler.ports.engine import Progress
 from reconciler.ports.repository import Source
 
 _LOOK_FOR_THE_END_S = 0.5  # of the renewal of a variable
@@ -47,7 +42,7 @@ class Assembly:
     source: Source
     journal: Journal
     shelf: Shelf
-    desire: Desire
+    roster: Roster
     books: Books
     stage: Stage
     loop: StackLoop
@@ -60,13 +55,8 @@ class Assembly:
 
 
 class Host:
-    """``stop``: asked between steps; a reason to leave, "" to go on. ``progress``: lines for people."""
-
-    def __init__(self, assembly: Assembly, stop: Callable[[], str], progress: Progress) -> None:
+    def __init__(self, assembly: Assembly) -> None:
         self._made = assembly
-        self._stop = stop
-        self._progress = progress
-        self._renamed = Renamed(assembly.journal, assembly.shelf, assembly.source.revision, assembly.desire.stacks)
         self._others = set[str]()  # stacks that somebody else worked on when it was their turn
 
     @property
@@ -85,69 +75,12 @@ class Host:
         )
 
     def works(self, revision: Revision | None = None) -> tuple[Work, ...]:
-        """Every stack of this host, those depended on first, as of ``revision`` (of the last fetched tip, if None).
-
-        Stacks that Git no longer has are among them as long as something of theirs may run.
-        """
-        revision = revision or self._made.source.tip()
-        found = Discovery((), {}) if revision is None else self._made.desire.stacks(revision)
-        works = {manifest.name: self._work(manifest, revision) for manifest in found.manifests}
-        if revision is not None:
-            here = {*works, *found.broken, *found.elsewhere}
-            gone = (record for record in self._made.journal.stacks() if record.name not in here)
-            works = self._renamed.marked(works.values(), gone)
-        for name, problems in found.broken.items():
-            works[name] = replace(self._work(self._last_manifest(name), revision), problems=tuple(problems))
-        for record in self._made.journal.stacks():
-            if record.name not in works:
-                work = self._work(self._last_manifest(record.name), revision)
-                why = found.elsewhere.get(record.name)
-                work = replace(work, gone_because=f"it is not for this host any more: {why}") if why else work
-                works[record.name] = replace(work, gone=revision is not None)
-        depends = {name: tuple(d for d in work.manifest.depends_on if d in works) for name, work in works.items()}
-        return tuple(works[name] for name in order(depends))
+        """Every stack of this host, those depended on first, as of ``revision`` (of the last fetched tip, if None)."""
+        return self._made.roster.works(revision)
 
     def warnings(self, revision: Revision) -> tuple[Problem, ...]:
         """What somebody may have meant otherwise. Raises InvalidInputError, SourceError, as ``works`` does."""
-        return self._made.desire.stacks(revision).warnings
-
-    def _work(self, manifest: Manifest, revision: Revision | None) -> Work:
-        desire = self._made.desire
-        mask = desire.mask(manifest, revision, self._before(manifest, revision))
-        work = Work(
-            name=manifest.name,
-            manifest=manifest,
-            revision=revision,
-            asked_by=f"commit by {revision.author}" if revision else "",
-            mask=mask,
-            environment=desire.process_environment(manifest, revision),
-            variables=desire.variables(manifest, revision) if _reads_variables(manifest) else {},
-            warnings=desire.environments.of(manifest, revision).warnings,
-            progress=lambda text: self._progress(mask.clean(text)),
-            stop=self._stop,
-        )
-        return replace(work, newer=Newer(work, self._made.source.tip, self._told_by))
-
-    def _before(self, manifest: Manifest, revision: Revision | None) -> Iterator[Revision]:
-        """What Git said of what runs: a secret that was changed stays one."""
-        record = self._made.journal.stack(manifest.name)
-        applied = record.applied_revision if record else ""
-        if applied and (revision is None or applied != revision.commit):
-            with suppress(ReconcilerError):
-                yield self._made.source.revision(applied)
-
-    def _told_by(self, name: str, revision: Revision) -> Release | None:
-        """What Git says of one stack; None where it cannot be read, which is no reason to give anything up."""
-        try:
-            return next(self._made.books.rendered(work) for work in self.works(revision) if work.name == name)
-        except (ReconcilerError, StopIteration):
-            return None
-
-    def _last_manifest(self, name: str) -> Manifest:
-        record = self._made.journal.stack(name)
-        number = record.applied_release if record else None
-        kept = self._made.shelf.manifest(name, number) if number is not None else None
-        return kept or Manifest(name=name, folder="", compose_files=("compose.yaml",))
+        return self._made.roster.warnings(revision)
 
     def look(self) -> Snapshot:
         """Raises EngineUnavailableError."""
@@ -178,7 +111,7 @@ class Host:
             return self._is_blocked(work, error.reason, str(error))
         if left is not None and not is_over:
             return self._is_blocked(work, "RenewalCutShort", cut_short(left))
-        return self._pass(self._anew(work) if is_over else work, snapshot)
+        return self._pass(self._made.roster.anew(work) if is_over else work, snapshot)
 
     def _pass(self, work: Work, snapshot: Snapshot | None) -> StackRecord:
         try:
@@ -203,12 +136,7 @@ class Host:
         problems = self._made.providing.provide(work)
         if problems is None:
             return work
-        return replace(self._anew(work), problems=problems)
-
-    def _anew(self, work: Work) -> Work:
-        """With what its variables are now."""
-        new = self._work(work.manifest, work.revision)
-        return replace(work, mask=new.mask, environment=new.environment, variables=new.variables, warnings=new.warnings)
+        return replace(self._made.roster.anew(work), problems=problems)
 
     def _with_dependencies(self, work: Work) -> Work:
         """A dependency counts when it is Ready at the very revision (as Flux has it)."""
@@ -298,7 +226,3 @@ class Host:
     def tidy(self) -> None:
         """Raises EngineUnavailableError, WaitingError."""
         self._made.tidier.tidy()
-
-
-def _reads_variables(manifest: Manifest) -> bool:
-    return bool(manifest.hooks or manifest.backups or manifest.actions or manifest.requires.reach)

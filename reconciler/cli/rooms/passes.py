@@ -15,6 +15,7 @@ from reconciler.execution.books import Books
 from reconciler.execution.execute import Executor
 from reconciler.execution.observe import Observer
 from reconciler.execution.report import Report
+from reconciler.execution.roster import Roster
 from reconciler.execution.stage import Stage
 from reconciler.execution.tidying import Tidier
 from reconciler.execution.walk import Hands
@@ -36,7 +37,15 @@ def host(parts: Parts, progress: Progress) -> Host:
         source=parts.source,
         journal=parts.journal,
         shelf=parts.shelf,
-        desire=parts.desire,
+        roster=Roster(
+            source=parts.source,
+            journal=parts.journal,
+            shelf=parts.shelf,
+            desire=parts.desire,
+            rendered=books.rendered,
+            stop=parts.leaving,
+            progress=progress,
+        ),
         books=books,
         stage=stage,
         loop=StackLoop(stage, report, parts.hook_keeping, parts.data_keeping),
@@ -55,7 +64,7 @@ def host(parts: Parts, progress: Progress) -> Host:
         clock=parts.clock,
         leads_others=partial(leads_others, parts),
     )
-    return Host(assembly, parts.leaving, progress)
+    return Host(assembly)
 
 
 def _executor(parts: Parts) -> Executor:
