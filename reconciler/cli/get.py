@@ -218,6 +218,11 @@ def _show_backups(backups: Sequence[BackupRecord]) -> None:
 
 def _say_what_matters(layout: Layout, journal: Journal, *, is_empty: bool) -> None:
     holder = roots.daemon_of(layout)
+    if roots.is_full(layout):
+        output.note(
+            f"the disk that holds {layout.root} is full, so nothing that happened since is written down; what runs goes on "
+            "running. Free some space"
+        )
     if is_empty:
         output.note("no stack is known yet: the first pass has not ended, or the repository holds none")
     trouble = _last_trouble(journal)

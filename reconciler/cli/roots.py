@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from reconciler.adapters.root_lock import Holder
     from reconciler.ports.books import Journal
 
+_LEAST_FREE = 1024 * 1024  # bytes: a journal's write takes some pages
 _MOST_LISTED = 8  # stacks; `reconciler get` shows them all
 
 
@@ -124,6 +126,13 @@ def open_journal(layout: Layout, *, mend: bool = False) -> SqliteJournal:
         message = f"state.db was damaged; what could still be read of it is kept, the damaged file is {journal.recovered_from}"
         journal.tell("", "error", "JournalMended", message, "", time.time())
     return journal
+
+
+def is_full(layout: Layout) -> bool:
+    """Whether the next thing that is to be written down there may find no room."""
+    with suppress(OSError):
+        return shutil.disk_usage(layout.root).free < _LEAST_FREE
+    return False
 
 
 def daemon_of(layout: Layout) -> Holder | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -142,3 +143,12 @@ def test_of_very_many_certificates_that_need_somebody_the_first_are_named_and_th
         [CertificateRecord(f"ca{number:02}", "folder", "invalid") for number in range(12)]
     )
     assert "ca09 (invalid) and 2 more; see: reconciler certs list" in root.call("get").stderr
+
+
+def test_a_disk_that_is_full_is_told_since_nothing_can_be_written_down_of_it(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root.save(WEB)
+    assert "is full" not in root.call("get").stderr
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=4096))
+    assert f"the disk that holds {root.layout.root} is full" in root.call("get").stderr
