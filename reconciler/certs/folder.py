@@ -64,6 +64,8 @@ class DropFolder:
                     content = file.read(MOST_BYTES + 1)
             except OSError as error:
                 fault = f"it cannot be read ({error.strerror})"
+                if isinstance(error, PermissionError):
+                    fault += "; let it belong to the user that reconciler runs as, with mode 0600 (chown, chmod)"
         return DroppedFile(_written(path.name), content, stat.S_IMODE(status.st_mode), changed_at, fault)
 
     def _fault(self, path: Path, status: os.stat_result) -> str:

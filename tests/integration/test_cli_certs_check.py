@@ -72,3 +72,16 @@ def test_what_lies_in_the_folder_and_is_no_file_of_a_pair_is_named(tmp_path: Pat
     assert "not looked at in certs/, for it is no file of a pair by its name: 0.crt.txt, 1.crt.txt" in done.stderr
     assert " and 2 more. A pair is NAME.crt and NAME.key" in done.stderr
     assert root.call("certs", "list", "-o", "json").stderr == ""
+
+
+def test_what_is_given_and_is_no_file_of_a_pair_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    issued = AUTHORITY.issue("shop.example.com")
+    for name, content in (("a.crt", issued.chain_pem), ("a.key", issued.key_pem), ("chain.p7b", b"x")):
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o600)
+    done = call(
+        "--root", str(tmp_path), "certs", "check", *(str(tmp_path / n) for n in ("a.crt", "a.key", "chain.p7b"))
+    )
+    assert (done.exit_code, f"{tmp_path}/chain.p7b is by its name no file of a pair" in done.stderr) == (0, True)
+    done = call("--root", str(tmp_path), "certs", "check", str(tmp_path))
+    assert (done.exit_code, f"{tmp_path} is a folder: name the files in it" in done.stderr) == (1, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -199,3 +200,13 @@ def test_a_name_that_is_no_text_can_be_written_down(certs: Path, raw: bytes, nam
 def test_what_was_read_is_not_shown(certs: Path) -> None:
     (certs / "a.key").write_bytes(b"SECRET")
     assert "SECRET" not in repr(only(certs))
+
+
+def test_a_file_that_may_not_be_read_says_whose_it_is_to_be(certs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    (certs / "a.key").write_bytes(b"x")
+    monkeypatch.setattr(os, "open", denied)
+    told = "it cannot be read (Permission denied); let it belong to the user that reconciler runs as, with mode 0600"
+    assert only(certs).fault.startswith(told)
