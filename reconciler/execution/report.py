@@ -27,6 +27,8 @@ from reconciler.planning.target import Candidates, Goal, why_not
 from reconciler.ports.books import Journal
 from reconciler.ports.clock import Clock
 
+_AGAIN = "It is tried again by itself"
+
 
 class Report:
     """Safe to use from several threads as long as no two work on the same stack."""
@@ -243,7 +245,7 @@ class Report:
             return Ready(Truth.FALSE, "DependencyNotReady", why)
         if " is quarantined: " in why:
             return Ready(Truth.FALSE, "Quarantined", why)
-        return Ready(Truth.FALSE, "Retrying", f"{why}. It is tried again by itself")
+        return Ready(Truth.FALSE, "Retrying", why if why.endswith(_AGAIN) else f"{why}. {_AGAIN}")
 
     def _say(self, work: Work, record: StackRecord) -> StackRecord:
         """Save, and tell people when Ready turned."""

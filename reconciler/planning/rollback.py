@@ -26,7 +26,8 @@ def target_of(
     target = asked or (_one_before(record, releases, kept) if trying is None else current)
     if target is None or target not in known:
         return None, f"{name} has no release {target or 'to go back to'}; see: reconciler history {name}"
-    if target == current and trying is None:
+    gives_up_another = record.wanted_release not in (None, current)  # one that could not be gone to yet
+    if target == current and trying is None and not gives_up_another:
         return None, f"release {target} is what runs"
     if known[target].outcome is not Outcome.APPLIED:
         return None, f"release {target} was never proven; see: reconciler history {name}"

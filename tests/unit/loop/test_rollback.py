@@ -85,6 +85,32 @@ def test_it_is_made_while_something_newer_waits_which_is_still_told(world: World
     assert world.once().ready == waiting
 
 
+def test_one_that_cannot_be_made_is_given_up_for_what_runs(world: World) -> None:
+    """Incident: the release that was gone back to mounted a file that was gone; it was tried for ever, and to stay was refused."""
+    applied(world, web(1, ports=[port(80)]), web(2))
+    world.host.taken_ports.add("0.0.0.0:80/tcp")
+    assert roll_back(world) == "ok"
+    assert world.once().ready.reason == "PortTaken"
+    assert roll_back(world, 2) == "ok"
+    assert (world.settle().ready.status, images(world)) == (Truth.TRUE, ["web:2"])
+    world.host.taken_ports.clear()
+    world.settle()
+    assert images(world) == ["web:2"]
+    assert roll_back(world, 2) == "release 2 is what runs"
+
+
+def test_that_it_is_tried_again_is_said_once(world: World) -> None:
+    applied(world, web(1, ports=[port(80)]), web(2))
+    world.host.taken_ports.add("0.0.0.0:80/tcp")
+    assert roll_back(world) == "ok"
+    world.once()
+    world.commit(None)
+    world.once()
+    world.commit(web(2))
+    message = world.once().ready.message
+    assert message.count("It is tried again by itself") == 1, message
+
+
 def test_one_that_time_mends_is_not_tried_before_its_wait_is_over(world: World) -> None:
     applied(world, web(1, ports=[port(80)]), web(2))
     world.host.taken_ports.add("0.0.0.0:80/tcp")
