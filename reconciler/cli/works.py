@@ -50,6 +50,8 @@ def fetch_first(options: Options, layout: Layout, strangers: Sequence[str] = ())
             parts.source.fetch()
         except ReconcilerError as error:
             output.complain(f"the repository could not be fetched: {error}")
+            if strangers and error.reason == "RepositoryEmpty":
+                raise roots.unknown_stack(strangers[0], [record.name for record in parts.journal.stacks()]) from error
             return False
         for name in strangers:
             find_works(parts, parts.host(lambda _: None), name, None, fetch=False)

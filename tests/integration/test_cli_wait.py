@@ -104,6 +104,13 @@ def test_a_stack_that_was_pushed_and_not_looked_at_yet_is_waited_for(root: Root,
     assert (done.exit_code, done.stderr) == (0, "web is not known yet\nweb is ready: release 2 is healthy\n")
 
 
+def test_in_a_repository_without_any_commit_there_is_no_stack(root: Root, tmp_path: Path) -> None:
+    Work(tmp_path / "config")
+    root.layout.settings.write_text(f"source: {{url: {tmp_path}/config}}\n")
+    done = root.call("wait", "web", "--timeout", "60s")
+    assert (done.exit_code, 'there is no stack "web"' in done.stderr) == (2, True)
+
+
 def test_a_stack_of_another_host_will_not_come(root: Root, tmp_path: Path) -> None:
     in_repository(root, tmp_path, "web")
     root.layout.settings.write_text(f"source: {{url: {tmp_path}/config}}\nstacks: [api]\n")
