@@ -66,7 +66,7 @@ def _format(validator: Any, form: str, value: object, schema: Mapping[str, Any])
 
 @cache
 def _validator() -> Any:
-    dialect = extend(Draft202012Validator, {"pattern": not_matching, "format": _format})  # type: ignore[no-untyped-call]  # the stubs leave it out
+    dialect = extend(Draft202012Validator, {"pattern": not_matching, "format": _format})
     return dialect({})
 
 
