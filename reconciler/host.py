@@ -26,6 +26,7 @@ from reconciler.model.manifest import HostSettings
 from reconciler.model.plan import Plan
 from reconciler.model.record import Health, Ready, StackRecord, Sync, Truth
 from reconciler.model.source import Revision
+from reconciler.planning.drift import is_only_told
 from reconciler.planning.renewal import cut_short
 from reconciler.ports.books import Journal
 from reconciler.ports.clock import Clock
@@ -218,6 +219,14 @@ class Host:
         release = self.release(work)
         observed = self._made.stage.observe(work, release)
         return self._made.stage.announce(work, release, observed)
+
+    def is_only_told(self, work: Work, found: Plan) -> bool:
+        """Whether a pass reports ``found``, which ``diff`` made, and leaves it at that. Raises as ``diff`` does."""
+        release, applied = self.release(work), self._made.books.applied(work)
+        if found.empty or applied is None or applied.digest != release.digest:
+            return False
+        has_begun = self._made.stage.observe(work, release).unfinished
+        return is_only_told(found, work.manifest.drift, has_begun=has_begun)
 
     def kept(self, stack: str) -> frozenset[int]:
         """The releases that can be gone back to."""

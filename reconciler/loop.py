@@ -21,13 +21,12 @@ from reconciler.execution.walk import StepFailedError
 from reconciler.execution.work import Work
 from reconciler.model.desired import Release, nothing_of
 from reconciler.model.errors import InvalidInputError, ReconcilerError, StalledError
-from reconciler.model.manifest import DriftMode
 from reconciler.model.observed import Observed
 from reconciler.model.plan import BuildImage, Plan, PullImage, Step, TagImage
 from reconciler.model.record import PassGoal, StackRecord
+from reconciler.planning.drift import is_only_told
 from reconciler.planning.hooks import with_hooks
 from reconciler.planning.planner import needs_images
-from reconciler.planning.takeover import is_about_certificates
 from reconciler.planning.target import Goal, choose_goal
 
 
@@ -109,7 +108,7 @@ class StackLoop:
 
     def _repair(self, work: Work, goal: Goal, observed: Observed, plan: Plan) -> StackRecord:
         """Somebody or something changed what runs: put it back, ever more slowly if it does not last."""
-        if work.manifest.drift is DriftMode.WARN and not observed.unfinished and not is_about_certificates(plan):
+        if is_only_told(plan, work.manifest.drift, has_begun=observed.unfinished):
             return self._report.drifted(work, goal, observed, plan)
         if self._books.must_wait(work, plan, has_begun=observed.unfinished):
             return self._report.drifted(work, goal, observed, plan)

@@ -24,6 +24,8 @@ NO_DIFFERENCES = 0
 DIFFERENCES = 1
 ERROR = 2
 
+_ONLY_TOLD = "a pass only reports this: drift: warn in stack.yaml"
+
 
 @dataclass(frozen=True, slots=True)
 class _Found:
@@ -90,7 +92,9 @@ def _look(parts: Parts, host: Host, work: Work) -> _Found:
         aside = f"{work.gone_because}; what runs goes on running until it is removed by hand"
         return _Found(work, asides=(aside,))
     try:
-        return _Found(work, host.diff(work), asides=_asides(parts, host, work))
+        found = host.diff(work)
+        only_told = (_ONLY_TOLD,) if host.is_only_told(work, found) else ()
+        return _Found(work, found, asides=(*_asides(parts, host, work), *only_told))
     except ReconcilerError as error:
         return _Found(work, error=work.mask.clean(told(error)))
 

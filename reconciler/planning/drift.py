@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reconciler.model.manifest import DriftMode
 from reconciler.model.observed import Container, Endpoint, LiveSettings, State
 from reconciler.model.plan import (
     Cause,
@@ -16,6 +17,7 @@ from reconciler.model.plan import (
     UnpauseContainer,
     UpdateResources,
 )
+from reconciler.planning.takeover import is_about_certificates
 
 
 def drift_steps(container: Container, baseline: LiveSettings | None) -> Iterator[Step]:
@@ -58,6 +60,13 @@ def _endpoints(container: Container, baseline: LiveSettings, ref: Existing) -> I
 
 def _differs(have: Endpoint, want: Endpoint) -> bool:
     return set(have.aliases) != set(want.aliases) or (have.ipv4, have.ipv6) != (want.ipv4, want.ipv6)
+
+
+def is_only_told(found: Plan, mode: DriftMode, *, has_begun: bool) -> bool:
+    """Whether a repair is reported and not made. What is half done is ended, and what Git has asked for since is no drift: a new
+    pair, or that services go which ``prune`` had kept."""
+    is_asked_for = all(step.cause.kind in (CauseKind.CERTIFICATE, CauseKind.REMOVED) for step in found.steps)
+    return mode is DriftMode.WARN and not has_begun and not is_asked_for and not is_about_certificates(found)
 
 
 def is_drift(found: Plan) -> bool:

@@ -224,6 +224,20 @@ def test_diff_ends_with_0_where_nothing_would_happen(world: World) -> None:
     assert (done.exit_code, done.stdout) == (0, f"web at {commit[:9]} (First stack): no differences\n")
 
 
+def test_diff_says_so_where_a_pass_would_only_report_it(world: World) -> None:
+    told = "Note: a pass only reports this: drift: warn in stack.yaml\n"
+    world.repository.write("web/stack.yaml", "drift: warn\n")
+    world.commit("First stack", web="app:1")
+    assert told not in world.call("diff").stdout
+    world.call("once")
+    world.host.stop(next(iter(world.host.boxes.values())))
+    assert told in world.call("diff").stdout
+    world.call("once")
+    assert world.root.record("web").ready.reason == "DriftFound"
+    world.commit("Newer image", web="app:2")
+    assert told not in world.call("diff").stdout
+
+
 def test_diff_is_what_once_then_does(world: World) -> None:
     world.commit("First stack", web="app:1")
     world.call("once")

@@ -743,6 +743,16 @@ def test_drift_that_is_only_warned_of_is_said_once_and_left(world: World, act: A
     assert events(world).count("DriftFound") == 1
 
 
+def test_services_that_may_go_since_go_also_where_drift_is_only_warned_of(world: World) -> None:
+    world.declared = replace(world.declared, drift=DriftMode.WARN, prune=Prune(max_remove_percent=10))
+    applied(world, {"db": {}, "web": web()}, {"web": web()})
+    assert world.names() == ["shop-db-1", "shop-web-1"]
+    world.declared = replace(world.declared, prune=Prune(max_remove_percent=60))
+    world.commit({"web": web()})
+    assert world.settle().ready.reason == "ReconciliationSucceeded"
+    assert world.names() == ["shop-web-1"]
+
+
 def test_a_swap_that_was_cut_short_is_ended_also_where_drift_is_only_warned_of(world: World) -> None:
     world.declared = replace(world.declared, drift=DriftMode.WARN)
     before = applied(world, {"web": web()})
