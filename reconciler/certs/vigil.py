@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from reconciler.certs.keeper import Keeper
+from reconciler.certs.trouble import Trouble
 from reconciler.model.errors import ReconcilerError
 from reconciler.ports.clock import Clock
 
@@ -24,8 +25,9 @@ log = structlog.get_logger()
 class Vigil:
     """``wake`` and ``stacks_changed`` from any thread; ``run`` in one of its own, until ``leave``."""
 
-    def __init__(self, keeper: Keeper, clock: Clock) -> None:
+    def __init__(self, keeper: Keeper, clock: Clock, trouble: Trouble) -> None:
         self._keeper = keeper
+        self._trouble = trouble
         self._clock = clock
         self._woken = threading.Event()
         self._leaving = threading.Event()
@@ -53,11 +55,14 @@ class Vigil:
                 wait_s = _AFTER_TROUBLE_S  # what is decided anew and anew needs time, or a person
 
     def turn(self) -> float:
-        """One pass; what goes wrong is logged and tried again. Seconds until the next."""
+        """One pass; what goes wrong is told and tried again. Seconds until the next."""
         try:
-            return self._keeper.turn(self._until_quiet())
+            wait_s = self._keeper.turn(self._until_quiet())
+            self._trouble.over()
+            return wait_s
         except ReconcilerError as error:
             log.error("certificates_failed", reason=error.reason, error=str(error))
+            self._trouble.failed(error)
         except Exception:
             log.exception("certificates_crashed")
         return _AFTER_TROUBLE_S

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli import output, roots
+from reconciler.cli.certificate_view import say_trouble
 from reconciler.cli.certs_check import check
 from reconciler.cli.options import Number, Options, as_json
 from reconciler.model.duration import shown_duration
@@ -49,6 +50,8 @@ def list_certificates(options: Options, form: str | None) -> None:
     layout = roots.layout_of(options.root)
     with roots.open_journal(layout) as journal:
         records = journal.certificates.certificates()
+        if form != "json":
+            say_trouble(journal)
     if form == "json":
         output.print_json([as_object(record) for record in records])
         return

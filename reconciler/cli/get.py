@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli import output, roots
+from reconciler.cli.certificate_view import say_trouble, say_which_need_somebody
 from reconciler.cli.options import Options
 from reconciler.model.moment import iso_moment
 
@@ -16,14 +17,12 @@ if TYPE_CHECKING:
 
     from reconciler.layout import Layout
     from reconciler.model.backup import BackupRecord
-    from reconciler.model.record import CertificateRecord, EventRecord, StackRecord
+    from reconciler.model.record import EventRecord, StackRecord
     from reconciler.model.updates import ImageRecord
     from reconciler.ports.books import Journal
 
 
 _OF_CERTIFICATES = ("Certificate", "Domain", "Order", "Acme")
-_MOST_NAMED = 10
-_NEEDS_SOMEBODY = ("invalid", "kept", "expired", "failed", "uncovered")
 _TITLES = ("STACK", "SYNC", "HEALTH", "READY", "REASON", "RELEASE", "REVISION", "MESSAGE")
 _WIDE_TITLES = (*_TITLES[:6], "APPLIED", "ATTEMPTED", "CHANGED", "BACKUP", "MESSAGE")
 
@@ -56,7 +55,8 @@ def get(options: Options, stack: str | None, form: str | None) -> None:
         for text in _renewals(layout, records):
             output.note(text)
         _say_what_matters(layout, journal, is_empty=not records)
-        _say_which_certificates_need_somebody(journal.certificates.certificates())
+        say_trouble(journal)
+        say_which_need_somebody(journal.certificates.certificates())
 
 
 def as_object(
@@ -245,12 +245,3 @@ def _last_trouble(journal: Journal) -> EventRecord | None:
         elif event.severity == "error" and not event.reason.startswith(_OF_CERTIFICATES):
             trouble = event
     return trouble
-
-
-def _say_which_certificates_need_somebody(records: Sequence[CertificateRecord]) -> None:
-    """As they are now: what was said of them before may be over."""
-    found = [f"{record.name} ({record.state})" for record in records if record.state in _NEEDS_SOMEBODY]
-    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
-    if found:
-        named = ", ".join(found[:_MOST_NAMED])
-        output.note(f"certificates that need somebody: {named}{more}; see: reconciler certs list")

@@ -40,6 +40,7 @@ def once(options: Options, force: tuple[str, ...]) -> int:
 
 
 def pass_over_all(parts: Parts, forced: frozenset[str], *, says_what_is_due: bool = True) -> int:
+    from reconciler.certs.trouble import Trouble
     from reconciler.certs.vigil import Vigil
     from reconciler.cli.signals import leaving_on_signals
     from reconciler.cli.works import note_nothing_here
@@ -53,7 +54,7 @@ def pass_over_all(parts: Parts, forced: frozenset[str], *, says_what_is_due: boo
         asked = desk.handle()
         for request in asked:
             desk.looked(request.stack)  # before any pass
-        vigil = Vigil(parts.certificates, parts.clock)
+        vigil = Vigil(parts.certificates, parts.clock, Trouble(parts.journal, parts.clock))
         parts.lookout.turn()
         vigil.turn()  # before any service starts that reads a certificate
         names = [work.name for work in host.works()]

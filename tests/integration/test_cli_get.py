@@ -152,3 +152,13 @@ def test_a_disk_that_is_full_is_told_since_nothing_can_be_written_down_of_it(
     assert "is full" not in root.call("get").stderr
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=4096))
     assert f"the disk that holds {root.layout.root} is full" in root.call("get").stderr
+
+
+def test_where_nobody_can_look_after_certificates_what_is_known_of_them_is_said_to_be_of_before(root: Root) -> None:
+    root.journal.tell("", "error", "CertificatesFailed", "certificates are not looked after: certs is a file", "", NOON)
+    for words in (("get",), ("certs", "list")):
+        assert (
+            "since 2026-01-01 12:00:00: certificates are not looked after: certs is a file" in root.call(*words).stderr
+        )
+    root.journal.tell("", "info", "CertificatesMended", "certificates are looked after again", "", NOON)
+    assert "not looked after" not in root.call("get").stderr

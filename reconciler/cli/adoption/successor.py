@@ -100,11 +100,12 @@ class Successor:
             output.progress(f"{made.backup.name} reaches {made.backup.level.name}")
 
     def bring(self) -> Ready:
+        from reconciler.certs.trouble import Trouble
         from reconciler.certs.vigil import Vigil
 
         with self._parts() as parts:
             host = parts.host(output.progress)
-            vigil = Vigil(parts.certificates, parts.clock)
+            vigil = Vigil(parts.certificates, parts.clock, Trouble(parts.journal, parts.clock))
             parts.lookout.turn()
             vigil.turn()  # before any service starts that reads a certificate
             try:

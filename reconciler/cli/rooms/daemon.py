@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.certs.trouble import Trouble
 from reconciler.certs.vigil import Vigil
 from reconciler.daemon.daemon import Daemon
 from reconciler.model.event import Event, Trigger
@@ -22,7 +23,7 @@ def daemon(parts: Parts, progress: Progress) -> Daemon:
 
     settings, host = parts.settings, parts.host(progress)
     parts.traffic.clear_leftovers()
-    vigil = Vigil(parts.certificates, parts.clock)
+    vigil = Vigil(parts.certificates, parts.clock, Trouble(parts.journal, parts.clock))
     interval_s, concurrency = settings.source.interval_s, settings.concurrency
     made = Daemon(host, parts.engine, parts.clock, interval_s, concurrency, vigil, parts.backups, parts.lookout)
     parts.on_news, parts.on_wish = vigil.wake, made.emit
