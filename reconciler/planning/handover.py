@@ -12,10 +12,9 @@ from typing import Any
 
 from reconciler.model.desired import Release
 from reconciler.model.observed import Container
+from reconciler.planning.port_clashes import meet
 from reconciler.planning.strategy import fixed_addresses, fixed_ports, written_mounts
 from reconciler.planning.turnover import Turnover
-
-_EVERYWHERE = ("0.0.0.0", "::", "[::]", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ def _written(container: Container, previous: Release | None) -> frozenset[str]:
 
 def goes_over(definition: Mapping[str, Any], holder: Leaving) -> str:
     """What a container of ``definition`` needs and ``holder`` must let go of first; "" if nothing."""
-    ports = [port for port in fixed_ports(definition) if any(_meet(port, held) for held in holder.container.ports)]
+    ports = [port for port in fixed_ports(definition) if any(meet(port, held) for held in holder.container.ports)]
     if ports:
         return f"host port {ports[0].rpartition(':')[2].removesuffix('/tcp')}"
     held = {address for end in holder.container.settings.endpoints for address in (end.ipv4, end.ipv6) if address}
@@ -59,10 +58,3 @@ def goes_over(definition: Mapping[str, Any], holder: Leaving) -> str:
         if mount in holder.writes:
             return mount
     return ""
-
-
-def _meet(one: str, other: str) -> bool:
-    """Whether two ``address:port/protocol`` cannot be held at once."""
-    (address, _, port), (other_address, _, other_port) = one.rpartition(":"), other.rpartition(":")
-    same_address = address == other_address or address in _EVERYWHERE or other_address in _EVERYWHERE
-    return port == other_port and same_address

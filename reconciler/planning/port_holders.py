@@ -30,6 +30,9 @@ def _told(port: str, holder: Container | None, stack: str) -> str:
     if holder.owned and holder.stack != stack:
         mend = "publish another port in one of the two"
         return f"{port} is held by the stack {holder.stack} (container {holder.name}); {mend}"
+    if holder.owned:
+        mend = "publish another port in one of the two"
+        return f"{port} is held by this stack's own service {holder.service} (container {holder.name}); {mend}"
     whose = f" of the project {holder.stack}" if holder.stack != stack else ""
     mend = f"end it (docker stop {holder.name}) or publish another port"
     return f"{port} is held by the container {holder.name}{whose}; {mend}"

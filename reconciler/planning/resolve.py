@@ -31,6 +31,7 @@ from reconciler.planning.digest import digest_of
 from reconciler.planning.hooks import wrong_services
 from reconciler.planning.nearest import did_you_mean
 from reconciler.planning.paths import Paths, Place
+from reconciler.planning.port_clashes import port_clashes
 from reconciler.planning.proxies import proxies
 from reconciler.planning.rewriting import rewritten_files, rewritten_service, rewritten_volumes
 from reconciler.planning.specification import Surroundings, specify
@@ -65,6 +66,7 @@ def resolve(model: Mapping[str, Any], manifest: Manifest, place: Place, environm
     )
     problems = (*paths.problems, *_no_services(manifest, specs), *_unknown_services(manifest, specs))
     problems += tuple(_named_owners(manifest, specs, around))
+    problems += tuple(port_clashes(manifest, specs))
     names = [spec.name for spec in specs]
     problems += tuple(wrong_action_services(manifest, dict(rendered), lambda name: _hint(name, names)))
     problems += tuple(wrong_services(manifest, dict(rendered), lambda name: _hint(name, names)))

@@ -22,12 +22,24 @@ def holder(stack: str, *, owned: bool = True, state: State = State.RUNNING, port
             [holder("old", owned=False)],
             "held by the container old-web-1 of the project old; end it (docker stop old-web-1) or publish another port",
         ),
+        (
+            [holder("shop")],
+            "held by this stack's own service web (container shop-web-1); publish another port in one of the two",
+        ),
         ([holder("blog", port="127.0.0.1:443/tcp")], "held by the stack blog"),
         ([holder("blog", state=State.EXITED)], "held by another program; end it (ss -ltnp shows which)"),
         ([holder("blog", port="0.0.0.0:443/udp")], "held by another program"),
         ([], "held by another program"),
     ],
-    ids=["another stack of ours", "somebody's project", "one address of it", "stopped", "another protocol", "nobody"],
+    ids=[
+        "another stack of ours",
+        "somebody's project",
+        "this very stack",
+        "one address of it",
+        "stopped",
+        "another protocol",
+        "nobody",
+    ],
 )
 def test_the_holder_is_named_and_who_must_give_way(found: list[Container], words: str) -> None:
     assert held_by([PORT], found, "shop").startswith(f"{PORT} is {words}")

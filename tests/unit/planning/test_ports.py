@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
+from reconciler.model.errors import InvalidInputError
 from reconciler.model.plan import CheckPorts, Plan
 from tests.builders import decide, made, port, release, seen, stopped
 
@@ -56,3 +61,36 @@ def test_the_ports_of_each_service_are_tried_by_themselves() -> None:
     wanted = release({"a": {"ports": [port(80)]}, "b": {"ports": [port(443)]}})
     tried = [(step.service, step.action) for step in decide(wanted, seen(of=wanted)).steps[:2]]
     assert tried == [("a", CheckPorts(("0.0.0.0:80/tcp",))), ("b", CheckPorts(("0.0.0.0:443/tcp",)))]
+
+
+def clashing(**services: dict[str, Any]) -> list[str]:
+    try:
+        release(services)
+    except InvalidInputError as error:
+        return [f"{found.key}: {found.message}" for found in error.problems]
+    return []
+
+
+def test_a_port_that_two_services_would_have_to_hold_at_once_is_refused_before_anything_begins() -> None:
+    assert clashing(a={"ports": [port(80)]}, b={"ports": [port(80, host_ip="127.0.0.1")]}) == [
+        "services.b.ports: host port 80 is published by a, too; publish another port in one of the two"
+    ]
+    assert clashing(a={"ports": [port(80)], "scale": 2}) == [
+        "services.a.ports: 2 containers cannot all hold host port 80; publish a range, or run one"
+    ]
+
+
+@pytest.mark.parametrize(
+    "services",
+    [
+        {"a": {"ports": [port(80, host_ip="127.0.0.1")]}, "b": {"ports": [port(80, host_ip="127.0.0.2")]}},
+        {"a": {"ports": [port(53)]}, "b": {"ports": [port(53, protocol="udp")]}},
+        {"a": {"ports": [port(80, host_ip="0.0.0.0")]}, "b": {"ports": [port(80, host_ip="::")]}},
+        {"a": {"ports": [port(80)]}, "b": {"ports": [port(80)], "scale": 0}},
+        {"a": {"ports": [{**port(80), "published": "80-81"}], "scale": 2}},
+        {"a": {"ports": [port(80)]}, "b": {"ports": [port(80)], "depends_on": {"a": "service_completed_successfully"}}},
+    ],
+    ids=["addresses", "protocols", "families", "none of it", "a range", "a job before"],
+)
+def test_ports_that_can_be_held_are_taken_as_they_are(services: dict[str, Any]) -> None:
+    assert clashing(**services) == []

@@ -28,6 +28,8 @@ def services(draw: st.DrawFn) -> dict[str, dict[str, Any]]:
     for name in draw(st.sets(st.sampled_from(NAMES), min_size=1)):
         definition = dict(draw(st.sampled_from(DEFINITIONS)))
         definition |= {"user": draw(st.sampled_from(["1", "2"])), "scale": draw(st.integers(0, 3))}
+        if "ports" in definition:  # which one container alone can hold
+            definition |= {"ports": [port(80 + NAMES.index(name))], "scale": min(definition["scale"], 1)}
         needs = draw(st.sets(st.sampled_from([other for other in NAMES if other < name] or [""])))
         definition["depends_on"] = sorted(needs & found.keys())
         found[name] = definition
