@@ -158,7 +158,8 @@ class Parts:
 
     @cached_property
     def desire(self) -> Desire:
-        from reconciler.execution.desire import Desire, Reading
+        from reconciler.execution.desire import Desire
+        from reconciler.execution.rendering import Reading
         from reconciler.secrets.opening import Opener
 
         journal = self.journal
