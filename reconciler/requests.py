@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 import structlog
 
 from reconciler.model.data import DataChange
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.record import Request, RequestKind, StackRecord, Suspension, Truth
+from reconciler.model.source import OF_THE_SOURCE
 from reconciler.planning.gate import awaited_release
 from reconciler.planning.rollback import being_applied, target_of
 from reconciler.ports.books import Journal
@@ -35,7 +37,7 @@ class Desk:
         self._orders: dict[str, list[Request]] = {}  # stack: what is asked for about its backups
         self._taken: set[int] = set()  # of those, the ones under way
         self._since = clock.now()
-        self._fetch_failure = ""
+        self._fetch_failure = _told_failure(journal)
 
     def handle(self) -> tuple[Request, ...]:
         """Do what new requests ask of the journal; they ask for a pass, too, which answers them."""
@@ -219,3 +221,15 @@ class Desk:
 
     def _told(self, record: StackRecord, reason: str, message: str, request: Request) -> None:
         self._journal.tell(record.name, "info", reason, message, record.applied_revision, self._clock.now())
+
+
+def _told_failure(journal: Journal) -> str:
+    """What a process before this one told last of a source that has not answered since."""
+    failure = ""
+    with suppress(ReconcilerError):
+        for event in journal.events(stack=""):
+            if event.reason == "Fetched":
+                failure = ""
+            elif event.reason in OF_THE_SOURCE:
+                failure = event.message
+    return failure

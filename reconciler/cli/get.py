@@ -11,6 +11,7 @@ from reconciler.cli import output, roots
 from reconciler.cli.certificate_view import say_trouble, say_which_need_somebody
 from reconciler.cli.options import Options
 from reconciler.model.moment import iso_moment
+from reconciler.model.source import OF_THE_SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -242,6 +243,8 @@ def _last_trouble(journal: Journal) -> EventRecord | None:
     for event in journal.events(stack=""):
         if event.reason == "Fetched":
             trouble = None
-        elif event.severity == "error" and not event.reason.startswith(_OF_CERTIFICATES):
+        elif event.severity == "error" and (
+            event.reason in OF_THE_SOURCE or not event.reason.startswith(_OF_CERTIFICATES)
+        ):
             trouble = event
     return trouble

@@ -5,6 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+# Why a source does not answer, as docs/events.md tells.
+OF_THE_SOURCE = frozenset(
+    {
+        "AuthenticationFailed",
+        "BranchNotFound",
+        "Busy",
+        "CertificateUntrusted",
+        "FetchFailed",
+        "FetchTimedOut",
+        "HostKeyChanged",
+        "HostKeyUnknown",
+        "MirrorBroken",
+        "RepositoryEmpty",
+        "RepositoryNotFound",
+        "RepositoryPartial",
+        "TagNotFound",
+        "TransportRefused",
+    }
+)
+
 
 class EntryKind(StrEnum):
     FILE = "file"

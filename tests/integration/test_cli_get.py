@@ -97,10 +97,11 @@ def test_a_suspension_that_is_over_is_none(root: Root) -> None:
     assert "suspended" not in root.call("get").stdout
 
 
-def test_a_repository_that_does_not_answer_is_said_below_the_table_until_it_does(root: Root) -> None:
+@pytest.mark.parametrize("reason", ["FetchFailed", "CertificateUntrusted"])
+def test_a_repository_that_does_not_answer_is_said_below_the_table_until_it_does(root: Root, reason: str) -> None:
     root.save(WEB)
-    root.journal.tell("", "error", "FetchFailed", "git.example.com does not answer", "", NOON)
-    assert "ago: FetchFailed: git.example.com does not answer\n" in root.call("get").stderr
+    root.journal.tell("", "error", reason, "git.example.com does not answer", "", NOON)
+    assert f"ago: {reason}: git.example.com does not answer\n" in root.call("get").stderr
     root.journal.tell("", "info", "Fetched", "the source answers again", "", NOON)
     assert root.call("get").stderr == NO_DAEMON
 

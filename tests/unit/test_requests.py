@@ -26,6 +26,9 @@ class FullDisk:
             raise WaitingError("the disk is full", reason="DiskFull")
         return self._journal.tell(*event)
 
+    def events(self, **which: Any) -> Any:
+        return self._journal.events(**which)
+
     def told(self) -> list[str]:
         return [event.reason for event in self._journal.events()]
 
@@ -47,6 +50,22 @@ def test_a_failing_source_is_told_once_and_that_it_answers_again(desk: Desk, jou
     desk.fetched()
     desk.fetched()
     assert journal.told() == ["FetchFailed", "Fetched"]
+
+
+def test_what_one_process_told_of_the_source_the_next_one_goes_on_from(journal: FullDisk) -> None:
+    """As with ``once`` from cron: get went on saying that the repository does not answer, and each run said it anew."""
+
+    def anew() -> Desk:
+        return Desk(journal, FakeClock())  # type: ignore[arg-type]
+
+    for _ in range(3):
+        anew().could_not_fetch(SourceError("its certificate is of nobody known", reason="CertificateUntrusted"))
+    anew().fetched()
+    anew().fetched()
+    assert journal.told() == ["CertificateUntrusted", "Fetched"]
+    journal.tell("", "error", "JournalMended", "state.db was damaged", "", 1.0)
+    anew().fetched()
+    assert journal.told()[-1] == "JournalMended"
 
 
 def test_what_a_full_disk_kept_from_being_told_is_told_once_there_is_room(desk: Desk, journal: FullDisk) -> None:
