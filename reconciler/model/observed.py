@@ -171,6 +171,15 @@ class Observed:
     astray: frozenset[str] = frozenset()
     unled: frozenset[str] = frozenset()
     lenders: frozenset[str] = frozenset()
+    _by_service: Mapping[str, tuple[Container, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Each service is asked for several times a pass."""
+        found: dict[str, tuple[Container, ...]] = {}
+        for container in self.containers:
+            if not container.oneoff:
+                found[container.service] = (*found.get(container.service, ()), container)
+        object.__setattr__(self, "_by_service", found)
 
     def of(self, service: str) -> tuple[Container, ...]:
-        return tuple(c for c in self.containers if c.service == service and not c.oneoff)
+        return self._by_service.get(service, ())

@@ -162,7 +162,7 @@ def label(labels: Mapping[str, str], name: str) -> str:
 def tree_of(labels: Mapping[str, str]) -> Tree:
     """Of what stands below ``traefik``, without the word itself."""
     root: Tree = {}
-    for key in sorted(labels):
+    for key in sorted(key for key in labels if key.lower().startswith("traefik")):
         parts = [part for part in re.split(r"\.|(?=\[)", key) if part]
         if len(parts) > 1 and parts[0].lower() == "traefik":
             _insert(root, parts[1:], labels[key])
