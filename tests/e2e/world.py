@@ -24,6 +24,7 @@ from reconciler.cli.get import as_object
 from reconciler.layout import Layout
 from reconciler.model.record import EventRecord
 from tests.e2e.starting import Started
+from tests.integration.local_git import QUIETLY
 
 T = TypeVar("T")
 RECONCILER = str(Path(sys.executable).with_name("reconciler"))
@@ -81,6 +82,7 @@ class World:
     def git(self, *words: str) -> str:
         environment = {
             **os.environ,
+            **QUIETLY,
             "GIT_AUTHOR_NAME": "Ada",
             "GIT_AUTHOR_EMAIL": "ada@example.com",
             "GIT_COMMITTER_NAME": "Ada",
