@@ -1,5 +1,5 @@
 # Each target does all of its own set-up; the second run finds everything ready. `make clean` takes it all away.
-.PHONY: help check test demo bench clean venv rig format docs
+.PHONY: help check types units test demo bench clean venv rig format docs
 
 VENV := .venv/bin
 PYTEST_ARGS ?=
@@ -16,8 +16,14 @@ help:
 check: venv
 	$(VENV)/ruff format --check .
 	$(VENV)/ruff check .
+	$(MAKE) --no-print-directory --jobs types units
+
+# Neither needs the other, and mypy knows no second processor.
+types:
 	$(VENV)/mypy
 	$(VENV)/lint-imports
+
+units:
 	$(VENV)/pytest -q -n 2 tests/unit $(PYTEST_ARGS)
 
 test: check rig
