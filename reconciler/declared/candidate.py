@@ -24,7 +24,7 @@ from reconciler.declared.updates import wrong_updates
 from reconciler.declared.yaml_words import shown
 from reconciler.model.errors import Problem
 from reconciler.planning.dotenv import read_dotenv
-from reconciler.planning.sealed import is_sealed, wrong_form
+from reconciler.planning.sealed import ENDING, is_encrypted, is_sealed, wrong_form
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _TRACKED = (
@@ -181,6 +181,9 @@ def _wrong_in_env_file(found: Found) -> tuple[Problem, ...]:
     """What an encrypted one holds is seen when it is decrypted."""
     if is_sealed(found.path):
         return tuple(Problem(found.path, 0, "", fault) for fault in (wrong_form(found.content),) if fault)
+    if is_encrypted(found.content):
+        message = f"it is encrypted, and taken for what is in the clear: a name that ends in {ENDING} says so"
+        return (Problem(found.path, 0, "", message),)
     return read_dotenv(found.content, found.path).problems
 
 

@@ -14,6 +14,7 @@ _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _BINARY = b"age-encryption.org/v1\n"
 _ARMORED = b"-----BEGIN AGE ENCRYPTED FILE-----"
+_POINTER = b"version https://git-lfs.github.com/"
 _END = b"-----END AGE ENCRYPTED FILE-----"
 
 
@@ -28,11 +29,21 @@ def as_age_wrote(content: bytes) -> bytes:
     return content.removeprefix(_UTF8_BOM)
 
 
+def is_encrypted(content: bytes) -> bool:
+    """By its first bytes."""
+    plain = as_age_wrote(content)
+    return plain.startswith(_BINARY) or plain.lstrip().startswith(_ARMORED)
+
+
 def wrong_form(content: bytes) -> str:
     """Why this is no file of age, "" where it is one. Never tells what is in it: it may be a secret in the clear."""
-    plain = as_age_wrote(content)
-    if plain.startswith(_BINARY) or plain.lstrip().startswith(_ARMORED):
+    if is_encrypted(content):
         return ""
+    plain = as_age_wrote(content)
+    if plain.startswith(_POINTER):
+        return (
+            "it is a pointer of Git LFS, which is not fetched here; it is small enough for Git itself: git lfs untrack"
+        )
     if not plain.strip():
         return "it is empty, as a file is whose encrypting failed; encrypt it anew (reconciler secrets encrypt)"
     if _ARMORED in plain:

@@ -153,6 +153,13 @@ def test_what_is_not_encrypted_is_refused_before_anything_reads_it(world: World)
     assert SECRET not in world.said + found["message"]
 
 
+def test_what_is_encrypted_and_not_called_so_is_told_by_its_name_and_not_by_its_lines(world: World) -> None:
+    world.write("stack.yaml", "env: {files: [stack.env.AGE]}\n")
+    world.write("stack.env.AGE", sealed(f"TOKEN={SECRET}\n", world.recipient))
+    found = world.again()
+    assert found["message"].startswith("shop/stack.env.AGE: it is encrypted, and taken for what is in the clear")
+
+
 def test_a_slip_of_the_pen_in_an_encrypted_file_is_told_by_its_line_and_not_by_its_value(world: World) -> None:
     found = world.pass_over(f"A=1\n={SECRET}\n")
     assert found["message"].startswith("shop/stack.env.age:2: ")

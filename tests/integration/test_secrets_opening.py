@@ -121,9 +121,10 @@ def test_what_windows_puts_around_a_text_hides_nothing(key: Path, dressed: Calla
             b"<<<<<<< HEAD\n" + sealed(SECRET, OTHER) + b"=======\n",
             "it holds more than what age wrote, as after a merge",
         ),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "it is a pointer of Git LFS"),
         (bytes(pyrage.passphrase.encrypt(SECRET.encode(), "sesame")), "encrypted with a passphrase"),
     ],
-    ids=["empty", "only a mark", "a merge", "a passphrase"],
+    ids=["empty", "only a mark", "a merge", "Git LFS", "a passphrase"],
 )
 def test_what_is_no_secret_in_the_clear_raises_no_such_alarm(key: Path, content: bytes, told: str) -> None:
     make_key(key)
