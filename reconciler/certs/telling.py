@@ -167,7 +167,8 @@ def _story(record: CertificateRecord) -> str:
         return f"no longer served: {record.message}"
     served = f"for {', '.join(record.domains)}, until {shown_moment(record.not_after)}" if record.fingerprint else ""
     if record.state == State.VALID.value:
-        return f"served {served}" + (f" ({record.message})" if record.message else "")
+        seen = f"served {served}" if record.verified_by else f"good {served}; nobody was seen serving it yet"
+        return seen + (f" ({record.message})" if record.message else "")
     if not served:
         return record.message
     if record.state == State.EXPIRED.value:

@@ -48,6 +48,12 @@ def days(*found: Facts) -> list[list[Said]]:
 # Events
 
 
+def test_a_pair_that_nobody_was_seen_serving_is_not_said_to_be_served() -> None:
+    (said,) = told((), facts(served()))
+    until = shown_moment(SHOP.not_after)
+    assert said.message == f"shop: good for a.test, b.test, until {until}; nobody was seen serving it yet"
+
+
 def test_what_else_happened_does_not_drown_in_a_folder_that_was_copied_here_by_mistake() -> None:
     wrong = [Verdict(f"ca{number:03}", State.INVALID, None, ("it holds no key",)) for number in range(300)]
     said = told((), facts(served(), *wrong))
@@ -58,7 +64,8 @@ def test_what_else_happened_does_not_drown_in_a_folder_that_was_copied_here_by_m
 
 
 def test_a_pair_that_is_served_is_said_once_with_its_names_and_its_end() -> None:
-    first, second = days(facts(served()), facts(served(), now=NOW + DAY))
+    shown = {SHOP.fingerprint: ("web/traefik",)}
+    first, second = days(facts(served(), shown=shown), facts(served(), now=NOW + DAY))
     (said,) = first
     assert (said.severity, said.reason) == ("info", "CertificateServed")
     assert said.message == f"shop: served for a.test, b.test, until {shown_moment(SHOP.not_after)}"
