@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from reconciler.model.data import FIRST, DataChange
 from reconciler.model.desired import Release, ServiceSpec
@@ -22,6 +23,7 @@ from reconciler.model.plan import (
     StartContainer,
     Step,
 )
+from reconciler.planning.strategy import written_mounts
 from reconciler.planning.walk import existing
 
 
@@ -128,22 +130,54 @@ def notes_on_data(manifest: Manifest, occasion: Occasion) -> Iterator[str]:
 
 
 def volumes_left(previous: Release | None, release: Release) -> Iterator[str]:
-    """Where a service begins on another volume than the one it wrote to, such as one that was renamed: an empty one, as a
-    rule, and nothing else would say so."""
+    """Where a service begins on another volume or folder than the one it wrote to, such as a volume that was renamed: an empty
+    one, as a rule, and nothing else would say so. And where it stays on one that cannot become what Git says."""
     for spec in release.services:
         before = previous.service(spec.name) if previous is not None else None
-        held, now = _volumes(before), _volumes(spec)
+        if previous is None or before is None:
+            continue
+        held, now = _stores(previous, before), _stores(release, spec)
         for target in sorted(held.keys() & now.keys()):
             if held[target] != now[target]:
                 yield (
-                    f"{spec.name} has volume {now[target]} at {target} from now on; what volume {held[target]} holds is not "
+                    f"{spec.name} has {now[target]} at {target} from now on; what {held[target]} holds is not "
                     "carried over, and stays there"
                 )
+    yield from _volumes_that_stay(previous, release)
 
 
-def _volumes(spec: ServiceSpec | None) -> dict[str, str]:
-    mounts = (spec.definition.get("volumes") or ()) if spec is not None else ()
-    return {str(m["target"]): str(m["source"]) for m in mounts if m.get("type") == "volume" and m.get("source")}
+def _stores(release: Release, spec: ServiceSpec) -> dict[str, str]:
+    """What it writes to, by where it is mounted; a volume by the engine's name for it."""
+    mounts = (mount for mount in spec.definition.get("volumes") or () if written_mounts({"volumes": [mount]}))
+    return {str(mount["target"]): _store(release, mount) for mount in mounts}
+
+
+def _store(release: Release, mount: Mapping[str, Any]) -> str:
+    source = str(mount["source"])
+    if mount["type"] != "volume":
+        return source
+    return f"volume {_declared(release).get(source, {}).get('name') or source}"
+
+
+def _declared(release: Release) -> Mapping[str, Mapping[str, Any]]:
+    return {key: own or {} for key, own in (release.model.get("volumes") or {}).items()}
+
+
+def _volumes_that_stay(previous: Release | None, release: Release) -> Iterator[str]:
+    """The engine can change none, and Compose makes one anew, without what it holds, only where a person says yes."""
+    before = {own.get("name"): own for own in _declared(previous).values()} if previous is not None else {}
+    for key, own in sorted(_declared(release).items()):
+        known = before.get(own.get("name"))
+        if known is None or own.get("external") or known.get("external") or _made_as(known) == _made_as(own):
+            continue
+        yield (
+            f"volume {own.get('name')} stays as it was made, with its driver and options of before: no volume can be changed. For "
+            f"one as Git says, give it another name (volumes.{key}.name), and carry over what this one holds"
+        )
+
+
+def _made_as(declared: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    return str(declared.get("driver") or "local"), declared.get("driver_opts") or {}
 
 
 def gates_at(manifest: Manifest, occasion: Occasion) -> tuple[BackupGate, ...]:

@@ -12,7 +12,7 @@ from reconciler.model.hook import BackupGate, Exec, Hook, Occasion, Phase
 from reconciler.model.manifest import Rollout
 from reconciler.model.observed import Observed
 from reconciler.planning.data import notes_on_data, users_of, with_restores
-from tests.builders import bare, decide, healthy, made, manifest, release, seen, steps, stopped, volume
+from tests.builders import bare, bind, decide, healthy, made, manifest, release, seen, steps, stopped, volume
 
 CHANGE = DataChange("shop", 2, back=(DataBackup("b1", "db"),))
 
@@ -94,3 +94,38 @@ def test_a_service_that_begins_on_another_volume_is_said_to_leave_its_data_behin
     (cost,) = decide(wanted, seen(made(before, "db"), of=before), previous=before).costs
     assert cost.startswith("db has volume pgdata at /data from now on; what volume pg holds is not carried over")
     assert decide(before, seen(made(before, "db"), of=before), previous=before).costs == ()
+
+
+@pytest.mark.parametrize(
+    ("mounts", "names", "words"),
+    [
+        ((volume("pg"), volume("pg")), ("shop_pg", "other"), "volume other at /data from now on; what volume shop_pg"),
+        ((volume("pg"), bind("/srv/pg", "/data")), ("shop_pg", "shop_pg"), "/srv/pg at /data from now on; what volume"),
+        (
+            (bind("/srv/pg", "/data"), bind("/srv/new", "/data")),
+            ("", ""),
+            "/srv/new at /data from now on; what /srv/pg",
+        ),
+    ],
+    ids=["the same key for another volume", "a folder for a volume", "another folder"],
+)
+def test_whatever_a_service_wrote_to_before_is_said_to_be_left(mounts: Any, names: Any, words: str) -> None:
+    before, wanted = (
+        release({"db": {"volumes": [mount]}}, volumes={"pg": {"name": name}})
+        for mount, name in zip(mounts, names, strict=True)
+    )
+    costs = decide(wanted, seen(made(before, "db"), of=before), previous=before).costs
+    assert [words in cost for cost in costs] == [True]
+
+
+def test_a_volume_that_git_says_otherwise_is_said_to_stay_as_it_was_made() -> None:
+    def storing(address: str, **more: Any) -> Any:
+        declared = {"nfs": {"name": "shop_nfs", "driver_opts": {"type": "nfs", "o": f"addr={address}"}, **more}}
+        return release({"db": {"volumes": [volume("nfs")]}}, volumes=declared)
+
+    before, wanted = storing("10.0.0.1"), storing("10.0.0.2")
+    (cost,) = decide(wanted, seen(made(before, "db"), of=before), previous=before).costs
+    assert cost.startswith("volume shop_nfs stays as it was made")
+    assert "volumes.nfs.name" in cost
+    same = storing("10.0.0.1", labels={"a": "1"})
+    assert decide(same, seen(made(before, "db"), of=before), previous=before).costs == ()
