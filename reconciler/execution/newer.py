@@ -5,10 +5,19 @@ commit that mends it must not wait until the broken one has used up its time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from reconciler.execution.work import Work
-from reconciler.model.desired import Release
+from reconciler.model.manifest import Rollout
 from reconciler.model.source import Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """``digest``: of the release. ``rollout``: how it is to be applied; more patience or another probe may be what mends it."""
+
+    digest: str
+    rollout: Rollout
 
 
 class Newer:
@@ -16,7 +25,7 @@ class Newer:
     nothing that could be applied. A commit that is about something else is no reason to give anything up."""
 
     def __init__(
-        self, work: Work, tip: Callable[[], Revision | None], told_by: Callable[[str, Revision], Release | None]
+        self, work: Work, tip: Callable[[], Revision | None], told_by: Callable[[str, Revision], Said | None]
     ) -> None:
         self._name = work.name
         self._revision = work.revision
@@ -35,6 +44,6 @@ class Newer:
 
     def _compared(self, revision: Revision, tip: Revision) -> str:
         before, now = self._told_by(self._name, revision), self._told_by(self._name, tip)
-        if now is None or (before is not None and before.digest == now.digest):
+        if now is None or before == now:
             return ""
         return f"commit {tip.short} says something else"

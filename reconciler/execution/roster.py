@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from reconciler.execution.desire import Desire
-from reconciler.execution.newer import Newer
+from reconciler.execution.newer import Newer, Said
 from reconciler.execution.renamed import Renamed
 from reconciler.execution.shelf import Shelf
 from reconciler.execution.work import Work
@@ -96,10 +96,12 @@ class Roster:
             with suppress(ReconcilerError):
                 yield self.source.revision(applied)
 
-    def _told_by(self, name: str, revision: Revision) -> Release | None:
+    def _told_by(self, name: str, revision: Revision) -> Said | None:
         """What Git says of one stack; None where it cannot be read, which is no reason to give anything up."""
         try:
-            return next(self.rendered(work) for work in self.works(revision) if work.name == name)
+            work = next(work for work in self.works(revision) if work.name == name)
+            release = self.rendered(work)
+            return None if release is None else Said(release.digest, work.manifest.rollout)
         except (ReconcilerError, StopIteration):
             return None
 

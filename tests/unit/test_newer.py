@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from reconciler.execution.newer import Newer
+from reconciler.execution.newer import Newer, Said
 from reconciler.execution.work import Work
-from reconciler.model.desired import Release
-from reconciler.model.manifest import Manifest
+from reconciler.model.manifest import Manifest, Rollout
 from reconciler.model.source import Revision
-from tests.builders import release
 
 
 class Git:
-    """``says``: the release of each commit, None for what cannot be applied. ``asked``: how often it was rendered."""
+    """``says``: what each commit says, None for what cannot be applied. ``asked``: how often it was rendered."""
 
-    def __init__(self, **says: Release | None) -> None:
+    def __init__(self, **says: Said | None) -> None:
         self.says = says
         self.now = "first"
         self.asked = 0
@@ -21,7 +19,7 @@ class Git:
     def tip(self) -> Revision:
         return Revision(self.now, "tree", "", "Ada", 0)
 
-    def told_by(self, name: str, revision: Revision) -> Release | None:
+    def told_by(self, name: str, revision: Revision) -> Said | None:
         assert name == "shop"
         self.asked += 1
         return self.says[revision.commit]
@@ -32,13 +30,21 @@ def newer(git: Git) -> Newer:
     return Newer(work, git.tip, git.told_by)
 
 
-BROKEN, MENDED = release({"web": {"image": "web:broken"}}), release({"web": {"image": "web:mended"}})
+BROKEN, MENDED = Said("broken", Rollout()), Said("mended", Rollout())
 
 
 def test_a_commit_that_says_something_else_is_a_reason_to_wait_no_longer() -> None:
     git = Git(first=BROKEN, second=MENDED)
     ask = newer(git)
     assert ask() == ""
+    git.now = "second"
+    assert ask() == "commit second says something else"
+
+
+def test_a_commit_that_rolls_it_out_otherwise_is_one_too() -> None:
+    """More patience, or a mended probe: waiting for the old one is in vain."""
+    git = Git(first=BROKEN, second=Said(BROKEN.digest, Rollout(timeout_s=900.0)))
+    ask = newer(git)
     git.now = "second"
     assert ask() == "commit second says something else"
 
