@@ -3,28 +3,16 @@ be again. What was served goes on being served meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import structlog
 
+from reconciler.certs.standing import lasting
 from reconciler.model.errors import ReconcilerError
-from reconciler.model.record import EventRecord
 from reconciler.ports.books import Journal
 from reconciler.ports.clock import Clock
 
-_FAILED, _MENDED = "CertificatesFailed", "CertificatesMended"
 _LASTS = 2  # passes in a row; what is over by then is nobody's trouble
 
 log = structlog.get_logger()
-
-
-def lasting(events: Iterable[EventRecord]) -> EventRecord | None:
-    """The one that tells of a trouble that is not over. ``events``: oldest first."""
-    found = None
-    for event in events:
-        if event.reason in (_FAILED, _MENDED):
-            found = event if event.reason == _FAILED else None
-    return found
 
 
 class Trouble:

@@ -17,7 +17,7 @@ _NEEDS_SOMEBODY = ("invalid", "kept", "expired", "failed", "uncovered")
 
 def say_trouble(journal: Journal) -> None:
     """Where nobody looks at them any more, all that is known of them is of before."""
-    from reconciler.certs.trouble import lasting
+    from reconciler.certs.standing import lasting
 
     trouble = lasting(journal.events(stack=""))
     if trouble is not None:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import cast
 
 from reconciler.certs.keeper import Keeper
-from reconciler.certs.trouble import Trouble, lasting
+from reconciler.certs.standing import lasting
+from reconciler.certs.trouble import Trouble
 from reconciler.certs.vigil import Vigil
 from reconciler.model.errors import WaitingError
 from tests.unit.certs.scene import Scene
