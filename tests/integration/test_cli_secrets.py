@@ -221,3 +221,10 @@ def test_where_there_is_no_editor_and_where_nobody_sits_at_a_terminal_it_says_wh
     with pytest.raises(Failure, match="none of sensible-editor, editor, vi, nano is installed") as raised:
         editor_of({}, lambda _: None, True)
     assert raised.value.code == 2
+
+
+def test_who_names_a_key_that_is_not_there_is_told_of_the_key_and_not_of_recipients(desk: Desk) -> None:
+    _, other = desk.other()
+    file = desk.write("x.age", sealed(SECRET, other))
+    done = desk.call("edit", str(file), "-i", str(desk.folder / "none"), **desk.editor("echo changed >>$1"))
+    assert (done.exit_code, f"there is no key in {desk.folder / 'none'}" in done.stderr) == (1, True)

@@ -320,3 +320,10 @@ def test_no_bytes_are_too_odd_to_be_answered(kind: str, data: st.DataObject) -> 
         der[data.draw(st.integers(0, len(der) - 1))] = data.draw(st.integers(0, 255))
     reading = read(issued, chain=bytes(der), trust=data.draw(st.sampled_from([None, Trust(CA.root_pem)])))
     assert reading.pair or reading.problems
+
+
+def test_a_fault_that_may_be_over_in_a_moment_is_waited_for_and_no_other() -> None:
+    for passing in (True, False):
+        link = DroppedFile("shop.crt", b"", fault="it is a link that leads nowhere", passing=passing)
+        found = read_pair("shop", (link, DroppedFile("shop.key", SHOP.key_pem)), NOW)
+        assert (found.pair, found.incomplete) == (None, passing)
