@@ -74,16 +74,14 @@ def fixed_addresses(definition: Mapping[str, Any]) -> tuple[tuple[str, str], ...
 
 def joined_services(definition: Mapping[str, Any]) -> tuple[str, ...]:
     """Services whose namespaces or volumes it uses: it cannot outlive their containers."""
-    found = []
-    for key in ("network_mode", "pid", "ipc"):
-        kind, _, name = str(definition.get(key) or "").partition(":")
-        if kind == "service" and name:
-            found.append(name)
-    for source in definition.get("volumes_from") or ():
-        name = str(source).split(":")[0]
-        if name != "container":
-            found.append(name)
-    return tuple(found)
+    sources = (str(source).split(":")[0] for source in definition.get("volumes_from") or ())
+    return (*lived_in(definition), *(name for name in sources if name != "container"))
+
+
+def lived_in(definition: Mapping[str, Any]) -> tuple[str, ...]:
+    """Services whose namespaces it uses, which end with the process that they were made for."""
+    uses = (str(definition.get(key) or "").partition(":") for key in ("network_mode", "pid", "ipc"))
+    return tuple(name for kind, _, name in uses if kind == "service" and name)
 
 
 def lenders(definition: Mapping[str, Any]) -> tuple[str, ...]:

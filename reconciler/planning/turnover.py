@@ -10,7 +10,7 @@ from reconciler.model.observed import Container, Observed, Probe, State
 from reconciler.model.plan import Cause, CauseKind
 from reconciler.planning.changes import changes
 from reconciler.planning.secrets import Mask
-from reconciler.planning.strategy import Chosen, choose, joined_services, lenders, linked_services
+from reconciler.planning.strategy import Chosen, choose, joined_services, lenders, linked_services, lived_in
 
 _GONE = (State.DEAD, State.REMOVING)
 
@@ -20,7 +20,7 @@ class Turnover:
     """``kept``: containers that are what the release wants, at most ``scale``. ``stale``: those that go. ``new``: how
     many are made. ``chosen``: how they are replaced, None where nothing is. ``unproven``: a pass that was cut short may have
     started what is kept, so that without a proof the release would count as applied. ``blind``: kept containers that look
-    into a mounted folder which was deleted and is laid out anew.
+    into a mounted folder which was deleted and is laid out anew, or live in a network that is gone.
     """
 
     spec: ServiceSpec
@@ -93,13 +93,30 @@ def _turnover(spec: ServiceSpec, situation: Situation) -> Turnover:
     new = spec.scale - len(kept)
     cause = _cause(spec, kept, stale, situation)
     chosen = _chosen(spec, stale, situation) if stale and spec.scale else None
-    blind = tuple(container for container in kept if _mounts_what_is_gone(container, spec, situation.observed))
+    blind = tuple(container for container in kept if _why_blind(container, spec, situation.observed))
     if blind and not cause.text:
-        cause = Cause(CauseKind.DRIFT, f"what {blind[0].name} mounts was deleted and is laid out anew")
+        cause = Cause(CauseKind.DRIFT, _why_blind(blind[0], spec, situation.observed))
     unproven = bool(kept) and situation.observed.unfinished and _is_news(spec, situation)
     if unproven and not cause.text:
         cause = Cause(CauseKind.UNFINISHED, "it was started and is not proven yet")
     return Turnover(spec, kept, stale, new, cause, chosen, unproven, blind)
+
+
+def _why_blind(container: Container, spec: ServiceSpec, observed: Observed) -> str:
+    """Why it must be started again to see what is there; "" if it need not."""
+    if _mounts_what_is_gone(container, spec, observed):
+        return f"what {container.name} mounts was deleted and is laid out anew"
+    lender = _started_again_since(container, spec, observed)
+    return f"{lender} was started again, and {container.name} lives on in what its process before had" if lender else ""
+
+
+def _started_again_since(container: Container, spec: ServiceSpec, observed: Observed) -> str:
+    """The container whose namespaces it uses, where those are of its process before: it is itself, and yet another network."""
+    lenders = (
+        other for name in lived_in(spec.definition) for other in observed.of(name) if other.id in container.joins
+    )
+    late = (other.name for other in lenders if other.running and other.started_at > container.started_at)
+    return next(late, "") if container.running else ""
 
 
 def _mounts_what_is_gone(container: Container, spec: ServiceSpec, observed: Observed) -> bool:

@@ -196,6 +196,15 @@ def test_a_service_that_lives_in_the_network_of_another_goes_with_it(world: Worl
     assert sidecar["HostConfig"]["NetworkMode"] == f"container:{third['web']}"
     assert sidecar["State"]["Running"]
 
+    # The same container, and yet another network: what lived in the one before is alone.
+    world.docker("restart", "--time", "0", third["web"])
+    assert "eth0" not in world.execute(third["sidecar"], "ls", "/sys/class/net")
+    assert world.once().returncode == 0
+    assert set(world.ids("shop").values()) == set(third.values())
+    assert world.steps("shop")[0].startswith("restart ")
+    card = ("cat", "/sys/class/net/eth0/address")
+    assert world.execute(third["sidecar"], *card) == world.execute(third["web"], *card)
+
 
 def test_a_changed_network_is_made_anew_with_its_services_on_it(world: World) -> None:
     def model(subnet: str) -> Model:

@@ -37,6 +37,27 @@ def test_anonymous_volumes_are_carried_over_by_compose() -> None:
     )
 
 
+def test_what_lives_in_another_container_is_restarted_once_that_one_was_started_again() -> None:
+    """The container is the same one, and its network another: what lived in the one before reaches nobody any more."""
+    wanted = tunnel()
+    vpn, torrent = both(wanted)
+    found = decide(
+        wanted, seen(replace(vpn, started_at=2_000.0), replace(torrent, started_at=1_000.0), of=wanted), previous=wanted
+    )
+    assert steps(found) == ["restart shop-torrent-1", "wait until torrent is healthy (within 2m), and for 5s more"]
+    assert found.steps[0].cause.text == (
+        "shop-vpn-1 was started again, and shop-torrent-1 lives on in what its process before had"
+    )
+    as_ever = seen(replace(vpn, started_at=1_000.0), replace(torrent, started_at=1_000.1), of=wanted)
+    assert decide(wanted, as_ever, previous=wanted).empty
+
+
+def test_volumes_of_another_container_outlive_its_restart() -> None:
+    wanted = release({"store": {}, "reader": {"volumes_from": ["store"]}})
+    there = (made(wanted, "store", started_at=2_000.0), made(wanted, "reader", started_at=1_000.0, joins=("store1",)))
+    assert decide(wanted, seen(*there, of=wanted), previous=wanted).empty
+
+
 def test_what_lives_in_another_container_is_recreated_alone_if_it_alone_changed() -> None:
     before, wanted = tunnel(), tunnel(torrent={"user": "1"})
     found = decide(wanted, seen(*both(before), of=wanted), previous=before)
