@@ -137,8 +137,9 @@ class Books:
         }
 
     def _goes_otherwise(self, work: Work, failed: ReleaseRecord) -> bool:
-        """It failed at a hook, and Git has other hooks now, or other backups for one to make; or at another step, and it is to be rolled out otherwise now, such as
-        with more patience or another probe. The containers are the same, but it is not the same any more."""
+        """It failed at a hook, and Git has other hooks now, or other backups for one to make; or at another step, and it is to
+        be rolled out otherwise now, such as with more patience or another probe. The containers are the same, but it is not
+        the same any more."""
         at_hook = failed_at_hook(failed.quarantined)
         if not work.revision or not (at_hook or failed_at_step(failed.quarantined)):
             return False
