@@ -99,6 +99,7 @@ class Load:
     failures: list[str] = field(default_factory=list)
     gap_s: float = 0.0  # the longest time in which no request at all was answered
     _last: float = field(default_factory=time.monotonic)
+    _is_ending: bool = False  # from then on there are fewer and fewer who ask
 
     @contextmanager
     def running(self, clients: Sequence[Callable[[Load, threading.Event], None]]) -> Iterator[Load]:
@@ -109,6 +110,7 @@ class Load:
         try:
             yield self
         finally:
+            self._is_ending = True
             over.set()
             for thread in threads:
                 thread.join(30)
@@ -116,7 +118,8 @@ class Load:
     def count(self, kind: str, status: int) -> None:
         if status == 200:
             now = time.monotonic()
-            self.gap_s, self._last = max(self.gap_s, now - self._last), now
+            if not self._is_ending:
+                self.gap_s, self._last = max(self.gap_s, now - self._last), now
             self.answered[kind] = self.answered.get(kind, 0) + 1
         else:
             self.failures.append(f"{kind}: answered {status}")
