@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import structlog
 
+from reconciler.host_news import tell_of_host
 from reconciler.model.data import DataChange
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.record import Request, RequestKind, StackRecord, Suspension, Truth
@@ -110,13 +111,7 @@ class Desk:
                 self._fetch_failure = text
 
     def _tell(self, severity: str, reason: str, message: str) -> bool:
-        """Whether it could be written down: on a full disk it cannot, and that must not end the fetching."""
-        try:
-            self._journal.tell("", severity, reason, message, "", self._clock.now())
-        except ReconcilerError as error:
-            log.error("not_written_down", reason=error.reason, error=str(error))
-            return False
-        return True
+        return tell_of_host(self._journal, self._clock, severity, reason, message)
 
     def _take(self, request: Request) -> None:
         refused = self._do(request)

@@ -3,16 +3,13 @@ be again. What was served goes on being served meanwhile."""
 
 from __future__ import annotations
 
-import structlog
-
 from reconciler.certs.standing import lasting
+from reconciler.host_news import tell_of_host
 from reconciler.model.errors import ReconcilerError
 from reconciler.ports.books import Journal
 from reconciler.ports.clock import Clock
 
 _LASTS = 2  # passes in a row; what is over by then is nobody's trouble
-
-log = structlog.get_logger()
 
 
 class Trouble:
@@ -43,10 +40,4 @@ class Trouble:
         return self._told
 
     def _tell(self, severity: str, reason: str, message: str) -> bool:
-        """Whether it could be written down: on a full disk it is told as soon as there is room."""
-        try:
-            self._journal.tell("", severity, reason, message, "", self._clock.now())
-        except ReconcilerError as error:
-            log.error("not_written_down", reason=error.reason, error=str(error))
-            return False
-        return True
+        return tell_of_host(self._journal, self._clock, severity, reason, message)
