@@ -41,7 +41,7 @@ class Report:
 
     def begun(self, work: Work, if_renamed: Sequence[str]) -> None:
         """Told once, before a first release writes to what is empty."""
-        told = {event.message for event in self._journal.events(stack=work.name)}
+        told = {event.message for event in self._journal.events(stack=work.name)} if if_renamed else set()
         for note in if_renamed:
             if note not in told:
                 self._books.tell(work, "error", "LooksRenamed", note)

@@ -46,14 +46,15 @@ class Roster:
         revision = revision or self.source.tip()
         found = Discovery((), {}) if revision is None else self.desire.stacks(revision)
         works = {manifest.name: self._work(manifest, revision) for manifest in found.manifests}
+        records = self.journal.stacks()
         if revision is not None:
             here = {*works, *found.broken, *found.elsewhere}
-            gone = (record for record in self.journal.stacks() if record.name not in here)
+            gone = (record for record in records if record.name not in here)
             renamed = Renamed(self.journal, self.shelf, self.source.revision, self.desire.stacks)
             works = renamed.marked(works.values(), gone)
         for name, problems in found.broken.items():
             works[name] = replace(self._work(self._last_manifest(name), revision), problems=tuple(problems))
-        for record in self.journal.stacks():
+        for record in records:
             if record.name not in works:
                 work = self._work(self._last_manifest(record.name), revision)
                 why = found.elsewhere.get(record.name)
