@@ -27,12 +27,9 @@ def _holder(port: str, running: tuple[Container, ...]) -> Container | None:
 def _told(port: str, holder: Container | None, stack: str) -> str:
     if holder is None:
         return f"{port} is held by another program; end it (ss -ltnp shows which) or publish another port"
-    if holder.owned and holder.stack != stack:
-        mend = "publish another port in one of the two"
-        return f"{port} is held by the stack {holder.stack} (container {holder.name}); {mend}"
     if holder.owned:
-        mend = "publish another port in one of the two"
-        return f"{port} is held by this stack's own service {holder.service} (container {holder.name}); {mend}"
+        who = f"this stack's own service {holder.service}" if holder.stack == stack else f"the stack {holder.stack}"
+        return f"{port} is held by {who} (container {holder.name}); publish another port in one of the two"
     whose = f" of the project {holder.stack}" if holder.stack != stack else ""
     mend = f"end it (docker stop {holder.name}) or publish another port"
     return f"{port} is held by the container {holder.name}{whose}; {mend}"

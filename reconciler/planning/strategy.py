@@ -80,15 +80,19 @@ def joined_services(definition: Mapping[str, Any]) -> tuple[str, ...]:
 
 def lived_in(definition: Mapping[str, Any]) -> tuple[str, ...]:
     """Services whose namespaces it uses, which end with the process that they were made for."""
-    uses = (str(definition.get(key) or "").partition(":") for key in ("network_mode", "pid", "ipc"))
+    uses = (use.partition(":") for use in _namespaces(definition))
     return tuple(name for kind, _, name in uses if kind == "service" and name)
 
 
 def lenders(definition: Mapping[str, Any]) -> tuple[str, ...]:
     """Containers that no service names, whose namespaces or volumes it uses: their names or ids."""
-    uses = [str(definition.get(key) or "") for key in ("network_mode", "pid", "ipc")]
-    uses += [str(source) for source in definition.get("volumes_from") or ()]
+    uses = (*_namespaces(definition), *(str(source) for source in definition.get("volumes_from") or ()))
     return tuple(use.split(":")[1] for use in uses if use.startswith("container:"))
+
+
+def _namespaces(definition: Mapping[str, Any]) -> tuple[str, ...]:
+    """Whose it uses, as Compose writes it; "" for its own."""
+    return tuple(str(definition.get(key) or "") for key in ("network_mode", "pid", "ipc"))
 
 
 def linked_services(definition: Mapping[str, Any]) -> tuple[str, ...]:

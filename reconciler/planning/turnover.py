@@ -93,13 +93,13 @@ def _turnover(spec: ServiceSpec, situation: Situation) -> Turnover:
     new = spec.scale - len(kept)
     cause = _cause(spec, kept, stale, situation)
     chosen = _chosen(spec, stale, situation) if stale and spec.scale else None
-    blind = tuple(container for container in kept if _why_blind(container, spec, situation.observed))
+    blind = {found: why for found in kept if (why := _why_blind(found, spec, situation.observed))}
     if blind and not cause.text:
-        cause = Cause(CauseKind.DRIFT, _why_blind(blind[0], spec, situation.observed))
+        cause = Cause(CauseKind.DRIFT, next(iter(blind.values())))
     unproven = bool(kept) and situation.observed.unfinished and _is_news(spec, situation)
     if unproven and not cause.text:
         cause = Cause(CauseKind.UNFINISHED, "it was started and is not proven yet")
-    return Turnover(spec, kept, stale, new, cause, chosen, unproven, blind)
+    return Turnover(spec, kept, stale, new, cause, chosen, unproven, tuple(blind))
 
 
 def _why_blind(container: Container, spec: ServiceSpec, observed: Observed) -> str:
@@ -112,10 +112,8 @@ def _why_blind(container: Container, spec: ServiceSpec, observed: Observed) -> s
 
 def _started_again_since(container: Container, spec: ServiceSpec, observed: Observed) -> str:
     """The container whose namespaces it uses, where those are of its process before: it is itself, and yet another network."""
-    lenders = (
-        other for name in lived_in(spec.definition) for other in observed.of(name) if other.id in container.joins
-    )
-    late = (other.name for other in lenders if other.running and other.started_at > container.started_at)
+    hosts = (other for name in lived_in(spec.definition) for other in observed.of(name) if other.id in container.joins)
+    late = (other.name for other in hosts if other.running and other.started_at > container.started_at)
     return next(late, "") if container.running else ""
 
 
