@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from tests.docs.pages import CHECKOUT, prose
 
@@ -39,10 +38,16 @@ _OF_COMMANDS_ALONE = (
 def given() -> Mapping[str, frozenset[str]]:
     """The severities of each reason, as far as they stand beside it; of an error's none does."""
     found: dict[str, set[str]] = defaultdict(set)
-    for path in sorted((CHECKOUT / "reconciler").rglob("*.py")):
+    top = CHECKOUT / "reconciler"
+    for path in sorted(top.rglob("*.py")):
+        meets_passes = not str(path.relative_to(top)).startswith(_OF_COMMANDS_ALONE)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            for reason, severities in _told(node) if _tells(node) else _carried(node, path):
-                found[reason] |= severities
+            if _tells(node):
+                for reason, severities in _told(node):
+                    found[reason] |= severities
+            elif meets_passes:
+                for reason in _carried(node):
+                    found.setdefault(reason, set())
     return {reason: frozenset(severities) for reason, severities in found.items()}
 
 
@@ -84,17 +89,15 @@ def _reasons(handed: Sequence[ast.expr]) -> Iterator[_Reason]:
             yield from (_Reason(word, when) for word in _words(choice) if _REASON.fullmatch(word))
 
 
-def _carried(node: ast.AST, path: Path) -> Iterator[tuple[str, set[str]]]:
-    own = str(path.relative_to(CHECKOUT / "reconciler"))
-    if own.startswith(_OF_COMMANDS_ALONE):
-        return
+def _carried(node: ast.AST) -> Iterator[str]:
+    """By an error, which says nothing of how bad it is."""
     values: list[ast.expr | None] = []
     if isinstance(node, ast.Call):
         values += [word.value for word in node.keywords if word.arg == "reason"]
     if isinstance(node, ast.Assign | ast.AnnAssign) and _named(node) == "reason":
         values.append(node.value)
     for value in values:
-        yield from ((word, set()) for word in _words(value) if _REASON.fullmatch(word))
+        yield from (word for word in _words(value) if _REASON.fullmatch(word))
 
 
 def _named(node: ast.Assign | ast.AnnAssign) -> str:
