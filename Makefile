@@ -2,6 +2,8 @@
 .PHONY: help check types units test demo bench clean venv rig format docs
 
 VENV := .venv/bin
+# Where it is set, each of hundreds of starts of Python would compile the program, or its tests, anew.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST_ARGS ?=
 
 help:
